@@ -1,0 +1,230 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//
+// config: mds.yaml, read once, checked whole, as plain structs. The file's manual is mds.yaml(5).
+//
+// load() finds every mistake it can in one pass: each is a Diagnostic with line and column, with what was meant when it
+// is near. Unknown keys, keys given twice, aliases and anchors, wrong types and values out of range are errors; what is
+// allowed but cannot be meant (dead rules, sites without rules, ...) are warnings. Secrets are not read here: see
+// read_secret().
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "number/number.hpp"
+#include "target/target.hpp"
+#include "text/units.hpp"
+
+namespace ums::config {
+
+using text::Duration;
+
+/// A place in a file, from 1. Line 0: the file as a whole.
+struct Place {
+    std::string file;
+    int line = 0;
+    int column = 0;
+};
+
+enum class Severity { error, warning };
+
+struct Diagnostic {
+    Severity severity = Severity::error;
+    Place place;
+    std::string text;
+};
+/// `mds.yaml:12:9: error: 'rotate' must be 1 to 2 (the site has 2 kernels), not 3`
+std::string to_string(const Diagnostic& diagnostic);
+
+/// Where a secret is kept. At most one is set.
+struct Secret {
+    std::string file;        ///< absolute; must not be readable by others
+    std::string command;     ///< run by /bin/sh; the first line of its output
+    std::string credential;  ///< a name in $CREDENTIALS_DIRECTORY (systemd)
+    bool operator==(const Secret&) const = default;
+};
+
+enum class AuthMethod { automatic, none, basic, digest, ntlm, negotiate };
+
+struct Auth {
+    AuthMethod method = AuthMethod::automatic;
+    std::string user;
+    Secret password;
+};
+
+struct Tls {
+    std::string ca;    ///< absolute paths, or empty
+    std::string cert;
+    std::string key;
+    std::string pin;
+};
+
+struct Limit {
+    unsigned connections = 8;
+    std::optional<double> messages_per_second;
+    std::optional<Bytes> bandwidth;  ///< bytes per second
+    std::optional<unsigned> max_pending;
+};
+
+struct HealthCheck {
+    Duration interval = std::chrono::seconds(10);
+    Duration timeout = std::chrono::seconds(3);
+    unsigned fall = 3;
+    unsigned rise = 2;
+};
+
+struct Kernel {
+    std::string name;
+    Place place;
+    target::Target url;
+    Auth auth;
+    Tls tls;
+    std::optional<unsigned> channels;
+    bool fetch = true;
+    std::optional<std::vector<std::string>> fetch_connectors;  ///< only these connectors' In; nothing: all `R_*`
+    HealthCheck check;
+    Limit limit;
+    std::string stage;               ///< stage directory below url; empty: `.<mds id>`
+    std::string extension = ".tmp";  ///< of final names
+    std::optional<Duration> stuck;   ///< stuck detection: the oldest file may be so old
+    bool recall = false;
+};
+
+/// A connector has a root (its directory is `<root>/<name>`), or a mail server it delivers to, or both.
+struct Connector {
+    std::string name;
+    Place place;
+    std::optional<target::Target> root;
+    std::optional<target::Target> deliver;
+    Auth auth;
+    Tls tls;
+    Limit limit;
+    std::vector<std::string> numbers;  ///< patterns, as written
+    std::string extension = ".tmp";
+};
+
+enum class Balancing { rotate, weights, least_pending, hash_sender, hash_recipient };
+
+struct Balance {
+    Balancing method = Balancing::rotate;
+    unsigned rotate = 1;
+    unsigned batch = 1;
+    unsigned min_active = 1;
+    std::map<std::string, unsigned> weights;  ///< by kernel name
+};
+
+enum class FailBack { automatic, manual };
+enum class Dial { off, rewrite, header };
+
+struct Site {
+    std::string name;
+    Place place;
+    std::vector<std::string> kernels;  ///< in order of preference
+    Balance balance;
+    std::vector<std::string> fallback;  ///< sites
+    FailBack fail_back = FailBack::automatic;
+    Duration hold_down = std::chrono::seconds(60);
+    std::optional<number::Numbering> numbering;
+    std::vector<number::Conversion> conversions;
+    Dial dial = Dial::off;
+    std::vector<std::pair<std::string, std::string>> mark;  ///< header fields, in order
+    std::string connector;  ///< for incoming messages that no connector's numbers claim; may be empty
+};
+
+struct Pattern {
+    enum class Kind { text, regex, prefixes, in } kind = Kind::text;
+    std::string text;  ///< text: exact or with `*` and `?`; regex: without its slashes; prefixes, in: absolute file path
+    Place place;
+};
+
+/// The conditions of a rule. A node holds if all of its parts hold.
+struct Condition {
+    enum class Field { recipient, sender, service, connector, header } field = Field::recipient;
+    std::string header;             ///< field name, for Field::header
+    std::vector<Pattern> patterns;  ///< one of them must match (a list in the file)
+    Place place;
+};
+struct Test {
+    std::vector<Condition> conditions;
+    std::vector<Test> any;  ///< if not empty, one of them must hold
+    std::vector<Test> all;  ///< all of them must hold
+    std::vector<Test> none; ///< `not`: none of them may hold
+    bool is_catch_all() const noexcept { return conditions.empty() && any.empty() && all.empty() && none.empty(); }
+};
+
+struct Route {
+    Place place;
+    std::string name;
+    std::string note;
+    Test when;
+    std::vector<std::string> to;  ///< sites, or the one word `*`; empty for noroute
+    bool noroute = false;         ///< `to: noroute`
+};
+
+enum class DoubtPolicy { resend, hold };
+
+struct InDoubt {
+    Duration wait = std::chrono::minutes(30);
+    DoubtPolicy fax = DoubtPolicy::resend;
+    DoubtPolicy voc = DoubtPolicy::resend;
+    DoubtPolicy sms = DoubtPolicy::hold;
+    DoubtPolicy mwi = DoubtPolicy::resend;
+    DoubtPolicy tts = DoubtPolicy::resend;
+};
+
+struct OnEvent {
+    std::string command;
+    std::string mail_to;
+    std::string mail_via;
+};
+
+struct Mds {
+    std::string id;
+    std::string spool = "/var/spool/ums";  ///< absolute
+    bool force_spool = false;              ///< `force-spool: yes`: use a network file system all the same
+    std::optional<number::Numbering> numbering;
+    Duration settle = std::chrono::seconds(5);
+    InDoubt in_doubt;
+    Duration expire = std::chrono::hours(5 * 24);
+    Duration keep_sent{0};
+    OnEvent on_event;
+};
+
+struct Config {
+    std::string file;  ///< as given
+    Mds mds;
+    std::vector<Kernel> kernels;  ///< in the order of the file, as all lists here
+    std::vector<Connector> connectors;
+    std::vector<Site> sites;
+    std::vector<Route> routes;
+
+    const Kernel* kernel(std::string_view name) const noexcept;
+    const Connector* connector(std::string_view name) const noexcept;
+    const Site* site(std::string_view name) const noexcept;
+};
+
+/// What load() found. `config` is set only if no diagnostic is an error.
+struct Loaded {
+    std::optional<Config> config;
+    std::vector<Diagnostic> diagnostics;  ///< in the order of the file
+};
+
+/// Reads and checks `file`. Relative paths in it start at its directory. A file that cannot be read throws
+/// Error{configuration}; so does one over 16 MiB.
+Loaded load(const std::string& file);
+/// The same for text in hand; `file` is what diagnostics call it and where relative paths start.
+Loaded parse(std::string_view yaml, const std::string& file);
+
+/// The secret's value; empty if none is set. Throws Error{permission} for a file that group (unless it is root's or
+/// ours) or others can read, Error{configuration} for a missing file or a failed command. The value is never in a text.
+std::string read_secret(const Secret& secret);
+
+/// Names of kernels, connectors and sites: 1 to 32 of `A-Z a-z 0-9 . _ -`, the first a letter or digit.
+bool is_name(std::string_view text) noexcept;
+
+}  // namespace ums::config

@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//
+// io: descriptors, durable file operations, and the seam where a test injects faults.
+//
+// Every system call that reads or changes the spool (or a `file:` target) goes through a `Disk`. `PosixDisk` is the real
+// one; the tests put one in its place that fails, forgets or dies at a chosen call. Paths are absolute; they are bytes,
+// not text.
+//
+// Durability follows ext4, xfs and btrfs: the content of a file is safe after sync() of it, its name after
+// sync_directory() of the directory it stands in; a rename is atomic, and safe once both directories are synced.
+#pragma once
+
+#include <sys/stat.h>
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "error/error.hpp"
+#include "text/units.hpp"
+
+namespace ums::io {
+
+/// An open file descriptor; closed by the destructor.
+class Fd {
+  public:
+    Fd() = default;
+    explicit Fd(int fd) noexcept : fd_(fd) {}
+    Fd(Fd&& other) noexcept : fd_(other.release()) {}
+    Fd& operator=(Fd&& other) noexcept;
+    Fd(const Fd&) = delete;
+    Fd& operator=(const Fd&) = delete;
+    ~Fd() { reset(); }
+
+    int get() const noexcept { return fd_; }
+    explicit operator bool() const noexcept { return fd_ >= 0; }
+    int release() noexcept;
+    void reset() noexcept;
+
+  private:
+    int fd_ = -1;
+};
+
+enum class Renamed {
+    moved,
+    source_missing,  ///< somebody else took it, or the directory of either name is gone
+    target_exists,   ///< nothing was changed
+};
+
+enum class FileKind { regular, directory, symlink, other };
+
+/// What stat says of a name, links not followed.
+struct FileInfo {
+    FileKind kind = FileKind::other;
+    Bytes size;
+    std::int64_t modified_ns = 0;  ///< mtime, nanoseconds since 1970
+    std::uint64_t inode = 0;
+    std::uint64_t links = 0;
+};
+
+struct Space {
+    Bytes total;
+    Bytes available;  ///< to us
+};
+
+/// Throws Error for what the caller cannot go on after: `cannot_write` when something was to be changed, `cannot_read`
+/// otherwise, `permission` for EACCES and EPERM. The text names the operation and the path. EINTR never surfaces.
+class Disk {
+  public:
+    Disk() = default;
+    Disk(const Disk&) = delete;
+    Disk& operator=(const Disk&) = delete;
+    virtual ~Disk() = default;
+
+    /// Creates `path` for writing; fails if the name exists. Mode 0640 less umask.
+    virtual Fd create(const std::string& path) = 0;
+    /// Opens a regular file for reading, links not followed, never blocking on a FIFO. Nothing if there is none or it
+    /// is no regular file.
+    virtual std::optional<Fd> open(const std::string& path) = 0;
+    /// Opens for reading and writing, created if missing: lock files.
+    virtual Fd open_or_create(const std::string& path) = 0;
+    /// All of `data`, at the descriptor's offset.
+    virtual void write(const Fd& fd, std::string_view data, const std::string& path) = 0;
+    /// Up to `buffer.size()` bytes at `offset`; fewer only at the end of the file.
+    virtual std::size_t read(const Fd& fd, std::span<char> buffer, std::uint64_t offset, const std::string& path) = 0;
+    /// `length` bytes of `from` at `offset` to the end of `to`, by reflink or in the kernel where it can. Throws
+    /// `cannot_read` if `from` is shorter.
+    virtual void copy(const Fd& from, std::uint64_t offset, Bytes length, const Fd& to, const std::string& path) = 0;
+    virtual void sync(const Fd& fd, const std::string& path) = 0;
+    /// Several at once, so that the disk can write them together. All are tried; the first failure is thrown.
+    virtual void sync_all(std::span<const Fd* const> fds, const std::string& what) = 0;
+    /// The names in a directory made durable. A directory that cannot be opened is a failure, never success.
+    virtual void sync_directory(const std::string& path) = 0;
+    /// renameat2(RENAME_NOREPLACE). A file system that cannot do it is an error.
+    virtual Renamed rename(const std::string& from, const std::string& to) = 0;
+    /// rename(2), over what is there: for state files alone.
+    virtual void replace(const std::string& from, const std::string& to) = 0;
+    /// False if the name was not there.
+    virtual bool remove(const std::string& path) = 0;
+    /// One level, mode 0750 less umask; false if it was there. Not durable before the parent is synced.
+    virtual bool make_directory(const std::string& path) = 0;
+    /// False if it is not there or not empty.
+    virtual bool remove_directory(const std::string& path) = 0;
+    /// Every name but `.` and `..`, in no order. False if there is no such directory. Returning false stops early.
+    virtual bool list(const std::string& path, const std::function<bool(std::string_view)>& each) = 0;
+    virtual std::optional<FileInfo> info(const std::string& path) = 0;
+    virtual FileInfo info(const Fd& fd, const std::string& path) = 0;
+    /// An exclusive open-file-description lock on the whole file; it dies with the last copy of the descriptor. False
+    /// if another holds it.
+    virtual bool try_lock(const Fd& fd, const std::string& path) = 0;
+    virtual Space space(const std::string& path) = 0;
+    /// The name of the network file system that `path` is on (`NFS`, `SMB`, ...); nothing for a local one.
+    virtual std::optional<std::string> network_file_system(const std::string& path) = 0;
+    /// True if another process has the file open for writing, as far as the system tells (a read lease, fcntl(2)).
+    virtual bool has_writer(const Fd& fd) = 0;
+};
+
+class PosixDisk final : public Disk {
+  public:
+    Fd create(const std::string& path) override;
+    std::optional<Fd> open(const std::string& path) override;
+    Fd open_or_create(const std::string& path) override;
+    void write(const Fd& fd, std::string_view data, const std::string& path) override;
+    std::size_t read(const Fd& fd, std::span<char> buffer, std::uint64_t offset, const std::string& path) override;
+    void copy(const Fd& from, std::uint64_t offset, Bytes length, const Fd& to, const std::string& path) override;
+    void sync(const Fd& fd, const std::string& path) override;
+    void sync_all(std::span<const Fd* const> fds, const std::string& what) override;
+    void sync_directory(const std::string& path) override;
+    Renamed rename(const std::string& from, const std::string& to) override;
+    void replace(const std::string& from, const std::string& to) override;
+    bool remove(const std::string& path) override;
+    bool make_directory(const std::string& path) override;
+    bool remove_directory(const std::string& path) override;
+    bool list(const std::string& path, const std::function<bool(std::string_view)>& each) override;
+    std::optional<FileInfo> info(const std::string& path) override;
+    FileInfo info(const Fd& fd, const std::string& path) override;
+    bool try_lock(const Fd& fd, const std::string& path) override;
+    Space space(const std::string& path) override;
+    std::optional<std::string> network_file_system(const std::string& path) override;
+    bool has_writer(const Fd& fd) override;
+};
+
+/// Everything in a small file, up to `limit` bytes; nothing if it is not there. A longer file is an error.
+std::optional<std::string> read_file(Disk& disk, const std::string& path, Bytes limit = Bytes{1 << 20});
+/// Writes `<path>.tmp`, syncs it, renames it over `path`, syncs the directory. After a crash the old or the new content
+/// is there, whole.
+void write_file(Disk& disk, const std::string& path, std::string_view content);
+/// `path` and its missing parents, each made durable in its own parent.
+void make_directories(Disk& disk, const std::string& path);
+/// The part before the last slash (`/` for a name directly below it), and the part after it.
+std::string parent_of(const std::string& path);
+std::string name_of(const std::string& path);
+
+/// 16 characters of `[a-z2-7]` from the system's random source, 80 bits.
+std::string random_token();
+
+}  // namespace ums::io

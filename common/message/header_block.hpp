@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//
+// message: the header block of a message on disk, its envelope, and rewriting it as a stream.
+//
+// A message is a text file: SMTP-like envelope lines (`MAIL FROM:`, `RCPT TO:`), then RFC 5322 header fields, an empty
+// line, then the body (MIME), which is never looked at. Names in any case, a blank or none after the colon, CRLF and LF
+// line ends, folded lines. Everything that is not changed on purpose is kept byte for byte.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "io/disk.hpp"
+#include "text/units.hpp"
+
+namespace ums::message {
+
+/// The longest header block that is read. A longer one makes the message unusable.
+inline constexpr Bytes longest_header{1 << 20};
+
+/// What may stand before a number: `fax#`, `SMS#`. Written in lower case.
+enum class Service { fax, sms, voc, mwi, tts };
+std::string_view to_string(Service service) noexcept;
+std::optional<Service> parse_service(std::string_view text) noexcept;
+
+/// One line of the block, folded continuation lines included, with its line end.
+struct Line {
+    enum class Kind { mail_from, rcpt_to, field, other } kind = Kind::field;
+    std::string_view raw;    ///< all bytes of the line(s), line ends included
+    std::string_view name;   ///< `RCPT TO`, `Subject`: as written, without blanks around it; empty for `other`
+    std::string_view value;  ///< after the colon, still folded, blanks around it trimmed
+};
+
+struct Recipient {
+    std::string address;              ///< as written, unfolded, without the service: `+49 8142 47989798`
+    std::optional<Service> service;   ///< as written; none if the line names none
+    std::string spelling;             ///< all of the value: `fax#+49 8142 47989798`
+    std::size_t line = 0;             ///< index into lines()
+};
+
+/// The parsed block. It owns its bytes.
+class HeaderBlock {
+  public:
+    /// Parses a block from its bytes: everything up to and including the empty line, or all of `bytes` if the file ended
+    /// without one. Throws Error{unusable} with a reason fit for a `.why` file: empty; a NUL byte; no header line at
+    /// all; a first line that is neither envelope nor field.
+    static HeaderBlock parse(std::string bytes);
+
+    const std::vector<Line>& lines() const noexcept { return lines_; }
+    std::string_view bytes() const noexcept { return bytes_; }
+    /// What ends a line in this message: that of its first line.
+    std::string_view line_end() const noexcept;
+
+    /// The address of `MAIL FROM`, without `<>`; empty if there is none. The first one counts.
+    std::string sender() const;
+    /// One per `RCPT TO` line with a value, in order. Two lines with the same spelling are two recipients.
+    std::vector<Recipient> recipients() const;
+    /// All values of a field, in order, unfolded and RFC 2047 decoded to UTF-8 (GMime). Bytes that are no UTF-8 are taken
+    /// as Latin-1. `name` in any case. `MAIL FROM` and `RCPT TO` are no fields.
+    std::vector<std::string> values(std::string_view name) const;
+    /// values() of all fields in order, as (name, value).
+    std::vector<std::pair<std::string, std::string>> fields() const;
+    /// True for `Importance: high` (and `X-Priority: 1` or `2`, `Priority: urgent`).
+    bool is_urgent() const;
+
+  private:
+    std::string bytes_;
+    std::vector<Line> lines_;
+};
+
+/// Reads the header block of the file, at most `longest_header` of it; the second value is where the body starts.
+/// Throws Error{unusable} as HeaderBlock::parse() does and for a longer block, Error{cannot_read} for the disk.
+struct FileHeader {
+    HeaderBlock block;
+    std::uint64_t body_offset = 0;
+};
+FileHeader read_header(io::Disk& disk, const io::Fd& file, const std::string& path);
+
+/// What is changed in a block on its way out; everything else stays byte for byte.
+struct Edit {
+    /// Keep only these `RCPT TO` lines (indices into lines()); nothing: keep all.
+    std::optional<std::vector<std::size_t>> keep_recipients;
+    /// New values of `RCPT TO` lines, by line index. Name, colon, the blank after it and the line end stay.
+    std::vector<std::pair<std::size_t, std::string>> new_values;
+    /// Fields added after the last envelope line, in this order. A field of that name that is already there goes, so
+    /// that a mark cannot be forged or piled up. Control characters in values become blanks.
+    std::vector<std::pair<std::string, std::string>> fields;
+
+    bool changes_nothing() const noexcept { return !keep_recipients && new_values.empty() && fields.empty(); }
+};
+
+/// The bytes of the block after `edit`; the empty line at the end included if it was there.
+std::string apply(const HeaderBlock& block, const Edit& edit);
+
+}  // namespace ums::message

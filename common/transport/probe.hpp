@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//
+// What a target can do, found out by trying: for `ums-push --probe TARGET` and `ums-fetch --probe SOURCE`.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "clock/clock.hpp"
+#include "transport/store.hpp"
+
+namespace ums::transport {
+
+enum class Finding { good, warning, bad };
+
+struct Check {
+    std::string name;    ///< `connect`, `login`, `list`, `write`, `rename`, `overwrite protection`, `odd names`, ...
+    Finding finding = Finding::good;
+    std::string detail;  ///< what was seen, and for a warning or worse what to change
+};
+
+/// Tries everything that a delivery needs below `scratch`, which is created if missing and whose own leftovers are
+/// removed afterwards: connect and log in, list, write and read back, rename, refusal to rename over an existing
+/// name, refusal to create over one, odd names, remove, latency. A server without a rename that protects is `bad`.
+/// Stops at the first check without which the others mean nothing.
+std::vector<Check> probe(Store& store, const std::string& scratch, clock::Clock& clock);
+
+}  // namespace ums::transport

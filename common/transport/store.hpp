@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//
+// transport: a directory tree somewhere (a local directory, a WebDAV server), seen through the few operations that the
+// delivery protocol needs. What the operations mean for messages - stage, witness, publish, revoke, claim - is one
+// module above (stage.hpp) and the same for all kinds.
+//
+// Operations take batches and work on all of a batch at once, as many as `Limits::connections` at a time. They throw
+// only for faults of our own (a source file that cannot be read, no memory); what the other side does or fails to do is
+// an Answer. Nothing is ever overwritten, no redirect is followed, no request is sent twice behind our back, and every
+// operation ends within its deadline.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "io/disk.hpp"
+#include "target/target.hpp"
+#include "text/units.hpp"
+
+namespace ums::transport {
+
+/// What the other side did with one request.
+enum class Verdict {
+    done,         ///< it is so, for certain
+    absent,       ///< the thing named is not there (404, 409 for a missing parent, ENOENT)
+    exists,       ///< the name is taken; nothing was changed (412, EEXIST)
+    refused,      ///< this request is not wanted, others may be (other 4xx, ENAMETOOLONG): perhaps the message's fault
+    denied,       ///< credentials or rights (401, 403, 407, EACCES)
+    full,         ///< no room (507, ENOSPC, EDQUOT)
+    broken,       ///< the other side is ill (5xx, 429, EIO, EROFS), or speaks no protocol that we understand
+    unreachable,  ///< no connection: name, route, refusal, TLS; nothing of the request was sent
+    unknown,      ///< the request left, and no answer came, or none that we trust
+};
+
+struct Answer {
+    Verdict verdict = Verdict::done;
+    std::string text;  ///< for people: `507 Insufficient Storage`, `connection refused`; empty when done
+    int status = 0;    ///< HTTP status, if there was one
+    std::optional<std::chrono::seconds> retry_after;
+
+    bool done() const noexcept { return verdict == Verdict::done; }
+};
+
+/// `done`, `absent`, ...: for logs and JSON.
+std::string_view to_string(Verdict verdict) noexcept;
+
+enum class ItemKind { file, directory, other };
+
+struct Item {
+    std::string name;  ///< one path segment, decoded; never empty, `.`, `..`, and without '/' and NUL
+    ItemKind kind = ItemKind::file;
+    Bytes size;
+    std::string version;  ///< changes when the content does: mtime and inode, or ETag (else Last-Modified). May be empty
+    std::optional<std::chrono::sys_seconds> modified;
+};
+
+/// What to send: `head`, then `length` bytes of `file` from `offset`. It can be read again from the start.
+struct Body {
+    std::string head;
+    const io::Fd* file = nullptr;
+    std::uint64_t offset = 0;
+    Bytes length;
+
+    Bytes size() const noexcept { return Bytes{head.size() + length.count}; }
+};
+
+/// Paths are relative to the store's root, `/`-separated, decoded, without a leading slash: `R_ExConn/Out/x.tmp`.
+struct Upload {
+    std::string path;
+    Body body;
+};
+
+struct Rename {
+    std::string from;
+    std::string to;
+};
+
+struct Download {
+    std::string path;
+    const io::Fd* into = nullptr;      ///< empty and writable; the content is appended
+    Bytes expected;                    ///< the size that the listing said; a different length is `broken`
+    Bytes received;                    ///< set by download()
+};
+
+class Store {
+  public:
+    Store() = default;
+    Store(const Store&) = delete;
+    Store& operator=(const Store&) = delete;
+    virtual ~Store() = default;
+
+    /// Every entry of the directory, one level, in no order; the directory itself is not among them. `each` returning
+    /// false stops early (the answer is then `done`). Names that are unsafe (see Item) are passed over. Memory does
+    /// not grow with the number of entries.
+    virtual Answer list(const std::string& directory, const std::function<bool(const Item&)>& each) = 0;
+    /// Exact names, without reading their directories (PROPFIND depth 0, lstat). `items[i]` is set where done.
+    virtual std::vector<Answer> look(std::span<const std::string> paths, std::vector<Item>& items) = 0;
+    /// Creates a file at a name that must be free, and checks that the size that arrived is the size that was sent
+    /// (a difference is `broken`). The directory must be there, else `absent`. A file: content is synced, its name is not
+    /// (see sync()). After any answer but `done` the name may hold part of the file.
+    virtual std::vector<Answer> upload(std::span<const Upload> uploads) = 0;
+    /// No-replace rename of files within this store. `done` only for a clear yes (WebDAV: 201, 204). `unreachable`, and
+    /// `denied` with status 0, 401 or 407, mean a clear no. Everything else must be taken as doubt.
+    virtual std::vector<Answer> rename(std::span<const Rename> renames) = 0;
+    /// The length received is checked against `expected`, and against what the server announced.
+    virtual std::vector<Answer> download(std::span<Download> downloads) = 0;
+    /// Small files whole, at most `limit` bytes (more is `broken`).
+    virtual Answer read(const std::string& path, Bytes limit, std::string& content) = 0;
+    /// A file removed; `absent` if it was not there.
+    virtual std::vector<Answer> remove(std::span<const std::string> paths) = 0;
+    /// One level; `done` also when it was there already. `absent` if the parent is missing.
+    virtual Answer make_directory(const std::string& path) = 0;
+    /// Makes the names in these directories durable where the store can (fsync of the directory); else `done` at once.
+    virtual Answer sync(std::span<const std::string> directories) = 0;
+    /// What it can do and what it lacks, by trying it below `scratch` (a directory that exists and is ours), for
+    /// `--probe`: see probe.hpp.
+    virtual std::string describe() const = 0;
+};
+
+enum class AuthMethod { automatic, none, basic, digest, ntlm, negotiate };
+
+/// Everything that opening a store needs beside the address; secrets already read.
+struct Access {
+    AuthMethod method = AuthMethod::automatic;  ///< automatic: digest, and over TLS also basic
+    std::string user;
+    std::string password;
+    std::string ca_file;      ///< PEM; empty: the system's
+    std::string certificate;  ///< PEM client certificate
+    std::string key;          ///< its key
+    std::string pin;          ///< `sha256//...` as libcurl takes it
+};
+
+struct Limits {
+    unsigned connections = 8;                         ///< at a time to this target
+    std::chrono::milliseconds connect{10'000};        ///< to connect, TLS included
+    std::chrono::milliseconds answer{60'000};         ///< one request without a body of ours
+    std::chrono::milliseconds stall{60'000};          ///< a transfer in which nothing moves for so long is ended
+    Bytes slowest{1024};                              ///< per second: below it for `stall` counts as not moving
+};
+
+/// A store at `target`. Opens no connection: a dead target shows in the first answer. Throws Error{configuration} for
+/// a scheme that has no store in this build, and for files named in `access` that cannot be read.
+std::unique_ptr<Store> open_store(const target::Target& target, const Access& access, const Limits& limits,
+                                  io::Disk& disk);
+
+/// libcurl's global state; one object in main, before any store and before threads.
+class Library {
+  public:
+    Library();
+    ~Library();
+    Library(const Library&) = delete;
+    Library& operator=(const Library&) = delete;
+};
+
+}  // namespace ums::transport
