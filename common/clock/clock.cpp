@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "clock/clock.hpp"
 
+#include <algorithm>
 #include <array>
 #include <cstdio>
 #include <ctime>
@@ -45,27 +46,25 @@ std::string format(Instant instant) { return format_with(instant, false); }
 std::string format_precise(Instant instant) { return format_with(instant, true); }
 
 std::optional<Instant> parse(std::string_view text) {
-    int year = 0;
-    unsigned month = 0;
-    unsigned day = 0;
-    int hour = 0;
-    int minute = 0;
-    int second = 0;
-    int used = 0;
-    const std::string copy(text);
-    if (std::sscanf(copy.c_str(), "%4d-%2u-%2uT%2d:%2d:%2d%n", &year, &month, &day, &hour, &minute, &second, &used) != 6) {
-        return std::nullopt;
-    }
-    int milliseconds = 0;
-    std::string_view rest = std::string_view(copy).substr(static_cast<std::size_t>(used));
-    if (rest.size() == 5 && rest[0] == '.') {
-        if (std::sscanf(copy.c_str() + used, ".%3d", &milliseconds) != 1) return std::nullopt;
-        rest.remove_prefix(4);
-    }
-    const std::chrono::year_month_day date{std::chrono::year(year), std::chrono::month(month), std::chrono::day(day)};
-    if (rest != "Z" || !date.ok() || hour < 0 || hour > 23 || minute < 0 || minute > 59 || second < 0 || second > 59) {
-        return std::nullopt;
-    }
+    static constexpr std::string_view seconds_form = "dddd-dd-ddTdd:dd:ddZ";
+    static constexpr std::string_view precise_form = "dddd-dd-ddTdd:dd:dd.dddZ";
+    const auto form = text.size() == precise_form.size() ? precise_form : seconds_form;
+    const auto fits = [](char c, char f) { return f == 'd' ? c >= '0' && c <= '9' : c == f; };
+    if (!std::equal(text.begin(), text.end(), form.begin(), form.end(), fits)) return std::nullopt;
+
+    const auto value = [&](std::size_t from, std::size_t length) {
+        int number = 0;
+        for (const char digit : text.substr(from, length)) number = number * 10 + (digit - '0');
+        return number;
+    };
+    const std::chrono::year_month_day date{std::chrono::year(value(0, 4)),
+                                           std::chrono::month(static_cast<unsigned>(value(5, 2))),
+                                           std::chrono::day(static_cast<unsigned>(value(8, 2)))};
+    const int hour = value(11, 2);
+    const int minute = value(14, 2);
+    const int second = value(17, 2);
+    if (!date.ok() || hour > 23 || minute > 59 || second > 59) return std::nullopt;
+    const int milliseconds = form == precise_form ? value(20, 3) : 0;
     return Instant(std::chrono::sys_days(date)) + std::chrono::hours(hour) + std::chrono::minutes(minute) +
            std::chrono::seconds(second) + std::chrono::milliseconds(milliseconds);
 }

@@ -58,7 +58,7 @@ struct Auth {
 };
 
 struct Tls {
-    std::string ca;    ///< absolute paths, or empty
+    std::string ca;  ///< absolute paths, or empty
     std::string cert;
     std::string key;
     std::string pin;
@@ -115,7 +115,7 @@ struct Balance {
     unsigned rotate = 1;
     unsigned batch = 1;
     unsigned min_active = 1;
-    std::map<std::string, unsigned> weights;  ///< by kernel name
+    std::map<std::string, unsigned> weights;  ///< of each kernel of the site; 0: stands by
 };
 
 enum class FailBack { automatic, manual };
@@ -138,7 +138,7 @@ struct Site {
 
 struct Pattern {
     enum class Kind { text, regex, prefixes, in } kind = Kind::text;
-    std::string text;  ///< text: exact or with `*` and `?`; regex: without its slashes; prefixes, in: absolute file path
+    std::string text;  ///< exact or with `*` and `?`; a regex without its slashes; the file's absolute path
     Place place;
 };
 
@@ -151,9 +151,9 @@ struct Condition {
 };
 struct Test {
     std::vector<Condition> conditions;
-    std::vector<Test> any;  ///< if not empty, one of them must hold
-    std::vector<Test> all;  ///< all of them must hold
-    std::vector<Test> none; ///< `not`: none of them may hold
+    std::vector<Test> any;   ///< if not empty, one of them must hold
+    std::vector<Test> all;   ///< all of them must hold
+    std::vector<Test> none;  ///< `not`: none of them may hold
     bool is_catch_all() const noexcept { return conditions.empty() && any.empty() && all.empty() && none.empty(); }
 };
 
@@ -220,9 +220,14 @@ Loaded load(const std::string& file);
 /// The same for text in hand; `file` is what diagnostics call it and where relative paths start.
 Loaded parse(std::string_view yaml, const std::string& file);
 
-/// The secret's value; empty if none is set. Throws Error{permission} for a file that group (unless it is root's or
-/// ours) or others can read, Error{configuration} for a missing file or a failed command. The value is never in a text.
+/// The secret's value, the first line of what holds it; empty if none is set. Throws Error{permission} for a file that
+/// group or others can use (but root's may be read by a group of ours), Error{configuration} for a missing or empty
+/// file, and for a command that fails or takes more than 30 s. Neither value nor command is ever in a text.
 std::string read_secret(const Secret& secret);
+
+/// All keys of the file as dotted paths, `*` for any name and for a rule: `kernels.*.auth.method`. Keys of the tests
+/// that nest in `any`, `all` and `not` are those of the rule. For tests of schema and manual.
+std::vector<std::string> known_keys();
 
 /// Names of kernels, connectors and sites: 1 to 32 of `A-Z a-z 0-9 . _ -`, the first a letter or digit.
 bool is_name(std::string_view text) noexcept;

@@ -22,7 +22,7 @@ int exit_code(Fault fault) noexcept {
 }
 
 Error system_error(Fault fault, const std::string& doing, int error) {
-    return {fault, "cannot " + doing + ": " + std::generic_category().message(error)};
+    return {fault, "cannot " + doing + ": " + std::generic_category().message(error), error};
 }
 
 Fault fault_of_errno(int error, Fault otherwise) noexcept {

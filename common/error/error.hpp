@@ -32,11 +32,15 @@ int exit_code(Fault fault) noexcept;
 
 class Error : public std::runtime_error {
   public:
-    Error(Fault fault, const std::string& text) : std::runtime_error(text), fault_(fault) {}
+    Error(Fault fault, const std::string& text, int error_number = 0)
+        : std::runtime_error(text), fault_(fault), error_number_(error_number) {}
     Fault fault() const noexcept { return fault_; }
+    /// The errno value behind it, for those who branch on it; 0 if there was none.
+    int error_number() const noexcept { return error_number_; }
 
   private:
     Fault fault_;
+    int error_number_;
 };
 
 /// `cannot <doing>: <text of errno>`: the form of every failed system call. `error` is an errno value.

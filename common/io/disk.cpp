@@ -66,24 +66,31 @@ FileInfo to_info(const struct stat& st) {
 
 constexpr std::size_t block = 256 * 1024;
 
-}  // namespace
-
-Fd PosixDisk::create(const std::string& path) {
-    Fd fd(retried([&] { return ::open(path.c_str(), O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC | O_NOFOLLOW, 0640); }));
-    if (!fd) fail(Fault::cannot_write, "create", path);
-    return fd;
-}
-
-std::optional<Fd> PosixDisk::open(const std::string& path) {
-    Fd fd(retried([&] { return ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY); }));
+std::optional<Fd> open_regular(const std::string& path, int mode, Fault fault) {
+    Fd fd(retried([&] { return ::open(path.c_str(), mode | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY); }));
     if (!fd) {
-        if (errno == ENOENT || errno == ENOTDIR || errno == ELOOP || errno == ENXIO) return std::nullopt;
-        fail(Fault::cannot_read, "open", path);
+        if (errno == ENOENT || errno == ENOTDIR || errno == ELOOP || errno == ENXIO || errno == EISDIR) return std::nullopt;
+        fail(fault, "open", path);
     }
     struct stat st{};
     if (::fstat(fd.get(), &st) != 0) fail(Fault::cannot_read, "stat", path);
     if (!S_ISREG(st.st_mode)) return std::nullopt;
     return fd;
+}
+
+}  // namespace
+
+Fd PosixDisk::create(const std::string& path) {
+    const mode_t mode = sharing_ == Sharing::by_umask ? 0666 : 0640;
+    Fd fd(retried([&] { return ::open(path.c_str(), O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC | O_NOFOLLOW, mode); }));
+    if (!fd) fail(Fault::cannot_write, "create", path);
+    return fd;
+}
+
+std::optional<Fd> PosixDisk::open(const std::string& path) { return open_regular(path, O_RDONLY, Fault::cannot_read); }
+
+std::optional<Fd> PosixDisk::open_to_write(const std::string& path) {
+    return open_regular(path, O_RDWR, Fault::cannot_write);
 }
 
 Fd PosixDisk::open_or_create(const std::string& path) {
@@ -141,6 +148,13 @@ void PosixDisk::copy(const Fd& from, std::uint64_t offset, Bytes length, const F
         position += static_cast<off_t>(n);
         left -= n;
     }
+}
+
+void PosixDisk::append(const std::string& path, std::string_view data) {
+    const Fd fd(
+        retried([&] { return ::open(path.c_str(), O_CREAT | O_WRONLY | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0640); }));
+    if (!fd) fail(Fault::cannot_write, "open", path);
+    write(fd, data, path);
 }
 
 void PosixDisk::sync(const Fd& fd, const std::string& path) {
@@ -214,7 +228,8 @@ bool PosixDisk::remove(const std::string& path) {
 }
 
 bool PosixDisk::make_directory(const std::string& path) {
-    if (retried([&] { return ::mkdir(path.c_str(), 0750); }) == 0) return true;
+    const mode_t mode = sharing_ == Sharing::by_umask ? 0777 : 0750;
+    if (retried([&] { return ::mkdir(path.c_str(), mode); }) == 0) return true;
     if (errno == EEXIST) return false;
     fail(Fault::cannot_write, "create directory", path);
 }

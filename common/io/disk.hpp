@@ -77,11 +77,13 @@ class Disk {
     Disk& operator=(const Disk&) = delete;
     virtual ~Disk() = default;
 
-    /// Creates `path` for writing; fails if the name exists. Mode 0640 less umask.
+    /// Creates `path` for writing; fails if the name exists.
     virtual Fd create(const std::string& path) = 0;
     /// Opens a regular file for reading, links not followed, never blocking on a FIFO. Nothing if there is none or it
     /// is no regular file.
     virtual std::optional<Fd> open(const std::string& path) = 0;
+    /// Opens a regular file that is there for reading and writing; nothing if there is none.
+    virtual std::optional<Fd> open_to_write(const std::string& path) = 0;
     /// Opens for reading and writing, created if missing: lock files.
     virtual Fd open_or_create(const std::string& path) = 0;
     /// All of `data`, at the descriptor's offset.
@@ -91,6 +93,8 @@ class Disk {
     /// `length` bytes of `from` at `offset` to the end of `to`, by reflink or in the kernel where it can. Throws
     /// `cannot_read` if `from` is shorter.
     virtual void copy(const Fd& from, std::uint64_t offset, Bytes length, const Fd& to, const std::string& path) = 0;
+    /// `data` in one write at the end of the file, which is created if missing: lines of several writers stay whole.
+    virtual void append(const std::string& path, std::string_view data) = 0;
     virtual void sync(const Fd& fd, const std::string& path) = 0;
     /// Several at once, so that the disk can write them together. All are tried; the first failure is thrown.
     virtual void sync_all(std::span<const Fd* const> fds, const std::string& what) = 0;
@@ -102,7 +106,7 @@ class Disk {
     virtual void replace(const std::string& from, const std::string& to) = 0;
     /// False if the name was not there.
     virtual bool remove(const std::string& path) = 0;
-    /// One level, mode 0750 less umask; false if it was there. Not durable before the parent is synced.
+    /// One level; false if it was there. Not durable before the parent is synced.
     virtual bool make_directory(const std::string& path) = 0;
     /// False if it is not there or not empty.
     virtual bool remove_directory(const std::string& path) = 0;
@@ -120,14 +124,21 @@ class Disk {
     virtual bool has_writer(const Fd& fd) = 0;
 };
 
+/// What others may do with what we create: in the spool at most our group reads; at a target, where a kernel or a
+/// connector under another user takes the files away, the umask decides.
+enum class Sharing { restricted, by_umask };
+
 class PosixDisk final : public Disk {
   public:
+    explicit PosixDisk(Sharing sharing = Sharing::restricted) noexcept : sharing_(sharing) {}
     Fd create(const std::string& path) override;
     std::optional<Fd> open(const std::string& path) override;
+    std::optional<Fd> open_to_write(const std::string& path) override;
     Fd open_or_create(const std::string& path) override;
     void write(const Fd& fd, std::string_view data, const std::string& path) override;
     std::size_t read(const Fd& fd, std::span<char> buffer, std::uint64_t offset, const std::string& path) override;
     void copy(const Fd& from, std::uint64_t offset, Bytes length, const Fd& to, const std::string& path) override;
+    void append(const std::string& path, std::string_view data) override;
     void sync(const Fd& fd, const std::string& path) override;
     void sync_all(std::span<const Fd* const> fds, const std::string& what) override;
     void sync_directory(const std::string& path) override;
@@ -143,6 +154,9 @@ class PosixDisk final : public Disk {
     Space space(const std::string& path) override;
     std::optional<std::string> network_file_system(const std::string& path) override;
     bool has_writer(const Fd& fd) override;
+
+  private:
+    Sharing sharing_;
 };
 
 /// Everything in a small file, up to `limit` bytes; nothing if it is not there. A longer file is an error.

@@ -19,7 +19,4 @@ struct ServiceAddress {
 };
 ServiceAddress split_service(std::string_view text);
 
-/// True if it could be a telephone number: digits, `+`, blanks, `-/.()`, and at least one digit; no letters, no `@`.
-bool looks_like_number(std::string_view text) noexcept;
-
 }  // namespace ums::message

@@ -29,16 +29,30 @@ struct Numbering {
     bool operator==(const Numbering&) const = default;
 };
 
-/// Only the digits and a leading `+`: blanks, dashes, slashes, dots, brackets gone, and the `(0)` that people put behind
-/// a country code: `+49 (0)89/4799-123` -> `+49894799123`. `tel:` and its parameters are removed (RFC 3966).
-/// Full-width and Arabic-Indic digits become ASCII digits. Letters stay, so that a wrong number stays recognisable.
+/// Only the digits and a leading `+`: blanks, dashes, slashes, dots, brackets gone (Unicode's too), and the `(0)` that
+/// people put behind a country code, unless it is Italy's, where the 0 belongs to the number: `+49 (0)89/4799-123` ->
+/// `+49894799123`. `tel:` and its parameters are removed (RFC 3966). Full-width and Arabic-Indic digits become ASCII
+/// digits. All else stays, letters too, so that a wrong number stays recognisable; bytes that are no UTF-8 become U+FFFD.
 std::string strip(std::string_view spelling);
 
-/// strip(), then in international form: `00...` becomes `+...`, and with a `home` that has a country a number with its
-/// national prefix becomes `+<country>...`, one without any prefix `+<country><area>...` if it is longer than
-/// `home.internal_length`. Without a home only `+` and `00` are understood, the rest stays as it is.
+/// True if strip() leaves only digits, at least one, and perhaps a leading `+`: what can be compared as a number at all.
+bool is_number(std::string_view spelling);
+
+/// strip(), then in international form: `00...` (and the `home`'s international prefix) becomes `+...`, and with a `home`
+/// that has a country a number with its national prefix becomes `+<country>...`, one without any prefix
+/// `+<country><area>...` if it is longer than `home.internal_length` (`+<country>...` where the national prefix is empty
+/// and the area always dialled: Italy). Without a home only `+` and `00` are understood; the rest stays as it is, and so
+/// does what is more than digits.
 /// Idempotent: normalise(normalise(x)) == normalise(x).
 std::string normalise(std::string_view spelling, const Numbering* home = nullptr);
+
+/// The same for a pattern with `*` and `?`, which stay: `0049 8142-4838*` -> `+4981424838*`. `?` counts as a digit. A
+/// pattern whose start is open is not completed: `*4838` stays. text::matches_wildcard() compares it with normalise()
+/// of a number.
+std::string normalise_pattern(std::string_view pattern, const Numbering* home = nullptr);
+
+/// True if `pattern` is made of what numbers are made of, `*` and `?`, with at least one digit or `+`.
+bool is_number_pattern(std::string_view pattern) noexcept;
 
 /// One step of a computation, for people: what was done, and what the number was after it.
 struct Step {
@@ -48,7 +62,7 @@ struct Step {
 
 /// `<Direction>;<Match>;<Conversion>`, as in `O;D=00498142;D=8[9]`: the destination of an outgoing call that begins
 /// with 00498142 becomes 8 and what stands from position 9 on. Direction I or O; kinds D destination, O originator,
-/// R redirector.
+/// R redirector; both kinds of a rule are the same. Without `[n]` nothing is kept.
 struct Conversion {
     enum class Direction { incoming, outgoing } direction = Direction::outgoing;
     enum class Kind { destination, originator, redirector } kind = Kind::destination;
@@ -64,18 +78,22 @@ Conversion parse_conversion(std::string_view text);
 std::optional<std::string> convert(const std::vector<Conversion>& conversions, Conversion::Direction direction,
                                    Conversion::Kind kind, std::string_view number, const Conversion** used = nullptr);
 
+/// The limit of incoming() where a site does not say its extension digits.
+inline constexpr unsigned usual_extension_digits = 4;
+
 /// What the PBX of `site` signalled, as `+<country> <area> <subscriber><extension>` without blanks inside: conversions
 /// first; a number that begins with `+`, or with the international prefix, is international already; otherwise the
-/// site's country, area and subscriber are put in front. If the number already begins with the subscriber number and
-/// is longer than `extension_digits`, it is the full one, and only country and area are put in front: the doubled
-/// number that administrators fear. Without a country in the site the number stays as it is.
+/// site's country, area and subscriber are put in front, always. But if the number already begins with the subscriber
+/// number (or with area and subscriber, with or without the national prefix, or with country, area and subscriber) and
+/// is longer than `extension_digits`, it is the full one, and only what is missing is put in front: the doubled number
+/// that administrators fear. Without a country in the site the number stays as it is after the conversions.
 std::string incoming(const Numbering& site, const std::vector<Conversion>& conversions, std::string_view signalled,
                      std::vector<Step>* steps = nullptr);
 
-/// What the PBX of `site` must dial for `wanted`. Only a literal `+` is shortened: same area, subscriber number; same
-/// country, national prefix; else international prefix; then the outside line. Without `+`: up to `internal_length` digits
-/// as they are, else the outside line in front. Then the conversions. `e164_only` and a number without `+` throws
-/// Error{unusable}.
+/// What the PBX of `site` must dial for `wanted`. Only a literal `+` is shortened: same area, subscriber number (not if
+/// `always_dial_area`); same country, national prefix; else international prefix; then the outside line. Without `+`: up
+/// to `internal_length` digits as they are, else the outside line in front. Then the conversions. `e164_only` and a
+/// number without `+` throws Error{unusable}.
 std::string outgoing(const Numbering& site, const std::vector<Conversion>& conversions, std::string_view wanted,
                      std::vector<Step>* steps = nullptr);
 

@@ -3,7 +3,20 @@
 // rules: the routing table, compiled; a message goes in, sites come out, and on request the reason.
 //
 // Ordered, first match wins, each recipient decided by itself. Pure: the same message and table give the same site, by
-// hand and in the spool; where a rule names several sites, the choice is a hash of the message, not a memory.
+// hand and in the spool; where a rule names several sites, the choice is a hash of the message (its header block and the
+// recipient's spelling), not a memory.
+//
+// How a pattern is compared:
+//   text     covers the whole value: exact, or with `*` and `?`; letters in either case. A pattern that is made like a
+//            number is normalised, and so is the value (the `mds: numbering:` completes both). `*` matches all, also
+//            an empty value; but no header that is not there.
+//   /regex/  RE2, letters in either case, found anywhere in the value (anchor it with `^` and `$`); a number is searched
+//            in its normalised form.
+//   in       a file with a text pattern on each line; blank lines and lines that begin with `#` are skipped.
+//   prefixes a file with `number,site` rows, the same kinds of lines skipped; the longest number that the value begins
+//            with counts. Its site is where `to: '*'` leads.
+// A recipient's or sender's pattern may name a service, `SMS#+4917*`. A recipient without one counts as fax. A sender's
+// pattern `@example.com` is the domain alone. Header values are compared as numbers only if the text did not match.
 #pragma once
 
 #include <map>
@@ -48,16 +61,21 @@ class Table {
     ~Table();
     Table(Table&&) noexcept;
 
-    /// For one recipient. A message without recipients is no subject of routing: see HeaderBlock::recipients().
-    Decision decide(const Subject& subject, const message::Recipient& recipient, std::vector<Look>* looks = nullptr) const;
+    /// For one recipient. A message without recipients is no subject of routing: see HeaderBlock::recipients(). `from` is
+    /// the first rule to try: to find what would have matched later.
+    Decision decide(const Subject& subject, const message::Recipient& recipient, std::vector<Look>* looks = nullptr,
+                    std::size_t from = 0) const;
 
-    /// All recipients of a message, grouped: site -> indices into `block.recipients()`. The group without a site comes
+    /// Recipients of a message, grouped: site -> indices into `block.recipients()`. The group without a site comes
     /// under nothing. Groups are in the order of their first recipient.
     struct Group {
         std::optional<std::string> site;
         std::vector<std::size_t> recipients;
-        std::string reason;  ///< of its first recipient
+        std::size_t rule = 0;  ///< of its first recipient, and so its reason
+        std::string reason;
     };
+    /// All recipients. `recipients` are what `subject.block->recipients()` gives.
+    std::vector<Group> split(const Subject& subject, const std::vector<message::Recipient>& recipients) const;
     std::vector<Group> split(const Subject& subject) const;
 
   private:

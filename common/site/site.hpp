@@ -6,6 +6,7 @@
 
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "config/config.hpp"
@@ -16,17 +17,28 @@ namespace ums::site {
 /// The site whose numbering applies to what was received from `kernel`: the first in the configuration that lists it.
 const config::Site* site_of_kernel(const config::Config& config, std::string_view kernel) noexcept;
 
-/// Each recipient's number as the site forms it; a recipient whose number is international already, or is no number,
+/// The number that `site` forms for a recipient of an incoming message; nothing if its spelling stays. `steps` gets what
+/// was done, and why nothing was.
+std::optional<std::string> incoming_number(const config::Site& site, const message::Recipient& recipient,
+                                           std::vector<number::Step>* steps = nullptr);
+
+/// What the PBX of `site` must dial for a recipient; nothing if it is no number, or the site has no numbering. Throws
+/// Error{unusable} as number::outgoing() does.
+std::optional<std::string> outgoing_number(const config::Site& site, const message::Recipient& recipient,
+                                           std::vector<number::Step>* steps = nullptr);
+
+/// incoming_number() of each recipient; a recipient whose number is international already, or is no number,
 /// keeps its spelling and is not among the changes. The header then also gets `X-UMS-Original-Recipient` for each
 /// changed one. A site without numbering changes nothing.
 message::Edit incoming_edit(const config::Site& site, const message::HeaderBlock& block);
 
 /// What leaves for a kernel of `site`: dial strings as `dial:` says (rewrite: into `RCPT TO`; header:
-/// `X-UMS-Dial: <number>` per recipient), and the marks of the site. Always from the numbers in the message.
+/// `X-UMS-Dial: <number>` per recipient, in their order, its address where that is no number), and the marks of the site.
+/// Always from the numbers in the message. Throws Error{unusable} as outgoing_number() does.
 message::Edit outgoing_edit(const config::Site& site, const message::HeaderBlock& block);
 
 /// The first connector one of whose `numbers` covers the number, after normalisation of both (a pattern's `*` and `?`
-/// stay); else the site's connector; else nothing.
+/// stay; the site's numbering completes them, else that of the MDS); else the site's connector; else nothing.
 struct Choice {
     std::optional<std::string> connector;
     std::string reason;

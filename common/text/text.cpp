@@ -12,29 +12,7 @@ namespace {
 
 constexpr char to_lower(char c) noexcept { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + ('a' - 'A')) : c; }
 
-struct Character {
-    std::uint32_t code = 0;
-    std::size_t length = 0;  // 0: not valid UTF-8
-};
-
-// One UTF-8 character at the start of `text`; overlong forms and surrogates are invalid (RFC 3629).
-Character decode(std::string_view text) noexcept {
-    const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
-    const unsigned char first = byte(0);
-    if (first < 0x80) return {first, 1};
-    std::size_t length = first >= 0xf0 ? 4 : first >= 0xe0 ? 3 : 2;
-    if (first < 0xc2 || first > 0xf4 || text.size() < length) return {};
-    std::uint32_t code = first & (0x7fU >> length);
-    for (std::size_t i = 1; i < length; ++i) {
-        if ((byte(i) & 0xc0) != 0x80) return {};
-        code = (code << 6) | (byte(i) & 0x3fU);
-    }
-    if (code < (length == 2 ? 0x80U : length == 3 ? 0x800U : 0x10000U)) return {};
-    if ((code >= 0xd800 && code <= 0xdfff) || code > 0x10ffff) return {};
-    return {code, length};
-}
-
-bool is_printable(std::uint32_t code) noexcept {
+bool is_printable(char32_t code) noexcept {
     if (code < 0x20 || (code >= 0x7f && code < 0xa0)) return false;
     if ((code >= 0x202a && code <= 0x202e) || (code >= 0x2066 && code <= 0x2069)) return false;
     return code != 0x2028 && code != 0x2029 && code != 0xfeff;
@@ -48,6 +26,22 @@ void append_hex_byte(std::string& out, unsigned char byte) {
 }
 
 }  // namespace
+
+Character decode(std::string_view text) noexcept {
+    const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
+    const unsigned char first = byte(0);
+    if (first < 0x80) return {first, 1};
+    std::size_t length = first >= 0xf0 ? 4 : first >= 0xe0 ? 3 : 2;
+    if (first < 0xc2 || first > 0xf4 || text.size() < length) return {};
+    char32_t code = first & (0x7fU >> length);
+    for (std::size_t i = 1; i < length; ++i) {
+        if ((byte(i) & 0xc0) != 0x80) return {};
+        code = (code << 6) | (byte(i) & 0x3fU);
+    }
+    if (code < (length == 2 ? 0x80U : length == 3 ? 0x800U : 0x10000U)) return {};
+    if ((code >= 0xd800 && code <= 0xdfff) || code > 0x10ffff) return {};
+    return {code, length};
+}
 
 std::string escape(std::string_view text) {
     std::string out;
@@ -92,7 +86,7 @@ std::string json_string(std::string_view text) {
             case '\r': out += "\\r"; break;
             case '\t': out += "\\t"; break;
             default:
-                if (c.code < 0x20 || c.code == 0x7f) {
+                if (c.code < 0x20 || (c.code >= 0x7f && c.code < 0xa0)) {
                     out += "\\u00";
                     out += digits[c.code >> 4];
                     out += digits[c.code & 0xf];
@@ -157,7 +151,8 @@ bool matches_wildcard(std::string_view pattern, std::string_view text, IgnoreCas
             ++t;
         } else if (star != std::string_view::npos) {
             p = star + 1;
-            t = ++resume;
+            resume += std::max<std::size_t>(decode(text.substr(resume)).length, 1);
+            t = resume;
         } else {
             return false;
         }

@@ -3,6 +3,7 @@
 // text: small functions on strings. All work on bytes; letter case is ASCII's only, whatever the locale.
 #pragma once
 
+#include <cstddef>
 #include <optional>
 #include <span>
 #include <string>
@@ -21,6 +22,14 @@ std::string quote(std::string_view text);
 
 /// `text` as a JSON string with its quotes (RFC 8259). Bytes that are no UTF-8 become U+FFFD.
 std::string json_string(std::string_view text);
+
+/// The UTF-8 character that `text` (not empty) begins with. Overlong forms, surrogates and what lies above U+10FFFF are
+/// invalid (RFC 3629): their `length` is 0, and the first byte stands for itself.
+struct Character {
+    char32_t code = 0;
+    std::size_t length = 0;
+};
+Character decode(std::string_view text) noexcept;
 
 std::string lower(std::string_view text);
 bool equal_ignoring_case(std::string_view a, std::string_view b) noexcept;

@@ -14,14 +14,15 @@ namespace ums::transport {
 enum class Finding { good, warning, bad };
 
 struct Check {
-    std::string name;    ///< `connect`, `login`, `list`, `write`, `rename`, `overwrite protection`, `odd names`, ...
+    std::string name;    ///< `connect`, `login`, `list`, `write`, `rename`, `overwrite protection`, `hidden names`, ...
     Finding finding = Finding::good;
     std::string detail;  ///< what was seen, and for a warning or worse what to change
 };
 
 /// Tries everything that a delivery needs below `scratch`, which is created if missing and whose own leftovers are
 /// removed afterwards: connect and log in, list, write and read back, rename, refusal to rename over an existing
-/// name, refusal to create over one, odd names, remove, latency. A server without a rename that protects is `bad`.
+/// name, refusal to create over one, odd and hidden names, remove, latency. A server without a rename that protects is
+/// `bad`.
 /// Stops at the first check without which the others mean nothing.
 std::vector<Check> probe(Store& store, const std::string& scratch, clock::Clock& clock);
 

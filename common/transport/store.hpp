@@ -43,7 +43,7 @@ struct Answer {
     Verdict verdict = Verdict::done;
     std::string text;  ///< for people: `507 Insufficient Storage`, `connection refused`; empty when done
     int status = 0;    ///< HTTP status, if there was one
-    std::optional<std::chrono::seconds> retry_after;
+    std::optional<std::chrono::seconds> retry_after = std::nullopt;
 
     bool done() const noexcept { return verdict == Verdict::done; }
 };

@@ -1,0 +1,247 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "cli/cli.hpp"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstdlib>
+#include <iostream>
+#include <new>
+
+#include "text/text.hpp"
+
+namespace ums::cli {
+
+namespace {
+
+volatile sig_atomic_t stop_requested = 0;
+
+void on_stop(int) { stop_requested = 1; }
+
+void install_signals() {
+    struct sigaction action {};
+    action.sa_handler = on_stop;  // no SA_RESTART: a sleep must end
+    sigemptyset(&action.sa_mask);
+    sigaction(SIGTERM, &action, nullptr);
+    sigaction(SIGINT, &action, nullptr);
+    action.sa_handler = SIG_IGN;
+    sigaction(SIGPIPE, &action, nullptr);
+    sigaction(SIGIO, &action, nullptr);  // io::PosixDisk::has_writer() takes leases
+}
+
+// A program started with a standard descriptor closed would write its errors into the first file it opens.
+void open_standard_descriptors() {
+    for (const int fd : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {
+        if (::fcntl(fd, F_GETFD) < 0 && errno == EBADF) {
+            // Opened the wrong way round on purpose: reading or writing it fails, as with a closed one.
+            static_cast<void>(::open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY));
+        }
+    }
+}
+
+void add_common(CLI::App& app, Common& common, Kind kind) {
+    app.add_option("-c,--config", common.config, "Configuration (else $UMS_CONFIG, else /etc/ums/mds.yaml)")
+        ->type_name("FILE");
+    app.add_option("--spool", common.spool, "Spool directory in place of the configured one")->type_name("DIR");
+    app.add_flag("-n,--dry-run", common.dry_run, "Say what would be done; change nothing");
+    app.add_flag("-v,--verbose", common.verbose, "Say more; twice: still more");
+    app.add_flag("-q,--quiet", common.quiet, "Print the names alone");
+    app.add_flag("--json", common.json, "Print a JSON object per line");
+    app.add_option("--color", common.color, "Color on stderr")
+        ->type_name("WHEN")
+        ->check(CLI::IsMember({"auto", "always", "never"}));
+    app.add_option("--log", common.log, "Also log to the systemd journal, or to a file as JSON lines")
+        ->type_name("journal|FILE");
+    app.add_flag("--check-config", common.check_config, "Only check the configuration");
+    if (kind == Kind::plain) return;
+    app.add_option("--names", common.names, "Work on these entries only, names from FILE or - (standard input)")
+        ->type_name("FILE");
+    app.add_flag("-0,--null", common.nul, "Names end with NUL, not with a line end");
+    app.add_flag_function(
+           "--watch{5}",
+           [&common](std::int64_t seconds) {
+               if (seconds < 1 || seconds > 86'400) throw CLI::ValidationError("--watch", "takes 1 to 86400 seconds");
+               common.watch = std::chrono::seconds(seconds);
+           },
+           "Keep going: look again on changes, and every SECONDS (5)")
+        ->type_name("=SECONDS");
+    app.add_option("--limit", common.limit, "Handle at most N messages in this run")->type_name("N");
+}
+
+report::Style style_of(const Common& common) {
+    report::Style style;
+    style.quiet = common.quiet;
+    style.json = common.json && !common.quiet;
+    style.names_end_in_nul = common.nul;
+    style.verbose = common.verbose;
+    const bool terminal = isatty(STDERR_FILENO) == 1;
+    const char* no_color = std::getenv("NO_COLOR");  // no-color.org
+    style.color = common.color == "always" || (common.color == "auto" && terminal && (no_color == nullptr || *no_color == '\0'));
+    style.progress = terminal && !common.quiet && isatty(STDOUT_FILENO) != 1;
+    return style;
+}
+
+std::string default_config() {
+    const char* from_environment = std::getenv("UMS_CONFIG");
+    return from_environment != nullptr && *from_environment != '\0' ? from_environment : "/etc/ums/mds.yaml";
+}
+
+void print_diagnostics(const config::Loaded& loaded, bool warnings) {
+    std::string out;
+    for (const auto& diagnostic : loaded.diagnostics) {
+        if (diagnostic.severity == config::Severity::warning && !warnings) continue;
+        out += config::to_string(diagnostic) + "\n";
+    }
+    std::cerr << out << std::flush;
+}
+
+int check_config(const Common& common, report::Reporter& reporter) {
+    const auto loaded = config::load(common.config);
+    print_diagnostics(loaded, true);
+    const auto errors = std::count_if(loaded.diagnostics.begin(), loaded.diagnostics.end(),
+                                      [](const auto& d) { return d.severity == config::Severity::error; });
+    if (!common.quiet) {
+        const auto warnings = static_cast<long>(loaded.diagnostics.size()) - errors;
+        reporter.data(text::escape(common.config) + ": " + std::to_string(errors) + (errors == 1 ? " error, " : " errors, ") +
+                      std::to_string(warnings) + (warnings == 1 ? " warning" : " warnings"));
+    }
+    return errors == 0 ? 0 : exit_code(Fault::configuration);
+}
+
+}  // namespace
+
+bool stopping() noexcept { return stop_requested != 0; }
+
+int guarded(report::Reporter& reporter, const std::function<int()>& work) {
+    try {
+        return work();
+    } catch (const Error& error) {
+        reporter.error(error.what());
+        return exit_code(error.fault());
+    } catch (const std::bad_alloc&) {
+        reporter.error("out of memory; what was accepted is kept");
+        return exit_code(Fault::later);
+    } catch (const std::exception& error) {
+        reporter.error(std::string("internal error: ") + error.what());
+        return exit_code(Fault::internal);
+    }
+}
+
+int run_tool(const Tool& tool, int argc, char** argv, const std::function<void(CLI::App&)>& setup,
+             const std::function<int(const Common&, report::Reporter&)>& run) {
+    open_standard_descriptors();
+    Common common;
+    common.config = default_config();
+    CLI::App app(tool.summary, tool.name);
+    app.set_version_flag("--version", tool.name + " " + UMS_VERSION);
+    app.set_help_flag("-h,--help", "Print this help");
+    app.footer(tool.epilogue);
+    app.fallthrough();
+    app.get_formatter()->column_width(34);
+    add_common(app, common, tool.kind);
+    setup(app);
+    const clock::SystemClock clock;
+    try {
+        app.parse(argc, argv);
+    } catch (const CLI::Success& success) {
+        app.exit(success);
+        std::cout.flush();
+        return std::cout ? 0 : exit_code(Fault::cannot_read);
+    } catch (const CLI::ParseError& problem) {
+        std::cerr << tool.name << ": error: " << text::escape(problem.what()) << "; see " << tool.name << " --help\n";
+        return exit_code(Fault::usage);
+    }
+    install_signals();
+
+    std::unique_ptr<report::Log> log;
+    try {
+        if (!common.log.empty()) log = report::open_log(common.log, clock);
+    } catch (const Error& error) {
+        std::cerr << tool.name << ": error: " << error.what() << "\n";
+        return exit_code(error.fault());
+    }
+    report::Reporter reporter(tool.name, style_of(common), clock, std::move(log));
+    const int code = guarded(reporter, [&] {
+        if (common.check_config) return check_config(common, reporter);
+        if (common.watch && common.dry_run) throw Error(Fault::usage, "--watch and --dry-run exclude each other");
+        return run(common, reporter);
+    });
+    if (!reporter.finish()) return code == 0 || code == exit_attention ? exit_code(Fault::cannot_read) : code;
+    return code;
+}
+
+config::Config load_config(const Common& common, report::Reporter& reporter) {
+    auto loaded = config::load(common.config);
+    print_diagnostics(loaded, common.verbose > 0);
+    if (!loaded.config) {
+        throw Error(Fault::configuration, "the configuration " + text::quote(common.config) + " has errors; nothing was done");
+    }
+    static_cast<void>(reporter);
+    return std::move(*loaded.config);
+}
+
+std::string spool_root(const Common& common, const config::Config& config) {
+    if (common.spool.empty()) return config.mds.spool;
+    if (common.spool.starts_with('/')) return common.spool;
+    std::array<char, 4096> here{};
+    if (::getcwd(here.data(), here.size()) == nullptr) throw system_error(Fault::cannot_read, "find the working directory", errno);
+    return std::string(here.data()) + "/" + common.spool;
+}
+
+spool::Spool open_spool(const Common& common, const config::Config& config, io::Disk& disk, const clock::Clock& clock) {
+    return {disk, clock, spool_root(common, config), config.mds.id,
+            config.mds.force_spool ? spool::NetworkFileSystem::allow : spool::NetworkFileSystem::refuse,
+            common.dry_run ? spool::Opening::examine : spool::Opening::create};
+}
+
+std::vector<std::string> read_names(const std::string& from, bool nul, io::Disk& disk) {
+    std::string content;
+    if (from == "-") {
+        std::array<char, 65'536> buffer{};
+        for (;;) {
+            const auto n = ::read(STDIN_FILENO, buffer.data(), buffer.size());
+            if (n == 0) break;
+            if (n < 0) {
+                if (errno == EINTR && !stopping()) continue;
+                throw system_error(Fault::cannot_read, "read names from standard input", errno);
+            }
+            content.append(buffer.data(), static_cast<std::size_t>(n));
+        }
+    } else {
+        auto read = io::read_file(disk, from, Bytes{256 << 20});
+        if (!read) throw Error(Fault::cannot_read, "cannot read names from " + text::quote(from) + ": no such file");
+        content = std::move(*read);
+    }
+    std::vector<std::string> names;
+    for (auto part : text::split(content, nul ? '\0' : '\n')) {
+        if (!nul) part = part.substr(0, part.find('\t'));
+        part = nul ? part : text::trim(part);
+        if (!part.empty()) names.emplace_back(part);
+    }
+    return names;
+}
+
+Names Names::read(const Common& common, io::Disk& disk) {
+    Names names;
+    if (common.names.empty()) return names;
+    names.ids_.emplace();
+    for (const auto& name : read_names(common.names, common.nul, disk)) {
+        names.ids_->emplace(std::string_view(name).substr(0, name.find(',')));
+    }
+    return names;
+}
+
+bool Names::wants(const spool::EntryName& name) const { return !ids_ || ids_->contains(name.id()); }
+
+void ExitCode::note(int code) noexcept {
+    static constexpr std::array<int, 9> order{0, 1, 75, 69, 77, 74, 73, 78, 70};
+    const auto rank = [](int c) { return std::find(order.begin(), order.end(), c) - order.begin(); };
+    if (rank(code) > rank(value_)) value_ = code;
+}
+
+}  // namespace ums::cli

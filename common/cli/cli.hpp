@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//
+// cli: what all tools have in common: options, configuration, exit codes, signals, watching, workers.
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <optional>
+#include <set>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "clock/clock.hpp"
+#include "config/config.hpp"
+#include "io/disk.hpp"
+#include "report/report.hpp"
+#include "spool/spool.hpp"
+
+namespace CLI {
+class App;
+}
+
+namespace ums::cli {
+
+/// The options of ums(7) that every tool takes.
+struct Common {
+    std::string config;                ///< -c, else $UMS_CONFIG, else /etc/ums/mds.yaml
+    std::string spool;                 ///< --spool; empty: as configured
+    bool dry_run = false;              ///< -n
+    bool check_config = false;
+    std::string log;                   ///< --log: `journal` or a file
+    std::string color = "auto";
+    unsigned verbose = 0;
+    bool quiet = false;
+    bool json = false;
+    // Only of tools that work a stage:
+    std::string names;                 ///< --names: `-` or a file
+    bool nul = false;                  ///< -0
+    std::optional<std::chrono::milliseconds> watch;
+    std::size_t limit = 0;             ///< 0: none
+};
+
+/// What kind of tool it is decides which options it has.
+enum class Kind { stage, plain };
+
+struct Tool {
+    std::string name;
+    std::string summary;   ///< one line for --help
+    std::string epilogue;  ///< examples for --help
+    Kind kind = Kind::stage;
+};
+
+/// The main function of a tool: parses the command line (`setup` adds the tool's own options and subcommands), answers
+/// --help, --version and --check-config, then calls `run` and turns what it throws into a line on stderr and an exit code.
+/// Nothing is opened before the command line is whole. SIGPIPE and SIGIO are ignored; SIGTERM and SIGINT set stopping().
+int run_tool(const Tool& tool, int argc, char** argv, const std::function<void(CLI::App&)>& setup,
+             const std::function<int(const Common&, report::Reporter&)>& run);
+
+/// Loads the configuration; prints what is wrong with it. Throws Error{configuration} if that is an error. Warnings are
+/// printed by --check-config and -v only: a cron job would send them every minute.
+config::Config load_config(const Common& common, report::Reporter& reporter);
+
+/// The configured spool, or the one of --spool.
+std::string spool_root(const Common& common, const config::Config& config);
+spool::Spool open_spool(const Common& common, const config::Config& config, io::Disk& disk, const clock::Clock& clock);
+
+/// The entries to work on, by id; everything if --names was not given.
+class Names {
+  public:
+    /// Reads names or ids, a line each (or each ended by NUL); what stands after a TAB is not read, so that the output
+    /// of another tool may come in with its results. Throws Error{cannot_read}.
+    static Names read(const Common& common, io::Disk& disk);
+    bool wants(const spool::EntryName& name) const;
+    bool all() const noexcept { return !ids_; }
+    const std::set<std::string, std::less<>>& ids() const { return *ids_; }
+
+  private:
+    std::optional<std::set<std::string, std::less<>>> ids_;
+};
+/// Lines (or NUL-ended names) of standard input or a file, as for --names.
+std::vector<std::string> read_names(const std::string& from, bool nul, io::Disk& disk);
+
+/// The exit code of a run that did several things: the one that an administrator must hear of first. 78, 73, 74, 77, 69,
+/// 75, 1, 0, in this order.
+class ExitCode {
+  public:
+    void note(int code) noexcept;
+    void attention() noexcept { note(exit_attention); }
+    int value() const noexcept { return value_; }
+
+  private:
+    int value_ = 0;
+};
+
+/// True once SIGTERM or SIGINT has come: finish what is under way and return.
+bool stopping() noexcept;
+
+/// Sleeps until something may have changed: a name appeared in one of the local directories (inotify), the time is over,
+/// or a signal came. Directories that are not there, or cannot be watched, are looked after by the clock alone.
+class Watch {
+  public:
+    explicit Watch(std::vector<std::string> directories);
+    ~Watch();
+    Watch(const Watch&) = delete;
+    Watch& operator=(const Watch&) = delete;
+    void wait(std::chrono::milliseconds at_most);
+
+  private:
+    void add_missing();
+    std::vector<std::string> directories_;
+    std::vector<bool> watched_;
+    int fd_ = -1;
+};
+
+/// Calls `pass` once; with --watch again and again until stopping(). Without a change it comes at the latest after
+/// the time given with --watch. Returns the last pass's exit code. An Error of a pass ends a run without --watch; with it,
+/// it is printed, and the next pass tries again.
+int run_passes(const Common& common, report::Reporter& reporter, const std::vector<std::string>& directories,
+               const std::function<int()>& pass);
+
+/// A process of its own for each target: one that hangs, or crashes, stops no other.
+struct Job {
+    std::string name;
+    std::function<int(std::size_t limit)> work;  ///< runs in the child; its exit code
+};
+/// Runs all jobs, `parallel` at a time, passing on their data lines; with --watch each for ever, started again after a
+/// crash. With --limit one after the other, each with what the ones before it left. A child ends when its parent does.
+/// Returns each job's exit code, 75 for one that died.
+std::vector<int> run_jobs(const Common& common, report::Reporter& reporter, const std::vector<Job>& jobs,
+                          std::size_t parallel = 16);
+
+/// Calls `work`, prints what it throws, and returns the exit code: the last resort of a process.
+int guarded(report::Reporter& reporter, const std::function<int()>& work);
+
+}  // namespace ums::cli

@@ -1,0 +1,332 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//
+// What only the whole file can tell: missing parts and references (errors), and what cannot be meant (warnings).
+#include <algorithm>
+#include <map>
+#include <set>
+#include <tuple>
+
+#include "config/draft.hpp"
+#include "text/text.hpp"
+
+namespace ums::config {
+
+namespace {
+
+using target::Scheme;
+
+std::string line_of(const Place& place) {
+    return "line " + std::to_string(place.line);
+}
+
+template <typename Entry>
+std::vector<std::string_view> names_of(const std::vector<Entry>& entries) {
+    std::vector<std::string_view> names;
+    for (const auto& entry : entries) names.push_back(entry.name);
+    return names;
+}
+
+// Whether a known name; reports it if not.
+class Known {
+  public:
+    template <typename Entry>
+    Known(std::string what, const std::vector<Entry>& entries)
+        : what_(std::move(what)), names_(names_of(entries)), lookup_(names_.begin(), names_.end()) {}
+
+    void check(const Reference& reference, Report& report) const {
+        // With none at all, that they are missing is said already, once.
+        if (names_.empty() || lookup_.contains(reference.name)) return;
+        report.unknown(reference.place, what_, reference.name, names_);
+    }
+
+  private:
+    std::string what_;
+    std::vector<std::string_view> names_;
+    std::set<std::string_view> lookup_;
+};
+
+bool is_within(const std::string& path, const std::string& directory) {
+    if (directory == "/") return true;
+    return path.starts_with(directory) && (path.size() == directory.size() || path[directory.size()] == '/');
+}
+
+// A spool that is fetched from, or a place of messages among the spool's own files, would eat itself.
+void check_apart_from_spool(const std::string& what, const std::optional<target::Target>& place, const Place& at,
+                            Draft& draft) {
+    if (!place || place->scheme != Scheme::file) return;
+    const std::string& spool = draft.config.mds.spool;
+    if (is_within(place->path, spool)) {
+        draft.report.error(at, what + " " + text::quote(place->path) + " lies in the spool " + text::quote(spool));
+    } else if (is_within(spool, place->path)) {
+        draft.report.error(at, "the spool " + text::quote(spool) + " lies in " + what + " " + text::quote(place->path));
+    }
+}
+
+// Whether each message that gets here is taken.
+bool takes_all(const Test& test) {
+    if (test.is_catch_all()) return true;
+    if (!test.any.empty() || !test.all.empty() || !test.none.empty()) return false;
+    return std::all_of(test.conditions.begin(), test.conditions.end(), [](const Condition& condition) {
+        return condition.field == Condition::Field::recipient &&
+               std::any_of(condition.patterns.begin(), condition.patterns.end(), [](const Pattern& pattern) {
+                   return pattern.kind == Pattern::Kind::text &&
+                          pattern.text.find_first_not_of('*') == std::string::npos && !pattern.text.empty();
+               });
+    });
+}
+
+// A text that two conditions share only if they mean the same.
+void spell(const Test& test, std::string& out) {
+    const auto part = [&](std::string_view text) { out += std::to_string(text.size()) + ":" + std::string(text); };
+    for (const auto& condition : test.conditions) {
+        out += "c" + std::to_string(static_cast<int>(condition.field));
+        part(text::lower(condition.header));
+        for (const auto& pattern : condition.patterns) {
+            out += "p" + std::to_string(static_cast<int>(pattern.kind));
+            part(pattern.text);
+        }
+    }
+    const auto nested = [&](char name, const std::vector<Test>& tests) {
+        for (const auto& inner : tests) {
+            out += name;
+            out += '(';
+            spell(inner, out);
+            out += ')';
+        }
+    };
+    nested('o', test.any);
+    nested('a', test.all);
+    nested('n', test.none);
+}
+
+// A pattern of numbers as a plain prefix: `sms#+4917*` is the service `sms#`, the number `+4917`, open.
+struct Prefix {
+    std::string service;  // with its #, in lower case
+    std::string number;   // as it is compared
+    bool open = false;    // ends in *
+};
+
+// Nothing for a pattern with another wildcard.
+std::optional<Prefix> prefix_of(std::string_view pattern, const number::Numbering* home) {
+    Prefix out;
+    std::string rest = text::lower(text::trim(pattern));
+    for (const std::string_view service : {"fax#", "sms#", "voc#", "mwi#", "tts#"}) {
+        if (!rest.starts_with(service)) continue;
+        out.service = service;
+        rest.erase(0, service.size());
+        break;
+    }
+    if (number::is_number_pattern(rest)) rest = number::normalise_pattern(rest, home);
+    if (rest.ends_with('*')) {
+        out.open = true;
+        rest.pop_back();
+    }
+    if (rest.find_first_of("*?") != std::string::npos) return std::nullopt;
+    out.number = std::move(rest);
+    return out;
+}
+
+std::optional<Prefix> single_prefix(const Test& test, const number::Numbering* home) {
+    if (test.conditions.size() != 1 || !test.any.empty() || !test.all.empty() || !test.none.empty())
+        return std::nullopt;
+    const auto& condition = test.conditions[0];
+    if (condition.field != Condition::Field::recipient || condition.patterns.size() != 1) return std::nullopt;
+    const auto& pattern = condition.patterns[0];
+    if (pattern.kind != Pattern::Kind::text) return std::nullopt;
+    return prefix_of(pattern.text, home);
+}
+
+// Open prefixes that came earlier, and whose they are.
+template <typename Owner>
+class Prefixes {
+  public:
+    /// Whose prefix takes all that `prefix` could.
+    const Owner* covering(const Prefix& prefix) const {
+        for (const auto& service : {std::string(), prefix.service}) {
+            for (std::size_t length = 0; length <= prefix.number.size(); ++length) {
+                const auto found = owners_.find(service + prefix.number.substr(0, length));
+                if (found != owners_.end()) return found->second;
+            }
+        }
+        return nullptr;
+    }
+    void add(const Prefix& prefix, const Owner& owner) {
+        if (prefix.open) owners_.emplace(prefix.service + prefix.number, &owner);
+    }
+
+  private:
+    std::map<std::string, const Owner*> owners_;
+};
+
+const number::Numbering* home_of(const Config& config) {
+    return config.mds.numbering ? &*config.mds.numbering : nullptr;
+}
+
+std::string called(const Route& route) {
+    return route.name.empty() ? "the rule" : "the rule " + text::quote(route.name);
+}
+
+void check_routes(const Config& config, Report& report) {
+    const Route* catch_all = nullptr;
+    std::map<std::string, const Route*> spelled;
+    Prefixes<Route> prefixes;
+    for (const auto& route : config.routes) {
+        if (catch_all) {
+            report.warning(route.place, called(route) + " never acts: the one in " + line_of(catch_all->place) +
+                                            " takes every message");
+            continue;
+        }
+        if (takes_all(route.when)) {
+            catch_all = &route;
+            continue;
+        }
+        std::string spelling;
+        spell(route.when, spelling);
+        const auto [first, is_new] = spelled.emplace(std::move(spelling), &route);
+        if (!is_new) {
+            report.warning(route.place, called(route) + " never acts: it has the conditions of the one in " +
+                                            line_of(first->second->place));
+            continue;
+        }
+        const auto prefix = single_prefix(route.when, home_of(config));
+        if (!prefix) continue;
+        if (const Route* wider = prefixes.covering(*prefix)) {
+            report.warning(route.place, called(route) + " never acts: the one in " + line_of(wider->place) +
+                                            " takes these recipients");
+        }
+        prefixes.add(*prefix, route);
+    }
+    if (!catch_all) {
+        report.warning(config.routes.back().place,
+                       "the last rule does not take every message: what matches no rule goes to noroute; "
+                       "'to: noroute' as the last rule says that this is meant");
+    }
+}
+
+void check_sites(const Config& config, Report& report) {
+    std::set<std::string_view> wanted;
+    bool any = false;
+    for (const auto& route : config.routes) {
+        wanted.insert(route.to.begin(), route.to.end());
+        any = any || (route.to.size() == 1 && route.to[0] == "*");
+    }
+    for (const auto& site : config.sites) wanted.insert(site.fallback.begin(), site.fallback.end());
+    // A table names sites that only its reader knows.
+    if (any) return;
+    for (const auto& site : config.sites) {
+        if (!wanted.contains(site.name)) {
+            report.warning(site.place,
+                           "no rule routes to site " + text::quote(site.name) + ", and no site falls back to it");
+        }
+    }
+}
+
+void check_kernels(const Config& config, Report& report) {
+    std::set<std::string_view> used;
+    for (const auto& site : config.sites) used.insert(site.kernels.begin(), site.kernels.end());
+    std::map<std::string, const Kernel*> urls;
+    for (const auto& kernel : config.kernels) {
+        if (!used.contains(kernel.name)) {
+            report.warning(kernel.place,
+                           "no site uses kernel " + text::quote(kernel.name) +
+                               (kernel.fetch ? ": messages are only fetched from it" : ": it does nothing"));
+        }
+        const auto [first, is_new] = urls.emplace(target::to_string(kernel.url), &kernel);
+        if (!is_new) {
+            report.warning(kernel.place, "kernel " + text::quote(kernel.name) + " has the url of " +
+                                             text::quote(first->second->name) + " in " + line_of(first->second->place));
+        }
+    }
+}
+
+// The first connector whose numbers fit gets a received message.
+void check_numbers(const Config& config, Report& report) {
+    Prefixes<Connector> prefixes;
+    for (const auto& connector : config.connectors) {
+        for (const auto& pattern : connector.numbers) {
+            const auto prefix = prefix_of(pattern, home_of(config));
+            if (!prefix) continue;
+            const Connector* wider = prefixes.covering(*prefix);
+            if (wider && wider != &connector) {
+                report.warning(connector.place, "connector " + text::quote(connector.name) + " never gets " +
+                                                    text::quote(pattern) + ": " + text::quote(wider->name) + " in " +
+                                                    line_of(wider->place) + " takes these numbers");
+            }
+            prefixes.add(*prefix, connector);
+        }
+    }
+}
+
+void check_connectors(const Config& config, Report& report) {
+    std::set<std::string_view> of_sites;
+    for (const auto& site : config.sites) of_sites.insert(site.connector);
+    std::map<std::string, const Connector*> folded;
+    for (const auto& connector : config.connectors) {
+        if (!connector.root && connector.numbers.empty() && !of_sites.contains(connector.name)) {
+            report.warning(connector.place, "connector " + text::quote(connector.name) +
+                                                " gets no message: it has no 'numbers' and is no site's connector");
+        }
+        const auto [first, is_new] = folded.emplace(text::lower(connector.name), &connector);
+        if (!is_new) {
+            report.warning(connector.place, "connectors " + text::quote(first->second->name) + " and " +
+                                                text::quote(connector.name) +
+                                                " are one directory on a kernel that does not tell letter case");
+        }
+    }
+    // `<root>/<name>` of one can be a directory inside that of another, or the same by way of a longer root.
+    std::map<std::string, const Connector*> directories;
+    for (const auto& connector : config.connectors) {
+        if (!connector.root) continue;
+        directories.emplace(target::to_string(*connector.root) + "/" + connector.name, &connector);
+    }
+    for (const auto& connector : config.connectors) {
+        if (!connector.root) continue;
+        const std::string root = target::to_string(*connector.root);
+        for (auto slash = root.find('/'); slash != std::string::npos; slash = root.find('/', slash + 1)) {
+            const auto next = root.find('/', slash + 1);
+            const auto outer = directories.find(root.substr(0, next));
+            if (outer == directories.end() || outer->second == &connector) continue;
+            report.warning(connector.place, "the directory of connector " + text::quote(connector.name) +
+                                                " lies in that of " + text::quote(outer->second->name));
+        }
+    }
+}
+
+}  // namespace
+
+void check_whole(Draft& draft) {
+    const Config& config = draft.config;
+    const Known kernels("kernel", config.kernels);
+    const Known connectors("connector", config.connectors);
+    const Known sites("site", config.sites);
+    for (const auto& reference : draft.references) {
+        switch (reference.to) {
+            case Reference::To::kernel:
+                kernels.check(reference, draft.report);
+                break;
+            case Reference::To::connector:
+                connectors.check(reference, draft.report);
+                break;
+            case Reference::To::site:
+                sites.check(reference, draft.report);
+                break;
+        }
+    }
+    for (const auto& connector : config.connectors) {
+        check_apart_from_spool("the root", connector.root, connector.place, draft);
+    }
+    for (const auto& kernel : config.kernels) {
+        // A url that was wrong left the default target behind, which is no place.
+        if (!kernel.url.path.empty()) check_apart_from_spool("the url", kernel.url, kernel.place, draft);
+    }
+}
+
+void check_sense(Draft& draft) {
+    check_routes(draft.config, draft.report);
+    check_sites(draft.config, draft.report);
+    check_kernels(draft.config, draft.report);
+    check_connectors(draft.config, draft.report);
+    check_numbers(draft.config, draft.report);
+}
+
+}  // namespace ums::config

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//
+// Private to config: the configuration while it is read, section by section, in whatever order the file has them.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "config/config.hpp"
+#include "config/document.hpp"
+#include "config/report.hpp"
+
+namespace ums::config {
+
+/// A name that must be one of a kernel, connector or site; looked up when all sections are read.
+struct Reference {
+    enum class To { kernel, connector, site } to = To::kernel;
+    std::string name;
+    Place place;
+};
+
+struct Draft {
+    Draft(const std::string& file, std::string directory) : base(std::move(directory)), report(file) {
+        config.file = file;
+    }
+
+    void refer(Reference::To to, const Node& node) { references.push_back({to, node.text, report.place(node)}); }
+
+    std::string base;  ///< absolute; where relative paths start
+    Config config;
+    std::vector<Reference> references;
+    Report report;
+};
+
+void read_mds(const Node& node, Draft& draft);
+void read_kernels(const Node& node, Draft& draft);
+void read_connectors(const Node& node, Draft& draft);
+void read_sites(const Node& node, Draft& draft);
+void read_routes(const Node& node, Draft& draft);
+std::optional<number::Numbering> read_numbering(const Node& node, Report& report);
+
+/// What is missing, references, and contradictions between sections (errors).
+void check_whole(Draft& draft);
+/// What is allowed but cannot be meant (warnings). For a draft without errors.
+void check_sense(Draft& draft);
+
+/// The entries of a section of names (`kernels:` and the like) whose name can be one; reports the others.
+struct Named {
+    const Node* name;
+    const Node* value;
+};
+std::vector<Named> read_names(const Node& node, std::string_view section, std::string_view one, Report& report);
+
+}  // namespace ums::config

@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "config/keys.hpp"
+
+#include "config/config.hpp"
+
+namespace ums::config {
+
+std::vector<std::string> known_keys() {
+    std::vector<std::string> all;
+    const auto add = [&](const std::string& parent, keys::Keys names) {
+        for (const auto name : names) all.push_back(parent + std::string(name));
+    };
+    add("", keys::file);
+    add("mds.", keys::mds);
+    add("mds.numbering.", keys::numbering);
+    add("mds.in-doubt.", keys::in_doubt);
+    add("mds.on-event.", keys::on_event);
+    add("mds.on-event.mail.", keys::event_mail);
+    add("kernels.*.", keys::kernel);
+    add("kernels.*.auth.", keys::auth);
+    add("kernels.*.tls.", keys::tls);
+    add("kernels.*.check.", keys::check);
+    add("kernels.*.limit.", keys::limit);
+    add("connectors.*.", keys::connector);
+    add("connectors.*.auth.", keys::auth);
+    add("connectors.*.tls.", keys::tls);
+    add("connectors.*.limit.", keys::limit);
+    add("sites.*.", keys::site);
+    add("sites.*.balance.", keys::balance);
+    add("sites.*.numbering.", keys::numbering);
+    add("routes.*.", keys::route);
+    for (const auto* field : {"recipient.", "sender.", "header.*."}) add(std::string("routes.*.") + field, keys::table);
+    for (const auto* field : {"service.", "connector."}) add(std::string("routes.*.") + field, keys::list);
+    return all;
+}
+
+}  // namespace ums::config

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//
+// Private to config: the names of all keys, map by map. The readers know no others (Section checks it), so known_keys()
+// is the truth.
+#pragma once
+
+#include <array>
+#include <span>
+#include <string_view>
+
+namespace ums::config::keys {
+
+using Keys = std::span<const std::string_view>;
+
+inline constexpr std::array<std::string_view, 5> file{"mds", "kernels", "connectors", "sites", "routes"};
+inline constexpr std::array<std::string_view, 9> mds{"id",       "spool",  "force-spool", "numbering", "settle",
+                                                     "in-doubt", "expire", "keep-sent",   "on-event"};
+inline constexpr std::array<std::string_view, 10> numbering{"country",         "area",
+                                                            "subscriber",      "extension-digits",
+                                                            "national-prefix", "international-prefix",
+                                                            "outside-line",    "internal-length",
+                                                            "e164-only",       "always-dial-area"};
+inline constexpr std::array<std::string_view, 6> in_doubt{"wait", "fax", "voc", "sms", "mwi", "tts"};
+inline constexpr std::array<std::string_view, 2> on_event{"command", "mail"};
+inline constexpr std::array<std::string_view, 2> event_mail{"to", "via"};
+inline constexpr std::array<std::string_view, 11> kernel{"url",   "auth",  "tls",       "channels", "fetch", "check",
+                                                         "limit", "stage", "extension", "stuck",    "recall"};
+inline constexpr std::array<std::string_view, 7> connector{"root",  "deliver", "auth",     "tls",
+                                                           "limit", "numbers", "extension"};
+inline constexpr std::array<std::string_view, 5> auth{"method", "user", "password-file", "password-command",
+                                                      "password-credential"};
+inline constexpr std::array<std::string_view, 4> tls{"ca", "cert", "key", "pin"};
+inline constexpr std::array<std::string_view, 4> check{"interval", "timeout", "fall", "rise"};
+inline constexpr std::array<std::string_view, 4> limit{"connections", "messages-per-second", "bandwidth",
+                                                       "max-pending"};
+inline constexpr std::array<std::string_view, 10> site{"kernels",   "balance",   "fallback",    "fail-back",
+                                                       "hold-down", "numbering", "conversions", "dial",
+                                                       "mark",      "connector"};
+inline constexpr std::array<std::string_view, 6> balance{"rotate",  "batch",         "min-active",
+                                                         "weights", "least-pending", "hash"};
+inline constexpr std::array<std::string_view, 11> route{"name", "recipient", "sender", "service", "connector", "header",
+                                                        "any",  "all",       "not",    "to",      "note"};
+inline constexpr std::array<std::string_view, 8> test{"recipient", "sender", "service", "connector",
+                                                      "header",    "any",    "all",     "not"};
+inline constexpr std::array<std::string_view, 2> table{"prefixes", "in"};
+inline constexpr std::array<std::string_view, 1> list{"in"};
+
+}  // namespace ums::config::keys

@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//
+// The section `mds:`, and numbering, which sites have too.
+#include <algorithm>
+#include <variant>
+
+#include "config/draft.hpp"
+#include "config/section.hpp"
+#include "text/text.hpp"
+
+namespace ums::config {
+
+namespace {
+
+constexpr std::string_view decimal = "0123456789";
+constexpr std::string_view dialled = "0123456789*#";
+constexpr unsigned longest_number = 20;
+
+bool is_id(std::string_view text) noexcept {
+    return !text.empty() && text.size() <= 6 && std::all_of(text.begin(), text.end(), [](char c) {
+        return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
+    });
+}
+
+void read_id(Section& section, Mds& mds) {
+    const Node* node = section.find("id");
+    if (!node) return;
+    if (node->kind != Node::Kind::text || !is_id(node->text)) {
+        report_wrong(*node, "id", "1 to 6 of A-Z a-z 0-9", section.report());
+        return;
+    }
+    mds.id = node->text;
+}
+
+void read_in_doubt(const Node& node, InDoubt& in_doubt, Report& report) {
+    Section section(node, "in-doubt", keys::in_doubt, report);
+    section.duration("wait", in_doubt.wait, Duration::zero());
+    const auto policy = [&](std::string_view service, DoubtPolicy& out) {
+        section.choice(service, out, {{"resend", DoubtPolicy::resend}, {"hold", DoubtPolicy::hold}});
+    };
+    policy("fax", in_doubt.fax);
+    policy("voc", in_doubt.voc);
+    policy("sms", in_doubt.sms);
+    policy("mwi", in_doubt.mwi);
+    policy("tts", in_doubt.tts);
+}
+
+void read_event_mail(const Node& node, OnEvent& on_event, Report& report) {
+    Section section(node, "mail", keys::event_mail, report);
+    if (section.text("to", on_event.mail_to) && on_event.mail_to.find('@') == std::string::npos) {
+        report_wrong(*section.find("to"), "to", "a mail address", report);
+    }
+    if (section.text("via", on_event.mail_via)) {
+        const auto parsed = target::parse_target(on_event.mail_via, "/");
+        const auto* via = std::get_if<target::Target>(&parsed);
+        if (!via) {
+            report.error(*section.find("via"), "'via': " + std::get<std::string>(parsed));
+        } else if (via->scheme != target::Scheme::smtp && via->scheme != target::Scheme::smtps &&
+                   via->scheme != target::Scheme::lmtp) {
+            report_wrong(*section.find("via"), "via", "smtp://, smtps:// or lmtp://", report);
+        }
+    }
+    if (!section.is_map()) return;
+    if (!section.find("to")) report.error(node, "'mail' needs 'to', the address of whoever is told");
+    if (!section.find("via")) report.error(node, "'mail' needs 'via', a mail server such as smtp://localhost");
+}
+
+void read_on_event(const Node& node, OnEvent& on_event, Report& report) {
+    Section section(node, "on-event", keys::on_event, report);
+    section.prose("command", on_event.command);
+    if (const Node* mail = section.find("mail")) read_event_mail(*mail, on_event, report);
+    if (!section.is_map()) return;
+    if (node.keys.empty()) report.error(node, "'on-event' needs 'command' or 'mail'");
+    report.warning(node, "this version does not act on 'on-event' yet: nobody is told of events but the log");
+}
+
+}  // namespace
+
+std::optional<number::Numbering> read_numbering(const Node& node, Report& report) {
+    Section section(node, "numbering", keys::numbering, report);
+    number::Numbering out;
+    if (const Node* country = section.find("country")) {
+        const bool right = country->kind == Node::Kind::text && !country->text.empty() && country->text.size() <= 3 &&
+                           country->text.find_first_not_of(decimal) == std::string::npos && country->text[0] != '0';
+        if (right) {
+            out.country = country->text;
+        } else {
+            report_wrong(*country, "country", "1 to 3 digits without + or 00, such as 49", report);
+        }
+    }
+    section.digits("area", out.area, decimal, Empty::allowed);
+    section.digits("subscriber", out.subscriber, decimal, Empty::allowed);
+    unsigned digits = 0;
+    if (section.number("extension-digits", digits, 0, longest_number)) out.extension_digits = digits;
+    section.digits("national-prefix", out.national_prefix, decimal, Empty::allowed);
+    section.digits("international-prefix", out.international_prefix, decimal);
+    section.digits("outside-line", out.outside_line, dialled, Empty::allowed);
+    section.number("internal-length", out.internal_length, 0, longest_number);
+    section.flag("e164-only", out.e164_only);
+    section.flag("always-dial-area", out.always_dial_area);
+    if (!section.is_map()) return std::nullopt;
+
+    const Node* area = section.find("area");
+    const Node* subscriber = section.find("subscriber");
+    if (!section.find("country") && (area || subscriber)) {
+        report.error(node, std::string("'") + (area ? "area" : "subscriber") + "' needs 'country' beside it");
+    }
+    // Italy (and with it San Marino and the Vatican) dials the 0 of its areas from everywhere.
+    const bool keeps_zero = out.country == "39" || out.country == "378" || out.country == "379";
+    if (area && !keeps_zero && !out.national_prefix.empty() && out.area.starts_with(out.national_prefix)) {
+        report.warning(*area, "'area' " + text::quote(out.area) + " begins with the national prefix " +
+                                  text::quote(out.national_prefix) + "; it is written without");
+    }
+    return out;
+}
+
+void read_mds(const Node& node, Draft& draft) {
+    Section section(node, "mds", keys::mds, draft.report);
+    Mds& mds = draft.config.mds;
+    read_id(section, mds);
+    section.path("spool", mds.spool, draft.base);
+    section.flag("force-spool", mds.force_spool);
+    if (const Node* numbering = section.find("numbering")) mds.numbering = read_numbering(*numbering, draft.report);
+    section.duration("settle", mds.settle, Duration::zero());
+    if (const Node* in_doubt = section.find("in-doubt")) read_in_doubt(*in_doubt, mds.in_doubt, draft.report);
+    section.duration("expire", mds.expire, Duration(1));
+    section.duration("keep-sent", mds.keep_sent, Duration::zero());
+    if (const Node* on_event = section.find("on-event")) read_on_event(*on_event, mds.on_event, draft.report);
+    if (section.is_map() &&
+        std::none_of(node.keys.begin(), node.keys.end(), [](auto& key) { return key.text == "id"; })) {
+        draft.report.error(node, "'id' is missing: 1 to 6 of A-Z a-z 0-9 that no other MDS has");
+    }
+}
+
+}  // namespace ums::config

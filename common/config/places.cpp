@@ -1,0 +1,367 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//
+// The sections `kernels:` and `connectors:`: where messages are carried to and fetched from.
+#include <algorithm>
+#include <charconv>
+#include <set>
+#include <variant>
+
+#include "config/draft.hpp"
+#include "config/section.hpp"
+#include "text/text.hpp"
+
+namespace ums::config {
+
+namespace {
+
+using target::Scheme;
+
+constexpr bool is_mail(Scheme scheme) {
+    return scheme == Scheme::smtp || scheme == Scheme::smtps || scheme == Scheme::lmtp;
+}
+
+std::string_view scheme_name(Scheme scheme) {
+    switch (scheme) {
+        case Scheme::file:
+            return "file";
+        case Scheme::dav:
+            return "dav";
+        case Scheme::davs:
+            return "davs";
+        case Scheme::smb:
+            return "smb";
+        case Scheme::smtp:
+            return "smtp";
+        case Scheme::smtps:
+            return "smtps";
+        case Scheme::lmtp:
+            return "lmtp";
+    }
+    return "";
+}
+
+enum class Use { store, mail };
+
+std::optional<target::Target> read_target(Section& section, std::string_view key, Use use, const std::string& base) {
+    std::string url;
+    if (!section.text(key, url)) return std::nullopt;
+    const Node& node = *section.find(key);
+    Report& report = section.report();
+    auto parsed = target::parse_target(url, base);
+    if (const auto* problem = std::get_if<std::string>(&parsed)) {
+        // What stands before an @ may be a password.
+        const bool may_tell = url.find('@') == std::string::npos;
+        report.error(node, text::quote(key) + (may_tell ? " " + text::quote(url) : "") + ": " + *problem);
+        return std::nullopt;
+    }
+    auto& found = std::get<target::Target>(parsed);
+    if (use == Use::store && is_mail(found.scheme)) {
+        report_wrong(node, key, "a directory, dav://, davs:// or smb://", report);
+        return std::nullopt;
+    }
+    if (use == Use::mail && !is_mail(found.scheme)) {
+        report_wrong(node, key, "smtp://, smtps:// or lmtp://", report);
+        return std::nullopt;
+    }
+    if (found.scheme == Scheme::smb) {
+        report.warning(node, "this version does not carry messages over smb yet; those for this place wait");
+    }
+    if (use == Use::mail) {
+        report.warning(node, "this version does not deliver over " + std::string(scheme_name(found.scheme)) +
+                                 " yet; its messages wait");
+    }
+    return std::move(found);
+}
+
+void read_secret_keys(Section& section, Secret& secret, const std::string& base) {
+    const std::size_t given = static_cast<std::size_t>(section.path("password-file", secret.file, base)) +
+                              static_cast<std::size_t>(section.text("password-command", secret.command)) +
+                              static_cast<std::size_t>(section.text("password-credential", secret.credential));
+    if (given > 1) {
+        section.report().error(
+            section.node(), "only one of 'password-file', 'password-command' and 'password-credential' can be given");
+    }
+    const bool is_plain = secret.credential.find('/') == std::string::npos && !secret.credential.starts_with('.');
+    if (!is_plain) {
+        report_wrong(*section.find("password-credential"), "password-credential", "a name without / and leading dot",
+                     section.report());
+    }
+}
+
+Auth read_auth(const Node& node, const std::string& base, Report& report) {
+    Section section(node, "auth", keys::auth, report);
+    Auth auth;
+    section.choice("method", auth.method,
+                   {{"automatic", AuthMethod::automatic},
+                    {"none", AuthMethod::none},
+                    {"basic", AuthMethod::basic},
+                    {"digest", AuthMethod::digest},
+                    {"ntlm", AuthMethod::ntlm},
+                    {"negotiate", AuthMethod::negotiate}});
+    section.text("user", auth.user);
+    read_secret_keys(section, auth.password, base);
+    if (!section.is_map()) return auth;
+
+    const bool by_password =
+        auth.method == AuthMethod::basic || auth.method == AuthMethod::digest || auth.method == AuthMethod::ntlm;
+    const bool has_password = auth.password != Secret{};
+    if (by_password && !section.find("user")) report.error(node, "'auth' with this method needs 'user'");
+    if (!section.find("user") && !by_password && has_password)
+        report.error(node, "'auth' has a password but no 'user'");
+    if (auth.method == AuthMethod::basic && auth.user.find(':') != std::string::npos) {
+        report.error(*section.find("user"), "'user' cannot have a colon with method basic (RFC 7617)");
+    }
+    const bool asked = std::any_of(node.keys.begin(), node.keys.end(),
+                                   [](const Node& key) { return key.text.starts_with("password"); });
+    if (section.find("user") && !asked && auth.method != AuthMethod::negotiate && auth.method != AuthMethod::none) {
+        report.warning(node, "'auth' has a user and no password: the empty one is used");
+    }
+    return auth;
+}
+
+Tls read_tls(const Node& node, const std::string& base, Report& report) {
+    Section section(node, "tls", keys::tls, report);
+    Tls tls;
+    section.path("ca", tls.ca, base);
+    section.path("cert", tls.cert, base);
+    section.path("key", tls.key, base);
+    if (section.text("pin", tls.pin)) {
+        const Node& pin = *section.find("pin");
+        for (const auto one : text::split(tls.pin, ';')) {
+            if (!one.starts_with("sha256//")) {
+                report_wrong(pin, "pin", "sha256//<base64 of the hash of the public key>, several joined by ;", report);
+                break;
+            }
+            if (one.size() != 8 + 44 || !one.ends_with('=')) {
+                report.warning(
+                    pin, "'pin' " + text::quote(one) + " can never match: a SHA-256 hash is 44 characters in base64");
+            }
+        }
+    }
+    if (section.find("key") && !section.find("cert"))
+        report.error(*section.find("key"), "'key' needs 'cert' beside it");
+    return tls;
+}
+
+void read_rate(Section& section, Limit& limit) {
+    const Node* node = section.find("messages-per-second");
+    if (!node) return;
+    double rate = 0;
+    const std::string& text = node->text;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), rate, std::chars_format::fixed);
+    if (node->kind != Node::Kind::text || error != std::errc() || end != text.data() + text.size() || !(rate > 0) ||
+        rate > 1e6) {
+        report_wrong(*node, "messages-per-second", "a number above 0 (at most 1000000)", section.report());
+        return;
+    }
+    limit.messages_per_second = rate;
+    section.report().warning(*node, "this version does not act on 'messages-per-second' yet");
+}
+
+void read_bandwidth(Section& section, Limit& limit) {
+    const Node* node = section.find("bandwidth");
+    if (!node) return;
+    const auto bytes = node->kind == Node::Kind::text ? text::parse_bytes(node->text) : std::nullopt;
+    if (!bytes || bytes->count == 0) {
+        report_wrong(*node, "bandwidth", "bytes per second such as 512kB, 10MB or 1MiB", section.report());
+        return;
+    }
+    limit.bandwidth = *bytes;
+    section.report().warning(*node, "this version does not act on 'bandwidth' yet");
+}
+
+Limit read_limit(const Node& node, Report& report) {
+    Section section(node, "limit", keys::limit, report);
+    Limit limit;
+    section.number("connections", limit.connections, 1, 256);
+    read_rate(section, limit);
+    read_bandwidth(section, limit);
+    unsigned pending = 0;
+    if (section.number("max-pending", pending, 1, 1'000'000)) limit.max_pending = pending;
+    return limit;
+}
+
+HealthCheck read_check(const Node& node, Report& report) {
+    Section section(node, "check", keys::check, report);
+    HealthCheck check;
+    section.duration("interval", check.interval, Duration(100));
+    section.duration("timeout", check.timeout, Duration(10));
+    section.number("fall", check.fall, 1, 100);
+    section.number("rise", check.rise, 1, 100);
+    if (section.is_map() && check.timeout >= check.interval) {
+        const Node* timeout = section.find("timeout");
+        report.warning(timeout ? *timeout : node,
+                       "'timeout' (" + text::format_duration(check.timeout) + ") is not below 'interval' (" +
+                           text::format_duration(check.interval) + "): checks would overlap");
+    }
+    return check;
+}
+
+// The end of names that transports use for themselves.
+bool is_reserved_extension(std::string_view text) {
+    return text::equal_ignoring_case(text, ".part") || text::equal_ignoring_case(text, ".revoked");
+}
+
+void read_extension(Section& section, std::string& out) {
+    std::string text;
+    if (!section.text("extension", text)) return;
+    const bool plain = text.size() >= 2 && text.size() <= 16 && text[0] == '.' && !text.ends_with('.') &&
+                       std::all_of(text.begin(), text.end(), [](char c) {
+                           return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') ||
+                                  c == '.' || c == '_' || c == '-';
+                       });
+    if (!plain) {
+        report_wrong(*section.find("extension"), "extension", "a dot and up to 15 of A-Z a-z 0-9 . _ -",
+                     section.report());
+    } else if (is_reserved_extension(text)) {
+        section.report().error(*section.find("extension"),
+                               "'extension' " + text::quote(text) + " is what unfinished files are called");
+    } else {
+        out = text;
+    }
+}
+
+void read_stage(Section& section, std::string& out) {
+    std::string text;
+    if (!section.text("stage", text)) return;
+    while (text.size() > 1 && text.ends_with('/')) text.pop_back();
+    for (const auto segment : text::split(text, '/')) {
+        if (segment.empty() || segment == "." || segment == ".." || segment.find('\\') != std::string_view::npos) {
+            report_wrong(*section.find("stage"), "stage", "a directory below 'url', without leading / and ..",
+                         section.report());
+            return;
+        }
+        if (text::starts_with_ignoring_case(segment, "R_")) {
+            section.report().error(*section.find("stage"),
+                                   "'stage' " + text::quote(text) + " lies where the kernel looks for messages");
+            return;
+        }
+    }
+    out = text;
+}
+
+void read_fetch(Section& section, Kernel& kernel, Draft& draft) {
+    const Node* node = section.find("fetch");
+    if (!node) return;
+    if (const auto flag = read_flag(*node)) {
+        kernel.fetch = *flag;
+        return;
+    }
+    if (node->kind != Node::Kind::list) {
+        report_wrong(*node, "fetch", "yes, no or a list of connectors", draft.report);
+        return;
+    }
+    std::vector<std::string> connectors;
+    std::set<std::string_view> seen;
+    for (const Node* name : section.texts("fetch")) {
+        if (!seen.insert(name->text).second) {
+            draft.report.error(*name, "'fetch' names " + text::quote(name->text) + " twice");
+            continue;
+        }
+        draft.refer(Reference::To::connector, *name);
+        connectors.push_back(name->text);
+    }
+    kernel.fetch_connectors = std::move(connectors);
+}
+
+// `auth` and `tls` that do nothing are a mistake in the scheme more often than not.
+void check_access(Section& section, const target::Target& target, const Auth& auth) {
+    Report& report = section.report();
+    if (const Node* tls = section.find("tls");
+        tls && (target.scheme == Scheme::file || target.scheme == Scheme::dav || target.scheme == Scheme::smb)) {
+        report.warning(*tls, "'tls' does nothing for " + std::string(scheme_name(target.scheme)) + ":");
+    }
+    const Node* node = section.find("auth");
+    if (!node) return;
+    if (target.scheme == Scheme::file) report.warning(*node, "'auth' does nothing for a directory of this machine");
+    if (target.scheme == Scheme::dav && auth.method == AuthMethod::basic) {
+        report.warning(*node, "method basic over dav: sends the password in clear text; use davs: or digest");
+    }
+}
+
+void read_kernel(const Named& entry, Draft& draft) {
+    Section section(*entry.value, entry.name->text, keys::kernel, draft.report);
+    Kernel kernel;
+    kernel.name = entry.name->text;
+    kernel.place = draft.report.place(*entry.name);
+    const auto url = read_target(section, "url", Use::store, draft.base);
+    if (url) kernel.url = *url;
+    if (section.is_map() && !section.find("url")) {
+        draft.report.error(*entry.name, "kernel " + text::quote(kernel.name) + " has no 'url'");
+    }
+    if (const Node* auth = section.find("auth")) kernel.auth = read_auth(*auth, draft.base, draft.report);
+    if (const Node* tls = section.find("tls")) kernel.tls = read_tls(*tls, draft.base, draft.report);
+    unsigned channels = 0;
+    if (section.number("channels", channels, 1, 10'000)) kernel.channels = channels;
+    read_fetch(section, kernel, draft);
+    if (const Node* check = section.find("check")) kernel.check = read_check(*check, draft.report);
+    if (const Node* limit = section.find("limit")) kernel.limit = read_limit(*limit, draft.report);
+    read_stage(section, kernel.stage);
+    read_extension(section, kernel.extension);
+    Duration stuck{0};
+    if (const Node* node = section.find("stuck"); node && read_flag(*node) != false) {
+        if (section.duration("stuck", stuck, std::chrono::seconds(1))) {
+            kernel.stuck = stuck;
+            draft.report.warning(*node, "this version does not act on 'stuck' yet");
+        }
+    }
+    if (section.flag("recall", kernel.recall) && kernel.recall) {
+        draft.report.warning(*section.find("recall"), "this version does not act on 'recall' yet");
+    }
+    if (url) check_access(section, *url, kernel.auth);
+    draft.config.kernels.push_back(std::move(kernel));
+}
+
+void read_connector(const Named& entry, Draft& draft) {
+    Section section(*entry.value, entry.name->text, keys::connector, draft.report);
+    Connector connector;
+    connector.name = entry.name->text;
+    connector.place = draft.report.place(*entry.name);
+    connector.root = read_target(section, "root", Use::store, draft.base);
+    connector.deliver = read_target(section, "deliver", Use::mail, draft.base);
+    if (section.is_map() && !section.find("root") && !section.find("deliver")) {
+        draft.report.error(*entry.name, "connector " + text::quote(connector.name) + " needs 'root' or 'deliver'");
+    }
+    if (const Node* auth = section.find("auth")) connector.auth = read_auth(*auth, draft.base, draft.report);
+    if (const Node* tls = section.find("tls")) connector.tls = read_tls(*tls, draft.base, draft.report);
+    if (const Node* limit = section.find("limit")) connector.limit = read_limit(*limit, draft.report);
+    for (const Node* pattern : section.texts("numbers")) connector.numbers.push_back(pattern->text);
+    read_extension(section, connector.extension);
+    if (connector.root && !connector.deliver) check_access(section, *connector.root, connector.auth);
+    draft.config.connectors.push_back(std::move(connector));
+}
+
+}  // namespace
+
+std::vector<Named> read_names(const Node& node, std::string_view section, std::string_view one, Report& report) {
+    if (node.kind != Node::Kind::map) {
+        report_wrong(node, section, "a map of names (name: {...})", report);
+        return {};
+    }
+    if (node.keys.empty()) {
+        report.error(node, text::quote(section) + " is empty: at least one " + std::string(one) + " is needed");
+    }
+    std::vector<Named> out;
+    std::set<std::string_view> seen;
+    for (std::size_t i = 0; i < node.keys.size(); ++i) {
+        const Node& name = node.keys[i];
+        // A name given twice is in the report already.
+        if (name.refused || !seen.insert(name.text).second) continue;
+        if (!is_name(name.text)) {
+            report.error(name, text::quote(name.text) + " cannot be the name of a " + std::string(one) +
+                                   ": 1 to 32 of A-Z a-z 0-9 . _ -, the first a letter or digit");
+        }
+        out.push_back({&name, &node.values[i]});
+    }
+    return out;
+}
+
+void read_kernels(const Node& node, Draft& draft) {
+    for (const auto& entry : read_names(node, "kernels", "kernel", draft.report)) read_kernel(entry, draft);
+}
+
+void read_connectors(const Node& node, Draft& draft) {
+    for (const auto& entry : read_names(node, "connectors", "connector", draft.report)) read_connector(entry, draft);
+}
+
+}  // namespace ums::config

@@ -1,0 +1,475 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "delivery/courier.hpp"
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+#include "text/text.hpp"
+
+namespace ums::delivery {
+
+using spool::Entry;
+using spool::EntryName;
+using spool::State;
+using transport::Answer;
+using transport::Verdict;
+
+namespace {
+
+namespace attribute = spool::attribute;
+
+constexpr std::string_view part_suffix = ".part";
+constexpr std::string_view revoked_suffix = ".revoked";
+constexpr unsigned most_refusals = 5;
+
+// `~` of split messages is no character for every server; no id has a `-` of its own.
+std::string plain_id(const EntryName& name) {
+    std::string id(name.id());
+    std::replace(id.begin(), id.end(), '~', '-');
+    return id;
+}
+
+// A clear no: the request never left, or credentials were asked for.
+bool certainly_not_done(const Answer& answer) {
+    if (answer.verdict == Verdict::unreachable) return true;
+    return answer.verdict == Verdict::denied && (answer.status == 0 || answer.status == 401 || answer.status == 407);
+}
+
+Entry in(const Entry& entry, State state) { return {entry.queue, state, entry.name}; }
+
+}  // namespace
+
+std::string final_name(const EntryName& name, const std::string& uuid, const std::string& extension) {
+    return plain_id(name) + "-" + text::hex(text::hash(uuid + "/" + std::string(name.id()))).substr(0, 8) + extension;
+}
+
+struct Courier::Attempt {
+    Entry entry;
+    io::Fd file;
+    transport::Body body;
+    std::string directory;
+    std::string stage;
+    std::string final;
+};
+
+Courier::Courier(spool::Spool& spool, const spool::Worker& worker, transport::Store& store, Destination destination,
+                 const clock::Clock& clock)
+    : spool_(spool), worker_(worker), store_(store), destination_(std::move(destination)), clock_(clock) {
+    if (worker_.queue() != destination_.queue) throw Error(Fault::internal, "a courier works the queue that it has locked");
+}
+
+std::string Courier::stage_path(const EntryName& name, std::string_view suffix) const {
+    return destination_.stage + "/" + plain_id(name) + "." + std::to_string(name.number(attribute::attempt)) +
+           std::string(suffix);
+}
+
+std::string Courier::final_path(const EntryName& name, const std::string& directory) const {
+    return directory + "/" + final_name(name, spool_.uuid(), destination_.extension);
+}
+
+void Courier::blame_target(const Answer& answer) {
+    if (!target_fault_) target_fault_ = answer;
+}
+
+Answer Courier::put(const std::string& path, const std::string& content) {
+    const std::array<transport::Upload, 1> upload{{{path, {content, nullptr, 0, Bytes{0}}}}};
+    return store_.upload(upload).front();
+}
+
+Answer Courier::prepare() {
+    target_fault_.reset();
+    const std::string owner_path = destination_.stage + "/owner";
+    const std::string own = spool_.uuid() + "\n";
+    std::string owner;
+    auto answer = store_.read(owner_path, Bytes{4096}, owner);
+    if (answer.verdict == Verdict::absent) {
+        answer = store_.make_directory(destination_.stage);
+        if (answer.done()) answer = put(owner_path, own);
+        const std::array<std::string, 1> stage{destination_.stage};
+        if (answer.done()) answer = store_.sync(stage);
+        // Another spool may have been faster; what stands there now decides.
+        if (answer.done() || answer.verdict == Verdict::exists) answer = store_.read(owner_path, Bytes{4096}, owner);
+    }
+    if (!answer.done()) {
+        blame_target(answer);
+        return answer;
+    }
+    if (owner != own) {
+        throw Error(Fault::configuration,
+                    "the stage directory " + text::quote(destination_.stage) + " on " + text::quote(destination_.name) +
+                        " belongs to another spool with the MDS id " + text::quote(spool_.mds_id()) +
+                        "; give this MDS another id (if that spool is gone for ever, remove the file 'owner' there)");
+    }
+    return answer;
+}
+
+bool Courier::ensure_directory(const std::string& directory) {
+    if (directories_.contains(directory)) return true;
+    for (std::size_t slash = directory.find('/');; slash = directory.find('/', slash + 1)) {
+        const auto answer = store_.make_directory(directory.substr(0, slash));
+        if (!answer.done()) {
+            blame_target(answer);
+            return false;
+        }
+        if (slash == std::string::npos) break;
+    }
+    directories_.insert(directory);
+    return true;
+}
+
+void Courier::give_back(std::span<const Entry> entries, std::vector<Report>& reports, const std::string& why) {
+    std::vector<spool::Move> moves;
+    for (const auto& entry : entries) {
+        moves.push_back({entry, {entry.queue, State::fresh, entry.name.without(attribute::doubt_since)}});
+    }
+    spool_.move(moves);
+    for (const auto& one : moves) reports.push_back({one.to.name, Outcome::deferred, why});
+}
+
+void Courier::refuse(const Entry& entry, const Answer& answer, std::vector<Report>& reports) {
+    const auto refusals = entry.name.number(attribute::refused) + 1;
+    auto name = entry.name.with(attribute::refused, refusals);
+    if (refusals >= most_refusals) {
+        const std::string why = "refused " + std::to_string(refusals) + " times by '" + destination_.name + "': " + answer.text;
+        spool_.park(entry, {spool::Queue::failed(), State::fresh, name}, why);
+        reports.push_back({name, Outcome::parked, why});
+        return;
+    }
+    const auto pause = std::chrono::seconds(60) * (1U << std::min<unsigned long long>(refusals - 1, 5));
+    const auto until = std::chrono::floor<std::chrono::seconds>(clock_.now()) + pause;
+    name = name.with(attribute::not_before, static_cast<unsigned long long>(until.time_since_epoch().count()));
+    spool_.move(entry, {entry.queue, State::fresh, name});
+    reports.push_back({name, Outcome::deferred,
+                       "refused: " + answer.text + "; next try in " + text::rough_duration(pause)});
+}
+
+std::vector<Report> Courier::deliver(std::span<const Entry> entries) {
+    target_fault_.reset();
+    std::vector<Report> reports;
+
+    // 1. A new attempt number, durably, before anything of it can be seen outside.
+    std::vector<spool::Move> moves;
+    for (const auto& entry : entries) {
+        const auto name = entry.name.with(attribute::attempt, entry.name.number(attribute::attempt) + 1)
+                              .without(attribute::not_before);
+        moves.push_back({entry, {entry.queue, State::sending, name}});
+    }
+    const auto moved = spool_.move(moves);
+    std::vector<Attempt> attempts;
+    for (std::size_t i = 0; i < moves.size(); ++i) {
+        if (moved[i] == spool::Moved::yes) attempts.push_back({moves[i].to, {}, {}, {}, {}, {}});
+    }
+
+    open_attempts(attempts, reports);
+    if (!attempts.empty()) upload(attempts, reports);
+    if (!attempts.empty() && witness(attempts, reports)) publish(attempts, reports);
+    return reports;
+}
+
+// Opens the messages and works out what is sent, and where to. What cannot be used is parked.
+void Courier::open_attempts(std::vector<Attempt>& attempts, std::vector<Report>& reports) {
+    std::vector<Entry> undone;
+    std::vector<Attempt> ready;
+    for (auto& attempt : attempts) {
+        const auto& name = attempt.entry.name;
+        const auto park = [&](const std::string& why) {
+            spool_.park(attempt.entry, {spool::Queue::failed(), State::fresh, name}, why);
+            reports.push_back({name, Outcome::parked, why});
+        };
+        const auto directory = destination_.directory(name);
+        if (!directory) {
+            park("its name does not say which connector it belongs to");
+            continue;
+        }
+        auto file = spool_.open(attempt.entry);
+        if (!file) continue;
+        attempt.file = std::move(*file);
+        const Bytes size = spool_.disk().info(attempt.file, spool_.path(attempt.entry)).size;
+        attempt.body = {"", nullptr, 0, size};
+        if (destination_.edits(name)) {
+            try {
+                const auto header = message::read_header(spool_.disk(), attempt.file, spool_.path(attempt.entry));
+                const auto edit = destination_.edit(name, header.block);
+                if (!edit.changes_nothing()) {
+                    attempt.body.head = message::apply(header.block, edit);
+                    attempt.body.offset = header.body_offset;
+                    attempt.body.length = Bytes{size.count - header.body_offset};
+                }
+            } catch (const Error& error) {
+                if (error.fault() == Fault::unusable) {
+                    park(error.what());
+                } else {
+                    refuse(attempt.entry, Answer{Verdict::refused, error.what(), 0, {}}, reports);
+                }
+                continue;
+            }
+        }
+        if (target_fault_ || !ensure_directory(*directory)) {
+            undone.push_back(attempt.entry);
+            continue;
+        }
+        attempt.directory = *directory;
+        attempt.stage = stage_path(name, part_suffix);
+        attempt.final = final_path(name, *directory);
+        ready.push_back(std::move(attempt));
+    }
+    for (auto& attempt : ready) attempt.body.file = &attempt.file;
+    attempts = std::move(ready);
+    // Moving the vector moved the descriptors: the bodies must point at where they are now.
+    for (auto& attempt : attempts) attempt.body.file = &attempt.file;
+    if (!undone.empty()) give_back(undone, reports, target_fault_->text);
+}
+
+void Courier::upload(std::vector<Attempt>& attempts, std::vector<Report>& reports) {
+    std::vector<transport::Upload> uploads;
+    for (const auto& attempt : attempts) uploads.push_back({attempt.stage, attempt.body});
+    const auto answers = store_.upload(uploads);
+
+    bool any_done = false;
+    bool any_refused = false;
+    for (const auto& answer : answers) {
+        any_done = any_done || answer.done();
+        any_refused = any_refused || answer.verdict == Verdict::refused || answer.verdict == Verdict::exists;
+        if (!answer.done() && answer.verdict != Verdict::refused && answer.verdict != Verdict::exists) blame_target(answer);
+    }
+    // A refusal is the message's fault only if the target takes another one now.
+    if (any_refused && !any_done && !target_fault_) {
+        const std::string canary = destination_.stage + "/" + plain_id(attempts.front().entry.name) + "." +
+                                   std::to_string(attempts.front().entry.name.number(attribute::attempt)) + ".canary.part";
+        const auto answer = put(canary, "canary\n");
+        const std::array<std::string, 1> path{canary};
+        store_.remove(path);
+        if (!answer.done()) blame_target(answer);
+    }
+
+    std::vector<Attempt> staged;
+    std::vector<Entry> undone;
+    std::vector<std::string> leftovers;
+    for (std::size_t i = 0; i < attempts.size(); ++i) {
+        if (answers[i].done()) {
+            staged.push_back(std::move(attempts[i]));
+            continue;
+        }
+        leftovers.push_back(attempts[i].stage);
+        const bool own_fault = answers[i].verdict == Verdict::refused || answers[i].verdict == Verdict::exists;
+        if (own_fault && !target_fault_) {
+            refuse(attempts[i].entry, answers[i], reports);
+        } else {
+            undone.push_back(attempts[i].entry);
+        }
+    }
+    attempts = std::move(staged);
+    if (!undone.empty()) give_back(undone, reports, target_fault_ ? target_fault_->text : "not uploaded");
+    // Stage names are never used again, so a failure to remove one is nothing: clean() finds it.
+    if (!leftovers.empty() && (!target_fault_ || target_fault_->verdict != Verdict::unreachable)) store_.remove(leftovers);
+}
+
+// 3. The witness first: an entry in publishing/ must never be without one that a server could have lost on its own.
+bool Courier::witness(std::vector<Attempt>& attempts, std::vector<Report>& reports) {
+    auto answer = put(witness_path(), spool_.uuid() + "\n");
+    if (answer.verdict == Verdict::exists) answer = Answer{};
+    std::vector<std::string> directories{destination_.stage};
+    if (answer.done()) answer = store_.sync(directories);
+    if (!answer.done()) {
+        blame_target(answer);
+        std::vector<Entry> entries;
+        for (const auto& attempt : attempts) entries.push_back(attempt.entry);
+        give_back(entries, reports, answer.text);
+        return false;
+    }
+    std::vector<spool::Move> moves;
+    for (const auto& attempt : attempts) moves.push_back({attempt.entry, in(attempt.entry, State::publishing)});
+    spool_.move(moves);
+    for (auto& attempt : attempts) attempt.entry.state = State::publishing;
+    return true;
+}
+
+void Courier::publish(std::vector<Attempt>& attempts, std::vector<Report>& reports) {
+    std::vector<transport::Rename> renames;
+    for (const auto& attempt : attempts) renames.push_back({attempt.stage, attempt.final});
+    const auto answers = store_.rename(renames);
+
+    std::vector<Entry> published;
+    std::vector<std::string> details;
+    std::vector<Entry> not_published;
+    std::vector<Entry> doubtful;
+    Answer doubt;
+    std::set<std::string> directories{destination_.stage};
+    for (std::size_t i = 0; i < attempts.size(); ++i) {
+        if (answers[i].done()) {
+            published.push_back(attempts[i].entry);
+            details.push_back(destination_.name + " " + attempts[i].final);
+            directories.insert(attempts[i].directory);
+        } else if (certainly_not_done(answers[i])) {
+            blame_target(answers[i]);
+            not_published.push_back(attempts[i].entry);
+        } else {
+            doubtful.push_back(attempts[i].entry);
+            doubt = answers[i];
+        }
+    }
+    if (!published.empty()) {
+        const std::vector<std::string> to_sync(directories.begin(), directories.end());
+        const auto synced = store_.sync(to_sync);
+        if (synced.done()) {
+            complete(published, reports, details);
+        } else {
+            // It is there, but could be lost with the target's next power failure: the next run looks again.
+            blame_target(synced);
+            for (const auto& entry : published) reports.push_back({entry.name, Outcome::in_doubt, synced.text});
+        }
+    }
+    if (!not_published.empty()) give_back(not_published, reports, target_fault_->text);
+    // A publish that did not take place will fare no better at once: the target gets a rest. A reply that was lost on the
+    // way costs nothing but the look.
+    if (!doubtful.empty() && resolve(std::move(doubtful), reports) > 0) blame_target(doubt);
+}
+
+void Courier::complete(std::span<const Entry> entries, std::vector<Report>& reports, std::span<const std::string> details) {
+    if (destination_.keep_sent) {
+        std::vector<spool::Move> moves;
+        for (const auto& entry : entries) {
+            moves.push_back({entry, {spool::Queue::sent(), State::fresh, entry.name.without(attribute::doubt_since)}});
+        }
+        spool_.move(moves);
+    } else {
+        spool_.remove(entries);
+    }
+    for (std::size_t i = 0; i < entries.size(); ++i) reports.push_back({entries[i].name, Outcome::delivered, details[i]});
+}
+
+std::vector<Report> Courier::settle() {
+    target_fault_.reset();
+    std::vector<Report> reports;
+    auto entries = spool_.list(destination_.queue, State::publishing);
+    constexpr std::size_t batch = 64;
+    for (std::size_t i = 0; i < entries.size(); i += batch) {
+        const auto end = std::min(i + batch, entries.size());
+        resolve({entries.begin() + static_cast<long>(i), entries.begin() + static_cast<long>(end)}, reports);
+    }
+    return reports;
+}
+
+std::size_t Courier::resolve(std::vector<Entry> entries, std::vector<Report>& reports) {
+    directories_.clear();  // a directory that has gone is a common reason for a doubt
+    std::vector<transport::Rename> renames;
+    std::vector<std::string> paths;  // per entry: stage, revoked, final
+    std::vector<Entry> usable;
+    for (auto& entry : entries) {
+        const auto directory = destination_.directory(entry.name);
+        if (!directory) {
+            reports.push_back({entry.name, Outcome::in_doubt, "its name does not say which connector it belongs to"});
+            continue;
+        }
+        renames.push_back({stage_path(entry.name, part_suffix), stage_path(entry.name, revoked_suffix)});
+        paths.push_back(renames.back().from);
+        paths.push_back(renames.back().to);
+        paths.push_back(final_path(entry.name, *directory));
+        usable.push_back(std::move(entry));
+    }
+    if (usable.empty()) return 0;
+
+    // The answer to the rename is not needed: what is there afterwards tells.
+    const auto renamed = store_.rename(renames);
+    const std::array<std::string, 1> stage{destination_.stage};
+    const auto synced = store_.sync(stage);
+    std::vector<transport::Item> items;
+    const auto looks = store_.look(paths, items);
+    std::string witness;
+    const auto witness_answer = store_.read(witness_path(), Bytes{4096}, witness);
+    const bool witnessed = witness_answer.done() && text::trim(witness) == spool_.uuid();
+
+    std::vector<Entry> published;
+    std::vector<std::string> details;
+    std::vector<Entry> revoked;
+    std::vector<std::string> revoked_paths;
+    std::vector<Entry> waiting;
+    std::string waiting_why;
+    std::set<std::string> directories{destination_.stage};
+    for (std::size_t i = 0; i < usable.size(); ++i) {
+        const auto& at_stage = looks[3 * i];
+        const auto& at_revoked = looks[3 * i + 1];
+        const auto& at_final = looks[3 * i + 2];
+        const auto known = [](const Answer& answer) { return answer.done() || answer.verdict == Verdict::absent; };
+        if (!known(at_stage) || !known(at_revoked) || !known(at_final)) {
+            const auto& unclear = !known(at_stage) ? at_stage : !known(at_revoked) ? at_revoked : at_final;
+            blame_target(unclear);
+            waiting.push_back(usable[i]);
+            waiting_why = unclear.text;
+        } else if (at_revoked.done() && at_final.verdict == Verdict::absent && synced.done()) {
+            revoked.push_back(usable[i]);
+            revoked_paths.push_back(paths[3 * i + 1]);
+        } else if (at_revoked.done() && at_final.done()) {
+            // A server whose rename copies: the publish came first, then the stage name that it left was revoked.
+            published.push_back(usable[i]);
+            details.push_back(destination_.name + " " + paths[3 * i + 2] + " (found after a doubt)");
+            directories.insert(io::parent_of(paths[3 * i + 2]));
+            revoked_paths.push_back(paths[3 * i + 1]);
+        } else if (at_stage.done()) {
+            waiting.push_back(usable[i]);
+            waiting_why = renamed[i].done() ? "the stage name is still there" : "it cannot be revoked: " + renamed[i].text;
+            blame_target(renamed[i].done() ? Answer{Verdict::broken, waiting_why, 0, {}} : renamed[i]);
+        } else if (at_final.done() || (witnessed && !renamed[i].done())) {
+            published.push_back(usable[i]);
+            details.push_back(destination_.name + " " + paths[3 * i + 2] +
+                              (at_final.done() ? " (found after a doubt)" : " (taken by the kernel after a doubt)"));
+            if (at_final.done()) directories.insert(io::parent_of(paths[3 * i + 2]));
+        } else {
+            waiting.push_back(usable[i]);
+            waiting_why = witness_answer.done() || witness_answer.verdict == Verdict::absent
+                              ? "whether it arrived cannot be proven: the stage directory was cleared"
+                              : witness_answer.text;
+        }
+    }
+
+    if (!published.empty()) {
+        const std::vector<std::string> to_sync(directories.begin(), directories.end());
+        if (const auto answer = store_.sync(to_sync); answer.done()) {
+            complete(published, reports, details);
+        } else {
+            blame_target(answer);
+            for (const auto& entry : published) reports.push_back({entry.name, Outcome::in_doubt, answer.text});
+            published.clear();
+            revoked_paths.clear();
+        }
+    }
+    if (!revoked.empty()) give_back(revoked, reports, "it did not arrive (revoked); sent again");
+    // Only now: as long as the entry is in publishing/, `.revoked` is what proves that it did not arrive.
+    if (!revoked_paths.empty()) store_.remove(revoked_paths);
+
+    const auto now = static_cast<unsigned long long>(
+        std::chrono::floor<std::chrono::seconds>(clock_.now()).time_since_epoch().count());
+    std::vector<spool::Move> marks;
+    for (const auto& entry : waiting) {
+        auto name = entry.name;
+        if (name.get(attribute::doubt_since).empty()) {
+            name = name.with(attribute::doubt_since, now);
+            marks.push_back({entry, {entry.queue, State::publishing, name}});
+        }
+        reports.push_back({name, Outcome::in_doubt, waiting_why});
+    }
+    if (!marks.empty()) spool_.move(marks);
+    return revoked.size();
+}
+
+void Courier::clean() {
+    std::set<std::string> needed;
+    for (const auto& entry : spool_.list(destination_.queue, State::publishing)) {
+        needed.insert(io::name_of(stage_path(entry.name, part_suffix)));
+        needed.insert(io::name_of(stage_path(entry.name, revoked_suffix)));
+    }
+    std::vector<std::string> leftovers;
+    const auto answer = store_.list(destination_.stage, [&](const transport::Item& item) {
+        const std::string_view name = item.name;
+        const bool ours = name.ends_with(part_suffix) || name.ends_with(revoked_suffix);
+        const bool witness_is_idle = name == "witness" && needed.empty();
+        if (item.kind == transport::ItemKind::file && ((ours && !needed.contains(item.name)) || witness_is_idle)) {
+            leftovers.push_back(destination_.stage + "/" + item.name);
+        }
+        return leftovers.size() < 1000;
+    });
+    if (answer.done() && !leftovers.empty()) store_.remove(leftovers);
+}
+
+}  // namespace ums::delivery

@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//
+// delivery: the protocol by which a message leaves the spool: stage, publish, or revoke. Section 3 of the design.
+//
+//  1. The entry goes to sending/ with a new attempt number, durably.
+//  2. It is uploaded to a stage name that nobody reads, `<stage>/<id>.<attempt>.part`; its size is checked.
+//  3. A witness is put into the stage directory, and the entry goes to publishing/, durably.
+//  4. Publish: the stage name is renamed to the final name, never over anything.
+//  5. The entry is removed, or goes to sent/.
+//
+// Until step 4 every failure is certain: nothing can have arrived. Step 4 is clear if it was done, or if it certainly never
+// left, or was refused for want of credentials. Everything else is in doubt, and a doubt is resolved by looking, never by
+// guessing: the stage name is renamed to `.revoked`. If that is there and the final name is not, the message was not
+// published and now cannot be, however late a delayed request may still be carried out. If neither stage name nor
+// `.revoked` is there and the witness is, our publish won, even if the kernel has taken the file since. If the witness
+// is gone too, somebody cleared the directory: nothing is proven, and the policy for doubts decides (ums-failover).
+//
+// Names are used once: attempt numbers never repeat, final names are made of the id. `<stage>/owner` names the spool, so
+// that two spools with one MDS id find each other out instead of sweeping each other's files.
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <set>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "clock/clock.hpp"
+#include "message/header_block.hpp"
+#include "spool/spool.hpp"
+#include "transport/store.hpp"
+
+namespace ums::delivery {
+
+/// Where the messages of one queue go.
+struct Destination {
+    std::string name;  ///< of the kernel or connector, for people
+    spool::Queue queue;
+    std::string stage;      ///< directory below the store's root: `.BER1`
+    std::string extension;  ///< of final names
+    bool keep_sent = false;
+    /// The final directory of an entry, below the store's root: `R_ExConn/Out`; nothing if it cannot be known.
+    std::function<std::optional<std::string>(const spool::EntryName&)> directory;
+    /// What is changed in the header as the message leaves.
+    std::function<message::Edit(const spool::EntryName&, const message::HeaderBlock&)> edit;
+    /// Whether edit() may change anything in this message; false spares reading its header.
+    std::function<bool(const spool::EntryName&)> edits;
+};
+
+enum class Outcome {
+    delivered,
+    deferred,  ///< back in new/, for certain not delivered
+    in_doubt,  ///< in publishing/
+    parked,    ///< in failed/
+};
+
+struct Report {
+    spool::EntryName name;
+    Outcome outcome = Outcome::deferred;
+    std::string detail;
+};
+
+/// Final name of a message: its id and a hash that tells spools apart, of `[A-Za-z0-9._-]`.
+std::string final_name(const spool::EntryName& name, const std::string& uuid, const std::string& extension);
+
+class Courier {
+  public:
+    /// All of them must outlive the courier. `worker` proves that the queue is ours.
+    Courier(spool::Spool& spool, const spool::Worker& worker, transport::Store& store, Destination destination,
+            const clock::Clock& clock);
+
+    /// Sees that the stage directory is there and ours; once, before anything else. `done`, or why the target cannot be
+    /// used now. Throws Error{configuration} if the stage directory belongs to another spool.
+    transport::Answer prepare();
+
+    /// Resolves what an earlier run left in publishing/. What stays in doubt carries the time since when.
+    std::vector<Report> settle();
+
+    /// Delivers a batch of entries of new/. Entries that another took meanwhile are passed over. Ends early when the
+    /// target is ill: see target_fault().
+    std::vector<Report> deliver(std::span<const spool::Entry> entries);
+
+    /// What made the target unusable in the last call; nothing if it works. A message's own fault is none of the target's.
+    const std::optional<transport::Answer>& target_fault() const noexcept { return target_fault_; }
+
+    /// Removes what earlier attempts left in the stage directory, and the witness if nothing is in doubt.
+    void clean();
+
+  private:
+    struct Attempt;
+    std::string stage_path(const spool::EntryName& name, std::string_view suffix) const;
+    std::string final_path(const spool::EntryName& name, const std::string& directory) const;
+    std::string witness_path() const { return destination_.stage + "/witness"; }
+    transport::Answer put(const std::string& path, const std::string& content);
+    bool ensure_directory(const std::string& directory);
+    void open_attempts(std::vector<Attempt>& attempts, std::vector<Report>& reports);
+    void upload(std::vector<Attempt>& attempts, std::vector<Report>& reports);
+    bool witness(std::vector<Attempt>& attempts, std::vector<Report>& reports);
+    void publish(std::vector<Attempt>& attempts, std::vector<Report>& reports);
+    /// How many were revoked.
+    std::size_t resolve(std::vector<spool::Entry> entries, std::vector<Report>& reports);
+    void complete(std::span<const spool::Entry> entries, std::vector<Report>& reports, std::span<const std::string> details);
+    void give_back(std::span<const spool::Entry> entries, std::vector<Report>& reports, const std::string& why);
+    void refuse(const spool::Entry& entry, const transport::Answer& answer, std::vector<Report>& reports);
+    void blame_target(const transport::Answer& answer);
+
+    spool::Spool& spool_;
+    const spool::Worker& worker_;
+    transport::Store& store_;
+    Destination destination_;
+    const clock::Clock& clock_;
+    std::optional<transport::Answer> target_fault_;
+    std::set<std::string> directories_;
+};
+
+}  // namespace ums::delivery

@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "delivery/store_of.hpp"
+
+#include <algorithm>
+
+#include "site/site.hpp"
+
+namespace ums::delivery {
+
+namespace {
+
+namespace attribute = spool::attribute;
+
+transport::AuthMethod method_of(config::AuthMethod method) {
+    switch (method) {
+        case config::AuthMethod::automatic: return transport::AuthMethod::automatic;
+        case config::AuthMethod::none: return transport::AuthMethod::none;
+        case config::AuthMethod::basic: return transport::AuthMethod::basic;
+        case config::AuthMethod::digest: return transport::AuthMethod::digest;
+        case config::AuthMethod::ntlm: return transport::AuthMethod::ntlm;
+        case config::AuthMethod::negotiate: return transport::AuthMethod::negotiate;
+    }
+    return transport::AuthMethod::automatic;
+}
+
+transport::Limits limits_of(const config::Limit& limit) {
+    transport::Limits limits;
+    limits.connections = limit.connections;
+    return limits;
+}
+
+}  // namespace
+
+bool is_supported(const target::Target& target) noexcept {
+    return target.scheme == target::Scheme::file || target.scheme == target::Scheme::dav ||
+           target.scheme == target::Scheme::davs;
+}
+
+std::unique_ptr<transport::Store> store_of(const target::Target& target, const config::Auth& auth, const config::Tls& tls,
+                                           const transport::Limits& limits, io::Disk& disk) {
+    if (!is_supported(target)) {
+        throw Error(Fault::configuration, "this version cannot carry to " + target::to_string(target));
+    }
+    transport::Access access;
+    access.method = method_of(auth.method);
+    access.user = auth.user;
+    if (target.scheme != target::Scheme::file) access.password = config::read_secret(auth.password);
+    access.ca_file = tls.ca;
+    access.certificate = tls.cert;
+    access.key = tls.key;
+    access.pin = tls.pin;
+    return transport::open_store(target, access, limits, disk);
+}
+
+std::unique_ptr<transport::Store> store_of(const config::Kernel& kernel, io::Disk& disk) {
+    return store_of(kernel.url, kernel.auth, kernel.tls, limits_of(kernel.limit), disk);
+}
+
+std::unique_ptr<transport::Store> store_of(const config::Connector& connector, io::Disk& disk) {
+    auto target = connector.root.value();
+    target.path = (target.path == "/" ? "" : target.path) + "/" + connector.name;
+    return store_of(target, connector.auth, connector.tls, limits_of(connector.limit), disk);
+}
+
+std::string stage_of(const config::Config& config, const config::Kernel& kernel) {
+    return kernel.stage.empty() ? "." + config.mds.id : kernel.stage;
+}
+
+Destination destination_of(const config::Config& config, const config::Kernel& kernel) {
+    Destination destination;
+    destination.name = kernel.name;
+    destination.queue = spool::Queue::kernel(kernel.name);
+    destination.stage = stage_of(config, kernel);
+    destination.extension = kernel.extension;
+    destination.keep_sent = config.mds.keep_sent.count() > 0;
+    destination.directory = [](const spool::EntryName& name) -> std::optional<std::string> {
+        const auto connector = name.get(attribute::connector);
+        if (connector.empty()) return std::nullopt;
+        return "R_" + std::string(connector) + "/Out";
+    };
+    destination.edits = [&config](const spool::EntryName& name) {
+        const auto* site = config.site(name.get(attribute::site));
+        return name.number(attribute::duplicate) > 0 ||
+               (site != nullptr && (site->dial != config::Dial::off || !site->mark.empty()));
+    };
+    destination.edit = [&config](const spool::EntryName& name, const message::HeaderBlock& block) {
+        message::Edit edit;
+        if (const auto* site = config.site(name.get(attribute::site))) edit = site::outgoing_edit(*site, block);
+        if (name.number(attribute::duplicate) > 0) edit.fields.emplace_back("X-UMS-Possible-Duplicate", "yes");
+        return edit;
+    };
+    return destination;
+}
+
+Destination destination_of(const config::Config& config, const config::Connector& connector) {
+    Destination destination;
+    destination.name = connector.name;
+    destination.queue = spool::Queue::connector(connector.name);
+    destination.stage = "." + config.mds.id;
+    destination.extension = connector.extension;
+    destination.keep_sent = config.mds.keep_sent.count() > 0;
+    destination.directory = [](const spool::EntryName&) -> std::optional<std::string> { return "In"; };
+    destination.edits = [&config](const spool::EntryName& name) {
+        const auto* site = config.site(name.get(attribute::site));
+        return site != nullptr && site->numbering.has_value();
+    };
+    destination.edit = [&config](const spool::EntryName& name, const message::HeaderBlock& block) {
+        const auto* site = config.site(name.get(attribute::site));
+        return site == nullptr ? message::Edit{} : site::incoming_edit(*site, block);
+    };
+    return destination;
+}
+
+}  // namespace ums::delivery

@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include <map>
+
+#include "health/health.hpp"
+#include "text/text.hpp"
+
+namespace ums::health {
+
+namespace {
+
+// `key=value` lines; unknown keys are passed over, so that an older program reads a newer file.
+std::map<std::string, std::string, std::less<>> parse(const std::optional<std::string>& content) {
+    std::map<std::string, std::string, std::less<>> values;
+    if (!content) return values;
+    for (const auto line : text::split(*content, '\n')) {
+        const auto equals = line.find('=');
+        if (equals != std::string_view::npos) values.emplace(line.substr(0, equals), line.substr(equals + 1));
+    }
+    return values;
+}
+
+using Values = std::map<std::string, std::string, std::less<>>;
+
+std::string text_of(const Values& values, std::string_view key) {
+    const auto found = values.find(key);
+    return found == values.end() ? "" : found->second;
+}
+
+unsigned long long number_of(const Values& values, std::string_view key) {
+    return text::parse_number(text_of(values, key)).value_or(0);
+}
+
+clock::Instant instant_of(const Values& values, std::string_view key) {
+    return clock::parse(text_of(values, key)).value_or(clock::Instant{});
+}
+
+std::string line(std::string_view key, std::string_view value) {
+    return std::string(key) + "=" + text::escape(value) + "\n";
+}
+std::string line(std::string_view key, unsigned long long value) { return line(key, std::to_string(value)); }
+std::string line(std::string_view key, clock::Instant value) { return line(key, clock::format_precise(value)); }
+
+constexpr Bytes largest{64 << 10};
+
+}  // namespace
+
+std::string Files::path(std::string_view kind, std::string_view kernel) const {
+    return directory_ + "/" + std::string(kind) + "/" + std::string(kernel);
+}
+
+void Files::write(std::string_view kind, std::string_view kernel, const std::string& content) {
+    const std::string file = path(kind, kernel);
+    io::make_directories(disk_, io::parent_of(file));
+    io::write_file(disk_, file, content);
+}
+
+Health Files::load_health(std::string_view kernel) const {
+    const auto values = parse(io::read_file(disk_, path("health", kernel), largest));
+    Health health;
+    const auto status = text_of(values, "status");
+    for (const Status s : {Status::up, Status::suspect, Status::down, Status::probation}) {
+        if (to_string(s) == status) health.status = s;
+    }
+    health.since = instant_of(values, "since");
+    health.failures = static_cast<unsigned>(number_of(values, "failures"));
+    health.successes = static_cast<unsigned>(number_of(values, "successes"));
+    health.outages = number_of(values, "outages");
+    health.last_look = instant_of(values, "last-look");
+    health.next_look = instant_of(values, "next-look");
+    health.why = text_of(values, "why");
+    return health;
+}
+
+void Files::save(std::string_view kernel, const Health& health) {
+    write("health", kernel,
+          line("status", to_string(health.status)) + line("since", health.since) +
+              line("failures", static_cast<unsigned long long>(health.failures)) +
+              line("successes", static_cast<unsigned long long>(health.successes)) + line("outages", health.outages) +
+              line("last-look", health.last_look) + line("next-look", health.next_look) + line("why", health.why));
+}
+
+Seen Files::load_seen(std::string_view kernel) const {
+    const auto values = parse(io::read_file(disk_, path("seen", kernel), largest));
+    Seen seen;
+    seen.failures = static_cast<unsigned>(number_of(values, "failures"));
+    seen.last_failure = instant_of(values, "last-failure");
+    seen.last_success = instant_of(values, "last-success");
+    seen.text = text_of(values, "text");
+    return seen;
+}
+
+void Files::save(std::string_view kernel, const Seen& seen) {
+    write("seen", kernel,
+          line("failures", static_cast<unsigned long long>(seen.failures)) + line("last-failure", seen.last_failure) +
+              line("last-success", seen.last_success) + line("text", seen.text));
+}
+
+AdminState Files::load_admin(std::string_view kernel) const {
+    const auto values = parse(io::read_file(disk_, path("admin", kernel), largest));
+    AdminState state;
+    state.admin = parse_admin(text_of(values, "admin")).value_or(Admin::enabled);
+    state.since = instant_of(values, "since");
+    state.who = text_of(values, "who");
+    return state;
+}
+
+void Files::save(std::string_view kernel, const AdminState& admin) {
+    write("admin", kernel, line("admin", to_string(admin.admin)) + line("since", admin.since) + line("who", admin.who));
+}
+
+}  // namespace ums::health

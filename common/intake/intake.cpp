@@ -1,0 +1,357 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "intake/intake.hpp"
+
+#include <algorithm>
+#include <array>
+
+#include "message/header_block.hpp"
+#include "text/text.hpp"
+
+namespace ums::intake {
+
+using spool::EntryName;
+using transport::Answer;
+using transport::Item;
+using transport::ItemKind;
+using transport::Verdict;
+
+namespace {
+
+namespace attribute = spool::attribute;
+
+constexpr std::string_view claim_word = ".ums-claim-";
+constexpr std::size_t batch_messages = 64;
+constexpr Bytes batch_bytes{64 << 20};
+constexpr unsigned most_failures = 5;
+
+bool is_ignored(std::string_view name) { return name.starts_with('.') || name.ends_with(".part"); }
+
+// The id in a claim: what follows the spool's mark.
+std::optional<EntryName> id_of_claim(std::string_view name, std::string_view prefix) {
+    if (!name.starts_with(prefix)) return std::nullopt;
+    return EntryName::parse(name.substr(prefix.size()));
+}
+
+}  // namespace
+
+Intake::Intake(spool::Spool& spool, transport::Store& store, Source source, std::chrono::milliseconds settle,
+               const clock::Clock& clock)
+    : spool_(spool),
+      store_(store),
+      source_(std::move(source)),
+      clock_(clock),
+      looks_(settle),
+      // Two spools that were given one MDS id by mistake must not take each other's claims for their own.
+      claim_prefix_(std::string(claim_word) + spool_.uuid().substr(0, 8) + "-") {
+    if (const auto text = io::read_file(spool_.disk(), spool_.root() + "/state/looks/" + source_.key, Bytes{256 << 20})) {
+        looks_.read(*text);
+    }
+}
+
+void Intake::save_looks() {
+    looks_.forget_unseen();
+    const auto path = spool_.state_path("looks/" + source_.key);
+    const auto text = looks_.to_text();
+    if (text.empty() && !spool_.disk().info(path)) return;
+    // Not synced: losing it means to look once more.
+    const std::string partial = path + ".tmp";
+    spool_.disk().remove(partial);
+    {
+        const auto fd = spool_.disk().create(partial);
+        spool_.disk().write(fd, text, partial);
+    }
+    spool_.disk().replace(partial, path);
+}
+
+std::string Intake::claim_name(const EntryName& name) const { return claim_prefix_ + std::string(name.id()); }
+
+EntryName Intake::new_name() const {
+    auto name = EntryName::make(clock_.now(), spool_.mds_id());
+    if (!source_.connector.empty()) name = name.with(attribute::connector, source_.connector);
+    if (!source_.origin.empty()) name = name.with(attribute::origin, source_.origin);
+    return name;
+}
+
+Answer Intake::list(std::vector<Item>& ripe, std::vector<Claim>& ours) {
+    const auto now = clock_.now();
+    const auto answer = store_.list(source_.directory, [&](const Item& item) {
+        if (auto id = id_of_claim(item.name, claim_prefix_)) {
+            auto name = *id;
+            if (!source_.connector.empty()) name = name.with(attribute::connector, source_.connector);
+            if (!source_.origin.empty()) name = name.with(attribute::origin, source_.origin);
+            looks_.look(item, now);
+            ours.push_back({name, item.name, "", item});
+            return true;
+        }
+        if (item.kind != ItemKind::file || is_ignored(item.name)) return true;
+        // An empty file is one that somebody is about to write.
+        if (looks_.look(item, now) && item.size.count > 0) ripe.push_back(item);
+        return true;
+    });
+    std::sort(ripe.begin(), ripe.end(), [](const Item& a, const Item& b) {
+        return std::tie(a.modified, a.name) < std::tie(b.modified, b.name);
+    });
+    return answer;
+}
+
+bool Intake::is_being_written(const Item& item, std::vector<Report>& reports) {
+    if (source_.local.empty()) return false;
+    try {
+        const auto fd = spool_.disk().open(source_.local + "/" + item.name);
+        return fd && spool_.disk().has_writer(*fd);
+    } catch (const Error& error) {
+        if (looks_.failed(item.name) <= most_failures) {
+            reports.push_back({item.name, Report::Outcome::left, error.what()});
+        }
+        return true;
+    }
+}
+
+Answer Intake::claim(std::vector<Item> items, std::vector<Claim>& claims) {
+    std::vector<Claim> wanted;
+    std::vector<transport::Rename> renames;
+    for (auto& item : items) {
+        const auto name = new_name();
+        const auto claim = claim_name(name);
+        renames.push_back({at_source(item.name), at_source(claim)});
+        const auto original = item.name;
+        wanted.push_back({name, claim, original, std::move(item)});
+    }
+    const auto answers = store_.rename(renames);
+    std::vector<std::string> doubtful;
+    std::vector<std::size_t> doubtful_index;
+    Answer worst;
+    for (std::size_t i = 0; i < wanted.size(); ++i) {
+        if (answers[i].done()) {
+            claims.push_back(std::move(wanted[i]));
+            continue;
+        }
+        // Gone: another MDS, or the writer himself, was faster. That is no error.
+        if (answers[i].verdict != Verdict::absent && worst.done()) worst = answers[i];
+        if (answers[i].verdict == Verdict::unreachable) continue;
+        doubtful.push_back(at_source(wanted[i].claim));
+        doubtful_index.push_back(i);
+    }
+    if (!doubtful.empty()) {
+        // The claim's name is ours alone: if it is there, the rename was done whatever the answer said.
+        std::vector<Item> found;
+        const auto looks = store_.look(doubtful, found);
+        for (std::size_t k = 0; k < doubtful.size(); ++k) {
+            if (looks[k].done()) claims.push_back(std::move(wanted[doubtful_index[k]]));
+        }
+    }
+    return worst;
+}
+
+Answer Intake::take(std::vector<Claim> claims, std::vector<Report>& reports) {
+    auto& disk = spool_.disk();
+    std::vector<spool::Draft> drafts;
+    std::vector<transport::Download> downloads;
+    drafts.reserve(claims.size());
+    for (const auto& claim : claims) {
+        drafts.push_back(spool_.draft(source_.queue, claim.name));
+        downloads.push_back({at_source(claim.claim), &drafts.back().file(), claim.item.size, Bytes{}});
+    }
+    auto answers = store_.download(downloads);
+
+    // Written to meanwhile? Then what we have is no whole file, and what is there is downloaded by the next run.
+    std::vector<std::string> paths;
+    for (const auto& claim : claims) paths.push_back(at_source(claim.claim));
+    if (!source_.local.empty()) {
+        std::vector<Item> now;
+        const auto looks = store_.look(paths, now);
+        for (std::size_t i = 0; i < claims.size(); ++i) {
+            if (!answers[i].done()) continue;
+            const auto fd = disk.open(source_.local + "/" + claims[i].claim);
+            if (!looks[i].done() || now[i].version != claims[i].item.version || !fd || disk.has_writer(*fd)) {
+                answers[i] = {Verdict::broken, "it is still being written", 0, {}};
+            }
+        }
+    }
+
+    Answer worst;
+    std::vector<spool::Draft> whole;
+    std::vector<Claim> accepted;
+    for (std::size_t i = 0; i < claims.size(); ++i) {
+        if (!answers[i].done()) {
+            if (worst.done() && answers[i].verdict != Verdict::absent) worst = answers[i];
+            if (answers[i].verdict != Verdict::absent) {
+                const bool last = looks_.failed(claims[i].claim) >= most_failures;
+                reports.push_back({claims[i].original.empty() ? claims[i].claim : claims[i].original, Report::Outcome::left,
+                                   answers[i].text + (last ? "; given up, it stays at the source as " + claims[i].claim : "")});
+            }
+            continue;
+        }
+        auto name = claims[i].name;
+        try {
+            if (message::read_header(disk, drafts[i].file(), drafts[i].path()).block.is_urgent()) {
+                name = name.with(attribute::priority, 1);
+            }
+        } catch (const Error&) {  // a message that cannot be read is for the next tool to park
+        }
+        drafts[i].rename(name);
+        claims[i].name = name;
+        whole.push_back(std::move(drafts[i]));
+        accepted.push_back(std::move(claims[i]));
+    }
+    if (accepted.empty()) return worst;
+
+    // 2. and 3.: content, then notes, then the notes' directory.
+    spool_.sync(whole);
+    std::vector<io::Fd> notes;
+    for (const auto& claim : accepted) {
+        const auto path = spool_.note_path(claim.name.id());
+        static_cast<void>(spool_.state_path("fetch/" + std::string(claim.name.id())));
+        disk.remove(path);
+        notes.push_back(disk.create(path));
+        disk.write(notes.back(), source_.key + "\t" + claim.claim + "\t" + claim.original + "\n", path);
+    }
+    std::vector<const io::Fd*> note_fds;
+    for (const auto& note : notes) note_fds.push_back(&note);
+    disk.sync_all(note_fds, spool_.root() + "/state/fetch");
+    disk.sync_directory(spool_.root() + "/state/fetch");
+
+    spool_.accept(whole);
+    for (const auto& claim : accepted) {
+        looks_.forget(claim.original);
+        reports.push_back({claim.name.text(), Report::Outcome::fetched,
+                           source_.name + (claim.original.empty() ? "" : " " + claim.original)});
+    }
+    const auto finished = finish(accepted);
+    return worst.done() ? finished : worst;
+}
+
+Answer Intake::finish(const std::vector<Claim>& accepted) {
+    std::vector<std::string> paths;
+    for (const auto& claim : accepted) paths.push_back(at_source(claim.claim));
+    const auto answers = store_.remove(paths);
+    const std::array<std::string, 1> directory{source_.directory};
+    Answer worst = store_.sync(directory);
+    for (std::size_t i = 0; i < accepted.size(); ++i) {
+        if (!answers[i].done() && answers[i].verdict != Verdict::absent) {
+            worst = answers[i];  // its note stays, and with it the knowledge that it was accepted
+        } else if (worst.done()) {
+            spool_.disk().remove(spool_.note_path(accepted[i].name.id()));
+        }
+    }
+    return worst;
+}
+
+Answer Intake::recover(std::vector<Report>& reports) {
+    auto& disk = spool_.disk();
+    // Notes of this source: accepted, or about to be.
+    std::vector<Claim> accepted;
+    std::vector<std::string> ids;
+    disk.list(spool_.root() + "/state/fetch", [&](std::string_view name) {
+        ids.emplace_back(name);
+        return true;
+    });
+    for (const auto& id : ids) {
+        const auto name = EntryName::parse(id);
+        const auto note = io::read_file(disk, spool_.note_path(id), Bytes{64 << 10});
+        if (!name || !note) continue;
+        const auto fields = text::split(text::trim(*note), '\t');
+        if (!note->ends_with('\n') || fields[0] != source_.key) continue;
+        if (auto draft = spool_.adopt(source_.queue, id)) {
+            const auto entry_name = draft->name();
+            std::vector<spool::Draft> one;
+            one.push_back(std::move(*draft));
+            spool_.accept(one);
+            reports.push_back({entry_name.text(), Report::Outcome::fetched, source_.name + " (finished after a crash)"});
+        }
+        accepted.push_back({*name, claim_name(*name), "", {}});
+    }
+    if (!accepted.empty()) {
+        if (const auto answer = finish(accepted); !answer.done()) return answer;
+    }
+
+    std::vector<Item> ripe;
+    std::vector<Claim> ours;
+    auto answer = store_.list(source_.directory, [&](const Item& item) {
+        if (auto id = id_of_claim(item.name, claim_prefix_)) {
+            auto name = *id;
+            if (!source_.connector.empty()) name = name.with(attribute::connector, source_.connector);
+            if (!source_.origin.empty()) name = name.with(attribute::origin, source_.origin);
+            looks_.look(item, clock_.now());
+            ours.push_back({name, item.name, "", item});
+        }
+        return true;
+    });
+    if (!answer.done()) return answer;
+    std::erase_if(ours, [&](const Claim& claim) {
+        const auto note = io::read_file(disk, spool_.note_path(claim.name.id()), Bytes{64 << 10});
+        return (note && note->ends_with('\n')) || looks_.failures(claim.claim) >= most_failures;
+    });
+    for (auto& claim : ours) {
+        // What the dead run left without a whole note was never accepted: its draft in tmp/ is worth nothing. Nobody else
+        // can be writing it: the claim is in our source, and we hold the source's lock.
+        disk.remove(spool_.note_path(claim.name.id()));
+        if (auto stale = spool_.adopt(source_.queue, claim.name.id())) stale.reset();
+    }
+    for (std::size_t i = 0; i < ours.size(); i += batch_messages) {
+        std::vector<Claim> batch(ours.begin() + static_cast<long>(i),
+                                 ours.begin() + static_cast<long>(std::min(i + batch_messages, ours.size())));
+        answer = take(batch, reports);
+        if (answer.verdict == Verdict::unreachable) return answer;
+    }
+    return Answer{};
+}
+
+Answer Intake::collect(std::size_t limit, const std::function<bool()>& pause, std::vector<Report>& reports) {
+    std::vector<Item> ripe;
+    std::vector<Claim> ours;
+    if (const auto answer = list(ripe, ours); !answer.done()) return answer;
+    if (limit > 0 && ripe.size() > limit) ripe.resize(limit);
+    Answer worst;
+    for (std::size_t next = 0; next < ripe.size() && !pause();) {
+        std::vector<Item> batch;
+        Bytes size;
+        while (next < ripe.size() && batch.size() < batch_messages && (batch.empty() || size < batch_bytes)) {
+            auto& item = ripe[next++];
+            if (is_being_written(item, reports)) continue;
+            size += item.size;
+            batch.push_back(std::move(item));
+        }
+        if (batch.empty()) continue;
+        spool_.require_room(source_.queue, size);
+        std::vector<Claim> claims;
+        const auto claimed = claim(std::move(batch), claims);
+        if (!claims.empty()) {
+            const auto taken = take(std::move(claims), reports);
+            if (!taken.done()) worst = taken;
+        }
+        if (!claimed.done()) worst = claimed;
+        if (!worst.done() && worst.verdict != Verdict::absent && worst.verdict != Verdict::refused) break;
+    }
+    save_looks();
+    return worst;
+}
+
+Answer Intake::examine(std::vector<Report>& reports) {
+    std::vector<Item> ripe;
+    std::vector<Claim> ours;
+    const auto answer = list(ripe, ours);
+    for (const auto& item : ripe) reports.push_back({item.name, Report::Outcome::fetched, source_.name + " (would be)"});
+    return answer;
+}
+
+Answer Intake::take_over(const std::string& mds_id, std::vector<Report>& reports) {
+    std::vector<transport::Rename> renames;
+    const auto answer = store_.list(source_.directory, [&](const Item& item) {
+        const std::string_view name = item.name;
+        if (!name.starts_with(claim_word) || name.starts_with(claim_prefix_)) return true;
+        const auto dash = name.find('-', claim_word.size());
+        if (dash == std::string_view::npos) return true;
+        const auto id = EntryName::parse(name.substr(dash + 1));
+        if (id && id->mds_id() == mds_id) renames.push_back({at_source(item.name), at_source(claim_name(new_name()))});
+        return true;
+    });
+    if (!answer.done()) return answer;
+    const auto answers = store_.rename(renames);
+    for (std::size_t i = 0; i < renames.size(); ++i) {
+        if (!answers[i].done()) reports.push_back({io::name_of(renames[i].from), Report::Outcome::left, answers[i].text});
+    }
+    return Answer{};
+}
+
+}  // namespace ums::intake

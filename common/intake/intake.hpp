@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//
+// intake: the protocol by which a message comes from a source directory into the spool. Section 4 of the design.
+//
+//  1. A ripe file (looks.hpp) is claimed: renamed, never over anything, to a dotfile in its own directory that carries
+//     our MDS id, our spool and the id of the entry that it will be. Of several MDS exactly one wins.
+//  2. It is downloaded into tmp/ of the queue, its length checked, synced.
+//  3. A note `state/fetch/<id>` is made durable: from here on the message is ours, and tmp/ keeps it.
+//  4. It is moved to new/: accepted.
+//  5. The claim is deleted at the source, durably where we can; then the note.
+//
+// Recovery of what a dead run left: note and file in tmp/: go on at 4. Note alone: it was accepted; go on at 5. A claim
+// of ours without a note: go on at 2. Equal content is not a duplicate: two equal faxes are two faxes. What cannot be
+// taken is counted, reported and left, and never stops the rest.
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "clock/clock.hpp"
+#include "intake/looks.hpp"
+#include "spool/spool.hpp"
+#include "transport/store.hpp"
+
+namespace ums::intake {
+
+struct Source {
+    std::string name;       ///< for people: `ExConn`, `munich-1 R_ExConn`
+    std::string key;        ///< for file names in state/: unique among the sources of a spool
+    std::string directory;  ///< below the store's root
+    std::string local;      ///< the same as an absolute local path, if the store is a local directory
+    spool::Queue queue = spool::Queue::outgoing();
+    std::string connector;  ///< attributes of its entries; may be empty
+    std::string origin;
+};
+
+struct Report {
+    std::string name;  ///< of the entry; for a file that was left, its name at the source
+    enum class Outcome { fetched, left } outcome = Outcome::fetched;
+    std::string detail;
+};
+
+enum class DryRun { no, yes };
+
+class Intake {
+  public:
+    Intake(spool::Spool& spool, transport::Store& store, Source source, std::chrono::milliseconds settle,
+           const clock::Clock& clock);
+
+    /// Finishes what earlier runs began. `done`, or why the source cannot be used.
+    transport::Answer recover(std::vector<Report>& reports);
+
+    /// One look at the source; takes what is ripe, at most `limit` (0: all). Batches are committed one by one; `pause`
+    /// is asked between them and ends the run when true.
+    transport::Answer collect(std::size_t limit, const std::function<bool()>& pause, std::vector<Report>& reports);
+
+    /// What collect() would take.
+    transport::Answer examine(std::vector<Report>& reports);
+
+    /// Takes over the claims of an MDS that is gone for ever: they become ours.
+    transport::Answer take_over(const std::string& mds_id, std::vector<Report>& reports);
+
+  private:
+    struct Claim {
+        spool::EntryName name;
+        std::string claim;     ///< file name at the source
+        std::string original;  ///< file name before; empty when recovered
+        transport::Item item;
+    };
+    std::string claim_name(const spool::EntryName& name) const;
+    std::string at_source(const std::string& file) const { return source_.directory + "/" + file; }
+    spool::EntryName new_name() const;
+    transport::Answer list(std::vector<transport::Item>& ripe, std::vector<Claim>& ours);
+    transport::Answer claim(std::vector<transport::Item> items, std::vector<Claim>& claims);
+    transport::Answer take(std::vector<Claim> claims, std::vector<Report>& reports);
+    transport::Answer finish(const std::vector<Claim>& accepted);
+    bool is_being_written(const transport::Item& item, std::vector<Report>& reports);
+    void save_looks();
+
+    spool::Spool& spool_;
+    transport::Store& store_;
+    Source source_;
+    const clock::Clock& clock_;
+    Looks looks_;
+    std::string claim_prefix_;
+};
+
+}  // namespace ums::intake

@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "probe/probe.hpp"
+
+#include <algorithm>
+
+#include "delivery/store_of.hpp"
+#include "text/text.hpp"
+#include "transport/probe.hpp"
+
+namespace ums::probe {
+
+namespace {
+
+std::string_view word(transport::Finding finding) {
+    switch (finding) {
+        case transport::Finding::good: return "ok";
+        case transport::Finding::warning: return "warning";
+        case transport::Finding::bad: return "BAD";
+    }
+    return "";
+}
+
+std::string pad(std::string text, std::size_t width) {
+    if (text.size() < width) text.append(width - text.size(), ' ');
+    return text;
+}
+
+}  // namespace
+
+int run(const config::Config& config, const std::string& what, bool json, report::Reporter& reporter) {
+    io::PosixDisk disk(io::Sharing::by_umask);
+    clock::SystemClock clock;
+    std::unique_ptr<transport::Store> store;
+    std::string scratch = "." + config.mds.id;
+    std::string address;
+    if (const auto* kernel = config.kernel(what)) {
+        store = delivery::store_of(*kernel, disk);
+        scratch = delivery::stage_of(config, *kernel);
+        address = target::to_string(kernel->url);
+    } else if (const auto* connector = config.connector(what)) {
+        if (!connector->root) throw Error(Fault::usage, "the connector " + text::quote(what) + " has no root to probe");
+        store = delivery::store_of(*connector, disk);
+        address = target::to_string(*connector->root) + "/" + connector->name;
+    } else if (what.find('/') == std::string::npos && what.find('\\') == std::string::npos) {
+        throw Error(Fault::usage, text::quote(what) + " is neither a kernel nor a connector of the configuration, nor a URL");
+    } else {
+        const auto target = target::parse_target(what, "/");
+        if (const auto* problem = std::get_if<std::string>(&target)) throw Error(Fault::usage, text::quote(what) + ": " + *problem);
+        store = delivery::store_of(std::get<target::Target>(target), {}, {}, {}, disk);
+        address = target::to_string(std::get<target::Target>(target));
+    }
+
+    const auto checks = transport::probe(*store, scratch, clock);
+    std::size_t width = 0;
+    for (const auto& check : checks) width = std::max(width, check.name.size());
+    if (!json) reporter.data(text::escape(what) + " (" + text::escape(address) + ")");
+    int code = 0;
+    for (const auto& check : checks) {
+        if (json) {
+            reporter.data("{\"target\":" + text::json_string(what) + ",\"check\":" + text::json_string(check.name) +
+                          ",\"finding\":" + text::json_string(text::lower(word(check.finding))) +
+                          ",\"detail\":" + text::json_string(check.detail) + "}");
+        } else {
+            reporter.data("  " + pad(check.name, width) + "  " + pad(std::string(word(check.finding)), 7) + "  " +
+                          text::escape(check.detail));
+        }
+        if (check.finding != transport::Finding::bad || code != 0) continue;
+        code = check.name == "connect" ? exit_code(Fault::unreachable)
+               : check.name == "login" ? exit_code(Fault::permission)
+                                       : exit_attention;
+    }
+    return code;
+}
+
+}  // namespace ums::probe

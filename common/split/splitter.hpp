@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//
+// split: the stage that decides about whole messages by their header, and splits those whose recipients go different
+// ways. ums-route and ums-sitemap are this with a decision of their own.
+//
+// A message that goes one way is moved as it is. One that goes several ways becomes one message for each, with its own
+// `RCPT TO` lines and all else byte for byte: the protocol is Spool::commit_split()'s. A message that cannot be used is
+// parked in failed/ with the reason; it never stops the others.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "cli/cli.hpp"
+#include "message/header_block.hpp"
+#include "report/report.hpp"
+#include "spool/spool.hpp"
+
+namespace ums::split {
+
+/// One way that (some of) the recipients of a message go.
+struct Part {
+    spool::EntryName name;           ///< the entry's name with the attributes that say where it goes
+    spool::Queue queue;              ///< must be Spool::destination() of the name, or noroute
+    std::vector<std::size_t> lines;  ///< its `RCPT TO` lines, indices into HeaderBlock::lines()
+    report::Result result = report::Result::routed;
+    std::string detail;              ///< for the result line
+    std::string reason;              ///< why, for the journal and for what is parked
+};
+
+/// All parts of a message, at least one. Throws Error{unusable} with the reason for failed/.
+using Decide = std::function<std::vector<Part>(const spool::Entry& entry, const message::HeaderBlock& block)>;
+
+/// Works `queue` (outgoing or incoming) once, or with --watch for ever. The exit code of the tool.
+int run_stage(const cli::Common& common, const cli::Names& names, spool::Spool& spool, const spool::Queue& queue,
+              report::Reporter& reporter, const Decide& decide);
+
+}  // namespace ums::split

@@ -1,0 +1,252 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "transport/dav_client.hpp"
+
+#include <curl/curl.h>
+
+#include <algorithm>
+#include <new>
+#include <utility>
+
+#include "error/error.hpp"
+#include "text/text.hpp"
+#include "transport/dav_exchange.hpp"
+
+namespace ums::transport {
+
+namespace {
+
+// After so many in a row the rest of a batch is not tried: a host that is silent costs the connect time each time.
+constexpr unsigned most_unreachable = 3;
+
+struct FreeMulti {
+    void operator()(CURLM* multi) const noexcept { curl_multi_cleanup(multi); }
+};
+
+std::string base_url(const Origin& origin) {
+    const bool v6 = origin.host.find(':') != std::string::npos;
+    std::string url = origin.scheme + "://" + (v6 ? "[" + origin.host + "]" : origin.host);
+    if (origin.port != (origin.scheme == "https" ? 443 : 80)) url += ":" + std::to_string(origin.port);
+    return url;
+}
+
+}  // namespace
+
+// An exchange and the job it works for.
+struct Worker {
+    explicit Worker(const Settings& settings) : exchange(settings) {}
+    Exchange exchange;
+    std::size_t job = 0;
+    std::optional<Request> after_login;
+    bool again = false;  // it is tried a second time
+};
+
+struct Client::State {
+    Settings settings;
+    std::unique_ptr<CURLM, FreeMulti> multi{curl_multi_init()};
+    std::vector<std::unique_ptr<Worker>> workers;
+    std::vector<Worker*> idle;
+    Seen seen;
+    bool known = false;  // the server has taken our login once
+
+    ~State() {
+        for (const auto& worker : workers) curl_multi_remove_handle(multi.get(), worker->exchange.easy());
+        workers.clear();
+    }
+
+    Worker& worker() {
+        if (idle.empty()) {
+            workers.push_back(std::make_unique<Worker>(settings));
+            idle.reserve(workers.size());
+            idle.push_back(workers.back().get());
+        }
+        Worker* chosen = idle.back();
+        idle.pop_back();
+        return *chosen;
+    }
+
+    bool needs_login() const {
+        const auto& access = settings.access;
+        return access.method != AuthMethod::none && (!access.user.empty() || access.method == AuthMethod::negotiate);
+    }
+};
+
+// One call of Client::run().
+class Run {
+  public:
+    Run(Client::State& state, std::size_t jobs, const Client::Next& next) : state_(state), jobs_(jobs), next_(next) {}
+
+    void work() {
+        while (start_some() || active_ > 0) {
+            int running = 0;
+            if (curl_multi_perform(state_.multi.get(), &running) != CURLM_OK) {
+                throw Error(Fault::internal, "libcurl cannot go on");
+            }
+            if (!take_results()) curl_multi_poll(state_.multi.get(), nullptr, 0, 1000, nullptr);
+        }
+        if (fault_) std::rethrow_exception(fault_);
+    }
+
+  private:
+    // A wrong password tried many times at once can lock the account: the first login goes alone.
+    std::size_t width() const {
+        const std::size_t most = std::max(1U, state_.settings.limits.connections);
+        return state_.needs_login() && !state_.known ? 1 : most;
+    }
+
+    bool start_some() {
+        while (!fault_ && started_ < jobs_ && active_ < width()) {
+            const std::size_t job = started_++;
+            guarded([&] {
+                auto request = next_(job, nullptr);
+                // What is hopeless is not tried; the job still takes its answer, and may not ask again.
+                if (request && hopeless_) {
+                    static_cast<void>(next_(job, &*hopeless_));
+                } else if (request) {
+                    submit(state_.worker(), job, std::move(*request));
+                }
+            });
+        }
+        return active_ > 0;
+    }
+
+    void submit(Worker& worker, std::size_t job, Request request) {
+        worker.job = job;
+        worker.after_login.reset();
+        worker.again = false;
+        try {
+            const bool has_body = request.body != nullptr || request.content != nullptr;
+            if (has_body && !worker.exchange.is_ready_for_body()) {
+                worker.after_login = std::move(request);
+                worker.exchange.prepare_login();
+            } else {
+                worker.exchange.prepare(std::move(request));
+            }
+            add(worker);
+        } catch (...) {
+            state_.idle.push_back(&worker);
+            throw;
+        }
+    }
+
+    void add(Worker& worker) {
+        if (curl_multi_add_handle(state_.multi.get(), worker.exchange.easy()) != CURLM_OK) throw std::bad_alloc();
+        ++active_;
+    }
+
+    bool take_results() {
+        bool any = false;
+        int left = 0;
+        while (const CURLMsg* message = curl_multi_info_read(state_.multi.get(), &left)) {
+            if (message->msg != CURLMSG_DONE) continue;
+            any = true;
+            const CURLcode code = message->data.result;
+            char* owner = nullptr;
+            curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &owner);
+            Worker* worker = worker_of(owner);
+            curl_multi_remove_handle(state_.multi.get(), worker->exchange.easy());
+            --active_;
+            if (!worker->again && worker->exchange.may_try_again(code)) {
+                worker->again = true;
+                guarded([&] {
+                    worker->exchange.try_again();
+                    add(*worker);
+                });
+                continue;
+            }
+            state_.idle.push_back(worker);
+            guarded([&] { take(*worker, code); });
+        }
+        return any;
+    }
+
+    Worker* worker_of(const void* exchange) const {
+        const auto found = std::find_if(state_.workers.begin(), state_.workers.end(),
+                                        [&](const auto& worker) { return &worker->exchange == exchange; });
+        return found->get();
+    }
+
+    void take(Worker& worker, CURLcode code) {
+        const Reply reply = worker.exchange.finish(code, state_.seen);
+        if (auto fault = worker.exchange.fault()) std::rethrow_exception(fault);
+        judge(reply);
+        const bool may_go_on = reply.status != 0 && reply.status != 401;
+        if (worker.after_login && may_go_on) {
+            auto request = std::move(*worker.after_login);
+            resubmit(worker, std::move(request));
+            return;
+        }
+        worker.after_login.reset();
+        auto request = next_(worker.job, &reply);
+        if (request) resubmit(worker, std::move(*request));
+    }
+
+    void resubmit(Worker& worker, Request request) {
+        state_.idle.erase(std::find(state_.idle.begin(), state_.idle.end(), &worker));
+        submit(worker, worker.job, std::move(request));
+    }
+
+    void judge(const Reply& reply) {
+        if (reply.status == 401 && !state_.known) hopeless_ = reply;
+        if (reply.status != 0 && reply.status != 401) state_.known = true;
+        const bool unreachable = reply.status == 0 && reply.failure.verdict == Verdict::unreachable;
+        unreachable_ = unreachable ? unreachable_ + 1 : 0;
+        if (unreachable_ >= most_unreachable) hopeless_ = reply;
+    }
+
+    // The first fault is kept; requests that are under way come to their end before it is thrown.
+    template <typename Step>
+    void guarded(Step step) {
+        try {
+            step();
+        } catch (...) {
+            if (!fault_) fault_ = std::current_exception();
+        }
+    }
+
+    Client::State& state_;
+    std::size_t jobs_;
+    const Client::Next& next_;
+    std::size_t started_ = 0;
+    std::size_t active_ = 0;
+    unsigned unreachable_ = 0;
+    std::optional<Reply> hopeless_;
+    std::exception_ptr fault_;
+};
+
+Client::Client(const target::Target& target, Access access, const Limits& limits, io::Disk& disk)
+    : state_(std::make_unique<State>()) {
+    if (!state_->multi) throw std::bad_alloc();
+    auto& settings = state_->settings;
+    const bool tls = target.scheme == target::Scheme::davs;
+    settings.origin = {.scheme = tls ? "https" : "http",
+                       .host = target.host,
+                       .port = target.port.value_or(static_cast<std::uint16_t>(tls ? 443 : 80))};
+    settings.access = std::move(access);
+    settings.limits = limits;
+    settings.disk = &disk;
+    settings.root_url = url(target.path, Slash::yes);
+    curl_multi_setopt(state_->multi.get(), CURLMOPT_MAXCONNECTS, static_cast<long>(std::max(1U, limits.connections)));
+}
+
+Client::~Client() = default;
+
+const Origin& Client::origin() const noexcept { return state_->settings.origin; }
+
+std::string Client::url(const std::string& path, Slash slash) const {
+    std::string url = base_url(state_->settings.origin) + target::encode_path(path);
+    if (slash == Slash::yes && !url.ends_with('/')) url += '/';
+    return url;
+}
+
+void Client::run(std::size_t jobs, const Next& next) { Run(*state_, jobs, next).work(); }
+
+std::string Client::describe() const {
+    const auto& seen = state_->seen;
+    std::string out = seen.server.empty() ? "a server without a name" : text::escape(seen.server);
+    if (!seen.version.empty()) out += ", " + seen.version;
+    out += state_->settings.tls() ? " over TLS" : " without TLS";
+    if (!seen.login.empty()) out += ", login: " + seen.login;
+    return out;
+}
+
+}  // namespace ums::transport

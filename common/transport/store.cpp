@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "transport/store.hpp"
+
+#include <curl/curl.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+#include "error/error.hpp"
+#include "text/text.hpp"
+#include "transport/dav_store.hpp"
+#include "transport/file_store.hpp"
+
+namespace ums::transport {
+
+std::string_view to_string(Verdict verdict) noexcept {
+    switch (verdict) {
+        case Verdict::done: return "done";
+        case Verdict::absent: return "absent";
+        case Verdict::exists: return "exists";
+        case Verdict::refused: return "refused";
+        case Verdict::denied: return "denied";
+        case Verdict::full: return "full";
+        case Verdict::broken: return "broken";
+        case Verdict::unreachable: return "unreachable";
+        case Verdict::unknown: return "unknown";
+    }
+    return "unknown";
+}
+
+namespace {
+
+// libcurl would find out at the first connection only, and then call it the other side's fault.
+void require_readable(const std::string& path, std::string_view what) {
+    if (path.empty() || ::access(path.c_str(), R_OK) == 0) return;
+    throw system_error(Fault::configuration, "read the " + std::string(what) + " " + text::quote(path), errno);
+}
+
+}  // namespace
+
+std::unique_ptr<Store> open_store(const target::Target& target, const Access& access, const Limits& limits,
+                                  io::Disk& disk) {
+    switch (target.scheme) {
+        case target::Scheme::file: return std::make_unique<FileStore>(target.path, disk);
+        case target::Scheme::dav:
+        case target::Scheme::davs:
+            require_readable(access.ca_file, "CA file");
+            require_readable(access.certificate, "client certificate");
+            require_readable(access.key, "key of the client certificate");
+            return open_dav_store(target, access, limits, disk);
+        case target::Scheme::smb:
+        case target::Scheme::smtp:
+        case target::Scheme::smtps:
+        case target::Scheme::lmtp: break;
+    }
+    throw Error(Fault::configuration, text::quote(target::to_string(target)) + " is no directory that this build can reach");
+}
+
+Library::Library() {
+    if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK) throw Error(Fault::internal, "cannot set libcurl up");
+}
+
+Library::~Library() { curl_global_cleanup(); }
+
+}  // namespace ums::transport

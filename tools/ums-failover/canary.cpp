@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "canary.hpp"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+
+#include "delivery/store_of.hpp"
+
+namespace ums::failover {
+
+namespace {
+
+using transport::Answer;
+using transport::Verdict;
+
+/// Empty if the kernel would take a message now, else why not.
+std::string canary(const config::Config& config, const config::Kernel& kernel, const std::string& uuid) {
+    io::PosixDisk disk(io::Sharing::by_umask);
+    const auto store = delivery::store_of(kernel, disk);
+    const auto stage = delivery::stage_of(config, kernel);
+    // One look at a time (the pass holds a lock), so the names may be fixed, and what a look that was ended left behind is
+    // found by the next one.
+    const std::string first = stage + "/canary.new";
+    const std::string second = stage + "/canary.seen";
+    const std::array<std::string, 2> both{first, second};
+    const std::string content = uuid + " " + io::random_token() + "\n";
+    const auto failed = [](const char* step, const Answer& answer) { return std::string(step) + ": " + answer.text; };
+
+    if (const auto answer = store->make_directory(stage); !answer.done()) return failed("stage directory", answer);
+    const std::array<transport::Upload, 1> upload{{{first, {content, nullptr, 0, Bytes{0}}}}};
+    const std::array<transport::Rename, 1> rename{{{first, second}}};
+    auto written = store->upload(upload).front();
+    auto renamed = written.done() ? store->rename(rename).front() : Answer{};
+    if (written.verdict == Verdict::exists || renamed.verdict == Verdict::exists) {
+        store->remove(both);
+        written = store->upload(upload).front();
+        renamed = written.done() ? store->rename(rename).front() : Answer{};
+    }
+    if (!written.done()) return failed("write", written);
+    std::string seen;
+    const auto read = renamed.done() ? store->read(second, Bytes{4096}, seen) : Answer{};
+    const auto removed = store->remove(both);
+    if (!renamed.done()) return failed("rename", renamed);
+    if (!read.done()) return failed("read", read);
+    if (seen != content) return "read: what was read is not what was written";
+    if (!removed[1].done()) return failed("remove", removed[1]);
+    return "";
+}
+
+struct Child {
+    pid_t pid = -1;
+    io::Fd output;
+    std::string text;
+    bool ended = false;
+};
+
+Child start(const config::Config& config, const config::Kernel& kernel, const std::string& uuid) {
+    std::array<int, 2> ends{};
+    if (::pipe2(ends.data(), O_CLOEXEC) != 0) throw system_error(Fault::later, "make a pipe", errno);
+    io::Fd read_end(ends[0]);
+    io::Fd write_end(ends[1]);
+    const pid_t pid = ::fork();
+    if (pid < 0) throw system_error(Fault::later, "start a look at a kernel", errno);
+    if (pid == 0) {
+        std::string text;
+        try {
+            text = canary(config, kernel, uuid);
+        } catch (const std::exception& error) {
+            text = error.what();
+        }
+        // "=" says that the look was finished; without it the process died.
+        text = "=" + text.substr(0, 2000);
+        static_cast<void>(!::write(write_end.get(), text.data(), text.size()));
+        ::_exit(0);
+    }
+    return {pid, std::move(read_end), "", false};
+}
+
+}  // namespace
+
+std::vector<health::Look> look_at(const config::Config& config, const std::vector<const config::Kernel*>& kernels,
+                                  const spool::Spool& spool) {
+    using Steady = std::chrono::steady_clock;
+    std::vector<Child> children;
+    std::vector<Steady::time_point> deadlines;
+    for (const auto* kernel : kernels) {
+        children.push_back(start(config, *kernel, spool.uuid()));
+        deadlines.push_back(Steady::now() + kernel->check.timeout);
+    }
+    for (;;) {
+        std::vector<pollfd> polls;
+        std::vector<std::size_t> index;
+        auto nearest = Steady::time_point::max();
+        for (std::size_t i = 0; i < children.size(); ++i) {
+            if (children[i].ended) continue;
+            polls.push_back({children[i].output.get(), POLLIN, 0});
+            index.push_back(i);
+            nearest = std::min(nearest, deadlines[i]);
+        }
+        if (polls.empty()) break;
+        const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(nearest - Steady::now());
+        ::poll(polls.data(), polls.size(), static_cast<int>(std::clamp<long long>(left.count() + 1, 0, 60'000)));
+        for (std::size_t k = 0; k < polls.size(); ++k) {
+            auto& child = children[index[k]];
+            if (polls[k].revents != 0) {
+                std::array<char, 4096> buffer{};
+                const auto n = ::read(child.output.get(), buffer.data(), buffer.size());
+                if (n > 0) child.text.append(buffer.data(), static_cast<std::size_t>(n));
+                if (n == 0 || (n < 0 && errno != EINTR)) child.ended = true;
+            } else if (Steady::now() >= deadlines[index[k]]) {
+                child.ended = true;
+                child.text = "=no answer within " + text::format_duration(kernels[index[k]]->check.timeout);
+                ::kill(child.pid, SIGKILL);
+            }
+        }
+    }
+    std::vector<health::Look> looks;
+    for (auto& child : children) {
+        // A process stuck in the kernel (a dead mount) cannot be waited for: whoever inherits it will.
+        for (int tries = 0; tries < 50 && ::waitpid(child.pid, nullptr, WNOHANG) == 0; ++tries) ::usleep(2000);
+        const bool finished = child.text.starts_with('=');
+        const auto text = finished ? child.text.substr(1) : std::string("the look at it was ended by a crash");
+        looks.push_back({text.empty(), text});
+    }
+    return looks;
+}
+
+}  // namespace ums::failover

@@ -1,0 +1,490 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include <algorithm>
+#include <array>
+#include <map>
+#include <set>
+#include <thread>
+
+#include "canary.hpp"
+#include "delivery/courier.hpp"
+#include "delivery/store_of.hpp"
+#include "health/balance.hpp"
+#include "message/address.hpp"
+#include "message/header_block.hpp"
+#include "options.hpp"
+#include "text/text.hpp"
+
+namespace ums::failover {
+
+namespace {
+
+using report::Result;
+using spool::Entry;
+using spool::EntryName;
+using spool::Queue;
+using spool::State;
+
+namespace attribute = spool::attribute;
+
+constexpr std::size_t batch_messages = 256;
+
+/// What is known of one kernel during a pass.
+struct Seat {
+    const config::Kernel* kernel = nullptr;
+    health::Health health;
+    health::Admin admin = health::Admin::enabled;
+    std::size_t pending = 0;
+};
+
+std::string count_of(std::size_t n, const std::string& what) {
+    return std::to_string(n) + " " + what + (n == 1 ? "" : "s");
+}
+
+class Pass {
+  public:
+    Pass(const cli::Common& common, const config::Config& config, const cli::Names& names, spool::Spool& spool,
+         report::Reporter& reporter)
+        : common_(common),
+          config_(config),
+          names_(names),
+          spool_(spool),
+          reporter_(reporter),
+          files_(spool.disk(), spool.root() + "/state") {}
+
+    int run() {
+        const std::string lock_path = spool_.root() + "/state/failover.lock";
+        io::Fd lock;
+        if (!common_.dry_run) {
+            lock = spool_.disk().open_or_create(lock_path);
+            if (!spool_.disk().try_lock(lock, lock_path)) {
+                reporter_.info("another run is at it");
+                return 0;
+            }
+        }
+        load();
+        if (!common_.dry_run) {
+            look();
+            rescue_unknown();
+            for (auto& [name, seat] : seats_) {
+                if (health::must_leave(seat.health, seat.admin)) leave(seat);
+            }
+            settle();
+        }
+        for (const auto& site : config_.sites) {
+            if (cli::stopping()) break;
+            assign(site);
+        }
+        return code_.value();
+    }
+
+  private:
+    void load() {
+        for (const auto& kernel : config_.kernels) {
+            Seat seat{&kernel, files_.load_health(kernel.name), files_.load_admin(kernel.name).admin, 0};
+            seat.pending = spool_.list(Queue::kernel(kernel.name), State::fresh).size() +
+                           spool_.list(Queue::kernel(kernel.name), State::sending).size();
+            seats_.emplace(kernel.name, std::move(seat));
+        }
+    }
+
+    // Looking.
+
+    void look() {
+        // With --watch a kernel is looked at when its time has come; a single pass looks at all, and at those whose state
+        // is changing until there is a verdict, shortly after one another: cron comes again in a minute at the earliest.
+        unsigned most_rounds = 1;
+        if (!common_.watch) {
+            for (const auto& kernel : config_.kernels) {
+                most_rounds = std::max({most_rounds, kernel.check.fall, kernel.check.rise});
+            }
+        }
+        for (unsigned round = 0; round < most_rounds && !cli::stopping(); ++round) {
+            std::vector<const config::Kernel*> due;
+            const auto now = clock_.now();
+            for (const auto& [name, seat] : seats_) {
+                if (!delivery::is_supported(seat.kernel->url)) continue;
+                const auto& health = seat.health;
+                const bool time = now >= health.next_look || health.next_look > now + std::chrono::hours(1);
+                const bool changing = health.status == health::Status::suspect ||
+                                      (health.status == health::Status::probation &&
+                                       health.successes < seat.kernel->check.rise);
+                if (common_.watch ? time : (round == 0 || changing)) due.push_back(seat.kernel);
+            }
+            if (due.empty()) break;
+            if (round > 0) std::this_thread::sleep_for(std::chrono::milliseconds(300));
+            const auto looks = look_at(config_, due, spool_);
+            for (std::size_t i = 0; i < due.size(); ++i) observe(seats_.at(due[i]->name), &looks[i]);
+        }
+        for (auto& [name, seat] : seats_) observe(seat, nullptr);
+    }
+
+    void observe(Seat& seat, const health::Look* look) {
+        const auto& name = seat.kernel->name;
+        const auto policy = health::policy_of(*seat.kernel, config_);
+        const auto before = seat.health;
+        const auto now = clock_.now();
+        auto after = before;
+        if (look != nullptr) {
+            after = health::after_look(after, *look, policy, now);
+        } else {
+            after = health::after_seen(after, files_.load_seen(name), policy, now);
+            after = health::after_enable(after, files_.load_admin(name), policy, now);
+        }
+        if (after == before) return;
+        seat.health = after;
+        files_.save(name, after);
+        if (after.status == before.status) return;
+        const std::string change = "kernel " + text::quote(name) + " is " + std::string(health::to_string(after.status)) +
+                                   (after.why.empty() ? "" : ": " + text::escape(after.why));
+        if (after.status == health::Status::down) {
+            reporter_.warning(change + "; " + count_of(seat.pending, "message") + " queued for it");
+        } else {
+            reporter_.info(change);
+        }
+    }
+
+    // Choosing.
+
+    /// The kernels that may take a message of the site, best first.
+    std::vector<std::string> candidates(const config::Site& site, std::string_view key, health::Memory& memory) {
+        std::vector<health::Candidate> found;
+        for (const auto& name : site.kernels) {
+            const auto& seat = seats_.at(name);
+            const auto rank = health::rank_for_new(seat.health, seat.admin);
+            if (!rank || !delivery::is_supported(seat.kernel->url)) continue;
+            if (seat.kernel->limit.max_pending && seat.pending >= *seat.kernel->limit.max_pending) continue;
+            found.push_back({name, *rank, seat.pending, seat.kernel->channels.value_or(1)});
+        }
+        if (found.empty()) return {};
+        return health::order(site.balance, found, key, memory);
+    }
+
+    health::Memory& memory_of(const std::string& site) {
+        const auto [found, is_new] = memories_.try_emplace(site);
+        if (is_new) {
+            const auto text = io::read_file(spool_.disk(), spool_.root() + "/state/rotation/" + site);
+            found->second = health::parse_memory(text.value_or(""));
+        }
+        return found->second;
+    }
+
+    /// Another kernel for a message of `site` than `not_this`, among the site's own and those of its fallback sites.
+    struct Choice {
+        std::string site;
+        std::string kernel;
+    };
+    std::optional<Choice> choose(const config::Site& site, const Entry& entry, std::string_view not_this = {}) {
+        std::vector<const config::Site*> sites{&site};
+        for (const auto& name : site.fallback) {
+            if (const auto* fallback = config_.site(name)) sites.push_back(fallback);
+        }
+        for (const auto* candidate_site : sites) {
+            const auto key = balance_key(*candidate_site, entry);
+            for (const auto& kernel : candidates(*candidate_site, key, memory_of(candidate_site->name))) {
+                if (kernel != not_this) return Choice{candidate_site->name, kernel};
+            }
+        }
+        return std::nullopt;
+    }
+
+    /// What `hash:` looks at; read only where a site is balanced like that.
+    std::string balance_key(const config::Site& site, const Entry& entry) {
+        const auto method = site.balance.method;
+        if (method != config::Balancing::hash_sender && method != config::Balancing::hash_recipient) return "";
+        try {
+            const auto file = spool_.open(entry);
+            if (!file) return "";
+            const auto header = message::read_header(spool_.disk(), *file, spool_.path(entry));
+            if (method == config::Balancing::hash_sender) return text::lower(header.block.sender());
+            const auto recipients = header.block.recipients();
+            return recipients.empty() ? "" : recipients.front().address;
+        } catch (const Error&) {
+            return "";
+        }
+    }
+
+    // Moving.
+
+    struct Assignment {
+        spool::Move move;
+        std::string kernel;
+        std::string detail;
+    };
+
+    void carry_out(std::vector<Assignment>& batch, std::string_view verb) {
+        if (batch.empty()) return;
+        std::vector<spool::Move> moves;
+        for (const auto& one : batch) moves.push_back(one.move);
+        std::vector<spool::Moved> moved(moves.size(), spool::Moved::yes);
+        if (!common_.dry_run) {
+            for (const auto& [site, memory] : memories_) {
+                const auto path = spool_.state_path("rotation/" + site);
+                const auto text = health::to_text(memory);
+                if (saved_[site] != text) io::write_file(spool_.disk(), path, text);
+                saved_[site] = text;
+            }
+            moved = spool_.move(moves);
+        }
+        std::vector<spool::Spool::Event> events;
+        for (std::size_t i = 0; i < batch.size(); ++i) {
+            if (moved[i] != spool::Moved::yes) continue;
+            const auto& one = batch[i];
+            reporter_.line({one.move.to.name.text(), Result::assigned, one.kernel, {{"why", one.detail}}});
+            events.push_back({std::string(one.move.to.name.id()), std::string(verb), one.kernel + ": " + one.detail});
+        }
+        if (!common_.dry_run) spool_.journal("ums-failover", events);
+        reporter_.flush();
+        batch.clear();
+    }
+
+    void assign(const config::Site& site) {
+        const Queue queue = Queue::site(site.name);
+        std::optional<spool::Worker> worker;
+        if (!common_.dry_run) {
+            if (spool_.list(queue, State::fresh).empty()) return;
+            worker = spool_.work(queue);
+            if (!worker) return;
+        }
+        std::vector<Assignment> batch;
+        std::size_t waiting = 0;
+        for (const auto& entry : spool_.due(queue)) {
+            if (!names_.wants(entry.name)) continue;
+            if (common_.limit > 0 && handled_ >= common_.limit) break;
+            const auto choice = choose(site, entry);
+            if (!choice) {
+                ++waiting;
+                // With --watch the same line would come again every few seconds.
+                if (!common_.watch) {
+                    reporter_.line({entry.name.text(), Result::deferred,
+                                    "no kernel of " + text::quote(site.name) + " takes messages", {}});
+                }
+                continue;
+            }
+            ++handled_;
+            batch.push_back({{entry, {Queue::kernel(choice->kernel), State::fresh, entry.name.with(attribute::site, choice->site)}},
+                             choice->kernel,
+                             choice->site == site.name ? "site " + site.name
+                                                       : "site " + choice->site + ", the fallback of " + site.name});
+            ++seats_.at(choice->kernel).pending;
+            if (batch.size() >= batch_messages) {
+                carry_out(batch, "assigned");
+                if (cli::stopping()) return;
+            }
+        }
+        carry_out(batch, "assigned");
+        if (waiting > 0) {
+            reporter_.error("no kernel of the site " + text::quote(site.name) + " takes messages; " +
+                            count_of(waiting, "message") + (waiting == 1 ? " waits" : " wait"));
+            code_.note(exit_code(Fault::unreachable));
+        }
+    }
+
+    /// The kernel is down or disabled: what is queued for it goes to the next one of its site at once. What has none
+    /// stays where it is.
+    void leave(Seat& seat) {
+        const Queue queue = Queue::kernel(seat.kernel->name);
+        // Taking from new/ needs no lock; with it, what a dead pusher left in sending/ comes along.
+        const auto worker = spool_.work(queue);
+        std::vector<Assignment> batch;
+        std::size_t staying = 0;
+        for (const auto& entry : spool_.list(queue, State::fresh)) {
+            const auto* site = config_.site(entry.name.get(attribute::site));
+            const auto choice = site == nullptr ? std::nullopt : choose(*site, entry, seat.kernel->name);
+            if (!choice) {
+                ++staying;
+                continue;
+            }
+            const auto name = entry.name.with(attribute::site, choice->site).without(attribute::not_before);
+            batch.push_back({{entry, {Queue::kernel(choice->kernel), State::fresh, name}},
+                             choice->kernel,
+                             seat.kernel->name + " is " + state_word(seat)});
+            ++seats_.at(choice->kernel).pending;
+            if (batch.size() >= batch_messages) carry_out(batch, "moved");
+        }
+        carry_out(batch, "moved");
+        if (staying > 0) {
+            reporter_.error("kernel " + text::quote(seat.kernel->name) + " is " + state_word(seat) +
+                            " and no other kernel can take over; " + count_of(staying, "message") +
+                            (staying == 1 ? " waits" : " wait"));
+            code_.note(exit_code(Fault::unreachable));
+        }
+    }
+
+    static std::string state_word(const Seat& seat) {
+        return seat.admin == health::Admin::disabled ? "disabled" : std::string(health::to_string(seat.health.status));
+    }
+
+    /// Queues that the configuration no longer knows go back to routing.
+    void rescue_unknown() {
+        std::vector<Queue> lost;
+        for (const auto& queue : spool_.queues(Queue::Kind::kernel)) {
+            if (config_.kernel(queue.name) == nullptr) lost.push_back(queue);
+        }
+        for (const auto& queue : spool_.queues(Queue::Kind::site)) {
+            if (config_.site(queue.name) == nullptr) lost.push_back(queue);
+        }
+        for (const auto& queue : lost) {
+            const auto worker = spool_.work(queue);
+            std::vector<spool::Move> moves;
+            for (const auto& entry : spool_.list(queue, State::fresh)) {
+                moves.push_back({entry, {Queue::outgoing(), State::fresh, entry.name.without(attribute::site)}});
+            }
+            const std::size_t in_doubt = spool_.list(queue, State::publishing).size();
+            if (!moves.empty()) {
+                spool_.move(moves);
+                reporter_.warning("the configuration knows no " + spool::to_string(queue) + " any more; " +
+                                  count_of(moves.size(), "message") + " went back to routing");
+            }
+            if (in_doubt > 0) {
+                reporter_.warning("the configuration knows no " + spool::to_string(queue) + " any more, but " +
+                                  count_of(in_doubt, "message") + " may have arrived there; ums-spool show tells more");
+                code_.attention();
+            }
+        }
+    }
+
+    /// Doubts: resolved where the kernel answers; where it does not, and `in-doubt.wait` is over, the policy of the
+    /// message's service acts, if another kernel takes messages now.
+    void settle() {
+        for (auto& [name, seat] : seats_) {
+            const Queue queue = Queue::kernel(name);
+            if (spool_.list(queue, State::publishing).empty() || !delivery::is_supported(seat.kernel->url)) continue;
+            const auto worker = spool_.work(queue);
+            if (!worker) continue;
+            if (seat.health.status != health::Status::down) settle_by_looking(seat, *worker);
+            settle_by_policy(seat);
+        }
+    }
+
+    void settle_by_looking(const Seat& seat, const spool::Worker& worker) {
+        const auto store = delivery::store_of(*seat.kernel, outside_);
+        delivery::Courier courier(spool_, worker, *store, delivery::destination_of(config_, *seat.kernel), clock_);
+        if (!courier.prepare().done()) return;
+        std::vector<spool::Spool::Event> events;
+        for (const auto& report : courier.settle()) {
+            const auto result = report.outcome == delivery::Outcome::delivered  ? Result::delivered
+                                : report.outcome == delivery::Outcome::deferred ? Result::deferred
+                                                                                : Result::in_doubt;
+            reporter_.line({report.name.text(), result, report.detail, {{"target", seat.kernel->name}}});
+            events.push_back({std::string(report.name.id()), "settled", std::string(report::to_string(result)) + ": " + report.detail});
+        }
+        spool_.journal("ums-failover", events);
+    }
+
+    config::DoubtPolicy policy_for(const Entry& entry) {
+        const auto& in_doubt = config_.mds.in_doubt;
+        try {
+            const auto file = spool_.open(entry);
+            if (!file) return config::DoubtPolicy::hold;
+            const auto header = message::read_header(spool_.disk(), *file, spool_.path(entry));
+            // Several services in one message: the most careful one decides.
+            auto policy = config::DoubtPolicy::resend;
+            for (const auto& recipient : header.block.recipients()) {
+                const auto one = [&] {
+                    switch (recipient.service.value_or(message::Service::fax)) {
+                        case message::Service::fax: return in_doubt.fax;
+                        case message::Service::sms: return in_doubt.sms;
+                        case message::Service::voc: return in_doubt.voc;
+                        case message::Service::mwi: return in_doubt.mwi;
+                        case message::Service::tts: return in_doubt.tts;
+                    }
+                    return config::DoubtPolicy::hold;
+                }();
+                if (one == config::DoubtPolicy::hold) policy = one;
+            }
+            return policy;
+        } catch (const Error&) {
+            return config::DoubtPolicy::hold;
+        }
+    }
+
+    void settle_by_policy(const Seat& seat) {
+        const Queue queue = Queue::kernel(seat.kernel->name);
+        const auto now = std::chrono::floor<std::chrono::seconds>(clock_.now()).time_since_epoch().count();
+        const auto wait = std::chrono::duration_cast<std::chrono::seconds>(config_.mds.in_doubt.wait).count();
+        for (const auto& entry : spool_.list(queue, State::publishing)) {
+            const auto since = static_cast<long long>(entry.name.number(attribute::doubt_since));
+            if (since == 0) {
+                // A pusher that died left it: the doubt begins now.
+                spool_.move(entry, {queue, State::publishing, entry.name.with(attribute::doubt_since, static_cast<unsigned long long>(now))});
+                code_.note(exit_code(Fault::later));
+                continue;
+            }
+            const auto* site = config_.site(entry.name.get(attribute::site));
+            const auto choice = now - since < wait || site == nullptr ? std::nullopt : choose(*site, entry, seat.kernel->name);
+            if (!choice) {
+                code_.note(exit_code(Fault::later));
+                continue;
+            }
+            const std::string id(entry.name.id());
+            if (policy_for(entry) == config::DoubtPolicy::resend) {
+                const auto name = entry.name.without(attribute::doubt_since).with(attribute::duplicate, 1).with(attribute::site, choice->site);
+                if (!spool_.move(entry, {Queue::kernel(choice->kernel), State::fresh, name})) continue;
+                reporter_.warning("message " + id + " may have reached " + text::quote(seat.kernel->name) +
+                                  "; it is sent again through " + text::quote(choice->kernel) + ", marked as a possible duplicate");
+                reporter_.line({name.text(), Result::assigned, choice->kernel, {{"why", "in doubt, resend"}}});
+                const std::array<spool::Spool::Event, 1> event{{{id, "resend", "in doubt at " + seat.kernel->name + ", again through " + choice->kernel}}};
+                spool_.journal("ums-failover", event);
+            } else {
+                const std::string why = "it may have reached " + seat.kernel->name + ", and its service is not sent twice "
+                                        "unasked; ums-spool release sends it again, ums-spool delete gives it up";
+                if (!spool_.park(entry, {queue, State::hold, entry.name.with(attribute::duplicate, 1)}, why)) continue;
+                reporter_.line({entry.name.text(), Result::parked, why, {}});
+                const std::array<spool::Spool::Event, 1> event{{{id, "held", why}}};
+                spool_.journal("ums-failover", event);
+                code_.attention();
+            }
+        }
+    }
+
+    const cli::Common& common_;
+    const config::Config& config_;
+    const cli::Names& names_;
+    spool::Spool& spool_;
+    report::Reporter& reporter_;
+    io::PosixDisk outside_{io::Sharing::by_umask};
+    clock::SystemClock clock_;
+    health::Files files_;
+    std::map<std::string, Seat, std::less<>> seats_;
+    std::map<std::string, health::Memory> memories_;
+    std::map<std::string, std::string> saved_;
+    cli::ExitCode code_;
+    std::size_t handled_ = 0;
+};
+
+}  // namespace
+
+int run(const cli::Common& common, report::Reporter& reporter) {
+    const transport::Library library;
+    const auto config = cli::load_config(common, reporter);
+    io::PosixDisk disk;
+    const clock::SystemClock clock;
+    const auto names = cli::Names::read(common, disk);
+    auto spool = cli::open_spool(common, config, disk, clock);
+    std::vector<std::string> watched;
+    for (const auto& site : config.sites) watched.push_back(spool.path(Queue::site(site.name), State::fresh));
+    return cli::run_passes(common, reporter, watched, [&] { return Pass(common, config, names, spool, reporter).run(); });
+}
+
+int set_admin(const cli::Common& common, const std::vector<std::string>& kernels, health::Admin admin,
+              report::Reporter& reporter) {
+    const auto config = cli::load_config(common, reporter);
+    for (const auto& name : kernels) {
+        if (config.kernel(name) == nullptr) {
+            throw Error(Fault::usage, "the configuration has no kernel " + text::quote(name));
+        }
+    }
+    io::PosixDisk disk;
+    const clock::SystemClock clock;
+    auto spool = cli::open_spool(common, config, disk, clock);
+    health::Files files(disk, spool.root() + "/state");
+    for (const auto& name : kernels) {
+        const char* user = std::getenv("SUDO_USER");
+        if (user == nullptr) user = std::getenv("USER");
+        if (!common.dry_run) files.save(name, {admin, clock.now(), user == nullptr ? "" : user});
+        reporter.data(text::escape(name) + "\t" + std::string(health::to_string(admin)));
+    }
+    return 0;
+}
+
+}  // namespace ums::failover

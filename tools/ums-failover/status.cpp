@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include <algorithm>
+
+#include "options.hpp"
+#include "text/text.hpp"
+
+namespace ums::failover {
+
+namespace {
+
+using spool::Queue;
+using spool::State;
+
+struct Counts {
+    std::size_t waiting = 0;
+    std::size_t sending = 0;
+    std::size_t in_doubt = 0;
+    std::size_t held = 0;
+    std::optional<clock::Instant> oldest;
+};
+
+Counts count(const spool::Spool& spool, const Queue& queue) {
+    Counts counts;
+    const auto fresh = spool.list(queue, State::fresh);
+    counts.waiting = fresh.size();
+    if (!fresh.empty()) counts.oldest = fresh.front().name.arrival();
+    counts.sending = spool.list(queue, State::sending).size();
+    counts.in_doubt = spool.list(queue, State::publishing).size();
+    counts.held = spool.list(queue, State::hold).size();
+    return counts;
+}
+
+std::string since(clock::Instant when, clock::Instant now) {
+    if (when == clock::Instant{}) return "-";
+    return text::rough_duration(std::chrono::duration_cast<text::Duration>(now - when));
+}
+
+std::string json_counts(const Counts& counts) {
+    return ",\"new\":" + std::to_string(counts.waiting) + ",\"sending\":" + std::to_string(counts.sending) +
+           ",\"in-doubt\":" + std::to_string(counts.in_doubt) + ",\"hold\":" + std::to_string(counts.held) +
+           ",\"oldest\":" + (counts.oldest ? text::json_string(clock::format(*counts.oldest)) : "null");
+}
+
+std::vector<std::string> sites_of(const config::Config& config, const std::string& kernel) {
+    std::vector<std::string> names;
+    for (const auto& site : config.sites) {
+        if (std::find(site.kernels.begin(), site.kernels.end(), kernel) != site.kernels.end()) names.push_back(site.name);
+    }
+    return names;
+}
+
+void print_table(const std::vector<std::vector<std::string>>& rows, report::Reporter& reporter) {
+    std::vector<std::size_t> widths;
+    for (const auto& row : rows) {
+        widths.resize(std::max(widths.size(), row.size()));
+        for (std::size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], row[i].size());
+    }
+    for (const auto& row : rows) {
+        std::string line;
+        for (std::size_t i = 0; i < row.size(); ++i) {
+            line += row[i];
+            if (i + 1 < row.size()) line.append(widths[i] - row[i].size() + 2, ' ');
+        }
+        while (line.ends_with(' ')) line.pop_back();
+        reporter.data(line);
+    }
+}
+
+}  // namespace
+
+int status(const cli::Common& common, report::Reporter& reporter) {
+    const auto config = cli::load_config(common, reporter);
+    io::PosixDisk disk;
+    const clock::SystemClock clock;
+    const spool::Spool spool(disk, clock, cli::spool_root(common, config), config.mds.id, spool::NetworkFileSystem::allow,
+                             spool::Opening::examine);
+    const health::Files files(disk, spool.root() + "/state");
+    return cli::run_passes(common, reporter, {}, [&] {
+        const auto now = clock.now();
+        std::vector<std::vector<std::string>> rows{
+            {"KERNEL", "SITES", "STATE", "SINCE", "NEW", "SENDING", "DOUBT", "HOLD", "OLDEST", "WHY"}};
+        for (const auto& kernel : config.kernels) {
+            const auto health = files.load_health(kernel.name);
+            const auto admin = files.load_admin(kernel.name);
+            const auto counts = count(spool, Queue::kernel(kernel.name));
+            std::string sites;
+            std::string json_sites;
+            for (const auto& site : sites_of(config, kernel.name)) {
+                sites += (sites.empty() ? "" : ",") + site;
+                json_sites += (json_sites.empty() ? "" : ",") + text::json_string(site);
+            }
+            if (common.json) {
+                reporter.data("{\"kernel\":" + text::json_string(kernel.name) + ",\"sites\":[" + json_sites +
+                              "],\"state\":" + text::json_string(health::to_string(health.status)) +
+                              ",\"admin\":" + text::json_string(health::to_string(admin.admin)) + ",\"since\":" +
+                              (health.since == clock::Instant{} ? "null" : text::json_string(clock::format(health.since))) +
+                              ",\"next-look\":" +
+                              (health.next_look == clock::Instant{} ? "null" : text::json_string(clock::format(health.next_look))) +
+                              ",\"why\":" + text::json_string(health.why) + json_counts(counts) + "}");
+                continue;
+            }
+            std::string state(health::to_string(health.status));
+            if (admin.admin != health::Admin::enabled) state += "," + std::string(health::to_string(admin.admin));
+            rows.push_back({kernel.name, sites.empty() ? "-" : sites, state, since(health.since, now),
+                            std::to_string(counts.waiting), std::to_string(counts.sending), std::to_string(counts.in_doubt),
+                            std::to_string(counts.held), counts.oldest ? since(*counts.oldest, now) : "-",
+                            text::escape(health.why)});
+        }
+        if (!common.json) print_table(rows, reporter);
+
+        std::vector<std::vector<std::string>> queues{{"QUEUE", "NEW", "SENDING", "DOUBT", "HOLD", "OLDEST"}};
+        for (const auto& queue : spool.all_queues()) {
+            if (queue.kind == Queue::Kind::kernel || queue.kind == Queue::Kind::sent) continue;
+            const auto counts = count(spool, queue);
+            if (common.json) {
+                reporter.data("{\"queue\":" + text::json_string(spool::to_string(queue)) + json_counts(counts) + "}");
+            } else if (counts.waiting + counts.sending + counts.in_doubt + counts.held > 0) {
+                queues.push_back({spool::to_string(queue), std::to_string(counts.waiting), std::to_string(counts.sending),
+                                  std::to_string(counts.in_doubt), std::to_string(counts.held),
+                                  counts.oldest ? since(*counts.oldest, now) : "-"});
+            }
+        }
+        if (!common.json) {
+            reporter.data("");
+            if (queues.size() > 1) {
+                print_table(queues, reporter);
+            } else {
+                reporter.data("All other queues are empty.");
+            }
+        }
+        return 0;
+    });
+}
+
+}  // namespace ums::failover

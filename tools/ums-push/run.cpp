@@ -1,0 +1,287 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include <algorithm>
+
+#include "delivery/courier.hpp"
+#include "delivery/store_of.hpp"
+#include "health/health.hpp"
+#include "options.hpp"
+#include "probe/probe.hpp"
+#include "text/text.hpp"
+
+namespace ums::push {
+
+namespace {
+
+using delivery::Outcome;
+using report::Result;
+using spool::Entry;
+using spool::Queue;
+using spool::State;
+using transport::Answer;
+using transport::Verdict;
+
+constexpr std::size_t batch_messages = 64;
+constexpr Bytes batch_bytes{64 << 20};
+
+/// A kernel or connector whose queue is worked: one process each.
+struct Target {
+    std::string name;
+    const config::Kernel* kernel = nullptr;
+    const config::Connector* connector = nullptr;
+
+    Queue queue() const { return kernel != nullptr ? Queue::kernel(name) : Queue::connector(name); }
+    const target::Target* address() const {
+        return kernel != nullptr ? &kernel->url : connector->root ? &*connector->root : nullptr;
+    }
+};
+
+std::vector<Target> targets_of(const config::Config& config, const std::vector<std::string>& to) {
+    std::vector<Target> targets;
+    const auto wanted = [&](const std::string& name) {
+        return to.empty() || std::find(to.begin(), to.end(), name) != to.end();
+    };
+    for (const auto& kernel : config.kernels) {
+        if (wanted(kernel.name)) targets.push_back({kernel.name, &kernel, nullptr});
+    }
+    for (const auto& connector : config.connectors) {
+        if (wanted(connector.name)) targets.push_back({connector.name, nullptr, &connector});
+    }
+    for (const auto& name : to) {
+        if (config.kernel(name) == nullptr && config.connector(name) == nullptr) {
+            throw Error(Fault::usage, "the configuration has no kernel and no connector " + text::quote(name));
+        }
+    }
+    return targets;
+}
+
+Result result_of(Outcome outcome) {
+    switch (outcome) {
+        case Outcome::delivered: return Result::delivered;
+        case Outcome::deferred: return Result::deferred;
+        case Outcome::in_doubt: return Result::in_doubt;
+        case Outcome::parked: return Result::parked;
+    }
+    return Result::failed;
+}
+
+class Pusher {
+  public:
+    Pusher(const cli::Common& common, const config::Config& config, const cli::Names& names, const Target& target,
+           report::Reporter& reporter)
+        : common_(common), config_(config), names_(names), target_(target), reporter_(reporter) {}
+
+    int run(std::size_t limit) {
+        spool_.emplace(disk_, clock_, cli::spool_root(common_, config_), config_.mds.id,
+                       config_.mds.force_spool ? spool::NetworkFileSystem::allow : spool::NetworkFileSystem::refuse,
+                       common_.dry_run ? spool::Opening::examine : spool::Opening::create);
+        limit_ = limit;
+        return cli::run_passes(common_, reporter_, {spool_->path(target_.queue(), State::fresh)}, [&] { return pass(); });
+    }
+
+  private:
+    bool has_work() const {
+        return !spool_->list(target_.queue(), State::publishing).empty() ||
+               !spool_->list(target_.queue(), State::sending).empty() || !spool_->due(target_.queue()).empty();
+    }
+
+    int pass() {
+        if (common_.dry_run) return dry_run();
+        if (clock_.steady() < rest_until_) return exit_code(Fault::later);
+        if (!has_work()) return 0;
+        const auto worker = spool_->work(target_.queue());
+        if (!worker) {
+            reporter_.info(text::quote(target_.name) + ": another run is at it");
+            return 0;
+        }
+        code_ = cli::ExitCode();
+        done_ = 0;
+        if (!may_send()) return left_behind();
+        if (target_.address() == nullptr || !delivery::is_supported(*target_.address())) {
+            reporter_.warning("this version cannot carry to " + text::quote(target_.name) + "; its messages wait");
+            return exit_code(Fault::later);
+        }
+        if (!store_) {
+            store_ = target_.kernel != nullptr ? delivery::store_of(*target_.kernel, outside_)
+                                               : delivery::store_of(*target_.connector, outside_);
+        }
+        delivery::Courier courier(*spool_, *worker, *store_,
+                                  target_.kernel != nullptr ? delivery::destination_of(config_, *target_.kernel)
+                                                            : delivery::destination_of(config_, *target_.connector),
+                                  clock_);
+        if (const auto answer = courier.prepare(); !answer.done()) return target_failed(answer);
+        publish(courier.settle());
+        if (courier.target_fault()) return target_failed(*courier.target_fault());
+        const int code = deliver(courier);
+        if (code == 0 || !courier.target_fault() || courier.target_fault()->verdict != Verdict::unreachable) courier.clean();
+        if (target_.kernel != nullptr && !courier.target_fault()) succeeded();
+        return code;
+    }
+
+    int deliver(delivery::Courier& courier) {
+        // One listing is worked off in batches; what came meanwhile is found by the next listing.
+        std::set<std::string, std::less<>> tried;
+        for (;;) {
+            auto entries = spool_->due(target_.queue());
+            std::erase_if(entries, [&](const Entry& entry) {
+                return !names_.wants(entry.name) || tried.contains(entry.name.id());
+            });
+            if (entries.empty()) break;
+            for (std::size_t next = 0; next < entries.size();) {
+                if (cli::stopping()) return code_.value();
+                if (limit_ > 0 && done_ >= limit_) return code_.value();
+                if (!may_send()) return left_behind();
+                std::vector<Entry> batch;
+                Bytes size;
+                while (next < entries.size() && batch.size() < batch_messages && (batch.empty() || size < batch_bytes) &&
+                       (limit_ == 0 || done_ + batch.size() < limit_)) {
+                    if (const auto info = disk_.info(spool_->path(entries[next]))) size += info->size;
+                    tried.emplace(entries[next].name.id());
+                    batch.push_back(entries[next++]);
+                }
+                publish(courier.deliver(batch));
+                if (courier.target_fault()) return target_failed(*courier.target_fault());
+            }
+        }
+        return code_.value();
+    }
+
+    bool may_send() {
+        if (target_.kernel == nullptr) return true;
+        health::Files files(disk_, spool_->root() + "/state");
+        return health::may_send(files.load_health(target_.name), files.load_admin(target_.name).admin);
+    }
+
+    /// The kernel is down or disabled: nothing is tried, ums-failover finds its messages another.
+    int left_behind() {
+        const auto waiting = spool_->list(target_.queue(), State::fresh).size();
+        reporter_.info(text::quote(target_.name) + " is down or disabled; " + std::to_string(waiting) +
+                       " messages wait for ums-failover");
+        code_.note(exit_code(Fault::later));
+        return code_.value();
+    }
+
+    int target_failed(const Answer& answer) {
+        const auto waiting = spool_->list(target_.queue(), State::fresh).size() +
+                             spool_->list(target_.queue(), State::publishing).size();
+        ++failures_;
+        auto pause = std::min<std::chrono::seconds>(std::chrono::seconds(2) * (1U << std::min(failures_, 5U)),
+                                                    std::chrono::seconds(60));
+        if (answer.retry_after) pause = std::clamp<std::chrono::seconds>(*answer.retry_after, pause, std::chrono::seconds(600));
+        rest_until_ = clock_.steady() + pause;
+        const std::string verb = answer.verdict == Verdict::unreachable ? "cannot reach " : "cannot deliver to ";
+        reporter_.error(verb + text::quote(target_.name) + ": " + text::escape(answer.text) + "; " + std::to_string(waiting) +
+                        (waiting == 1 ? " message waits" : " messages wait"));
+        if (target_.kernel != nullptr) {
+            health::Files files(disk_, spool_->root() + "/state");
+            auto seen = files.load_seen(target_.name);
+            ++seen.failures;
+            seen.last_failure = clock_.now();
+            seen.text = answer.text;
+            files.save(target_.name, seen);
+        }
+        code_.note(exit_code(answer.verdict == Verdict::unreachable ? Fault::unreachable
+                             : answer.verdict == Verdict::denied    ? Fault::permission
+                                                                    : Fault::later));
+        return code_.value();
+    }
+
+    void succeeded() {
+        failures_ = 0;
+        health::Files files(disk_, spool_->root() + "/state");
+        auto seen = files.load_seen(target_.name);
+        if (seen.failures == 0) return;
+        seen.failures = 0;
+        seen.last_success = clock_.now();
+        files.save(target_.name, seen);
+    }
+
+    void publish(const std::vector<delivery::Report>& reports) {
+        std::vector<spool::Spool::Event> events;
+        for (const auto& report : reports) {
+            reporter_.line({report.name.text(), result_of(report.outcome), report.detail, {{"target", target_.name}}});
+            events.push_back({std::string(report.name.id()), std::string(report::to_string(result_of(report.outcome))),
+                              target_.name + ": " + report.detail});
+            ++done_;
+            if (report.outcome == Outcome::deferred || report.outcome == Outcome::in_doubt) {
+                code_.note(exit_code(Fault::later));
+            }
+            if (report.outcome == Outcome::parked) code_.attention();
+        }
+        spool_->journal("ums-push", events);
+        reporter_.flush();
+    }
+
+    int dry_run() {
+        const bool sends = may_send();
+        for (const auto& entry : spool_->due(target_.queue())) {
+            if (!names_.wants(entry.name)) continue;
+            reporter_.line({entry.name.text(), sends ? Result::delivered : Result::deferred,
+                            (sends ? "would be sent to " : "waits: down or disabled: ") + target_.name, {}});
+        }
+        return 0;
+    }
+
+    const cli::Common& common_;
+    const config::Config& config_;
+    const cli::Names& names_;
+    const Target& target_;
+    report::Reporter& reporter_;
+    io::PosixDisk disk_;
+    io::PosixDisk outside_{io::Sharing::by_umask};
+    clock::SystemClock clock_;
+    std::optional<spool::Spool> spool_;
+    std::unique_ptr<transport::Store> store_;
+    cli::ExitCode code_;
+    std::size_t limit_ = 0;
+    std::size_t done_ = 0;
+    unsigned failures_ = 0;
+    std::chrono::steady_clock::time_point rest_until_{};
+};
+
+/// Removes what was sent and kept longer than `keep-sent` says.
+void expire_sent(const config::Config& config, spool::Spool& spool, const clock::Clock& clock) {
+    std::vector<Entry> old;
+    for (auto& entry : spool.list(Queue::sent(), State::fresh)) {
+        const auto info = spool.disk().info(spool.path(entry));
+        // The rename into sent/ leaves mtime alone: it is the time of arrival, near enough for a limit in days.
+        if (info && clock.now().time_since_epoch() - std::chrono::nanoseconds(info->modified_ns) > config.mds.keep_sent) {
+            old.push_back(std::move(entry));
+        }
+    }
+    if (!old.empty()) spool.remove(old);
+}
+
+}  // namespace
+
+int run(const cli::Common& common, const Options& options, report::Reporter& reporter) {
+    const transport::Library library;
+    const auto config = cli::load_config(common, reporter);
+    if (!options.probe.empty()) return probe::run(config, options.probe, common.json, reporter);
+    if (!options.file.empty()) return push_single(common, options, config, reporter);
+    if (!options.connector.empty()) throw Error(Fault::usage, "--connector goes with a FILE or -");
+
+    io::PosixDisk disk;
+    const clock::SystemClock clock;
+    const auto names = cli::Names::read(common, disk);
+    const auto targets = targets_of(config, options.to);
+    {
+        auto spool = cli::open_spool(common, config, disk, clock);
+        if (!common.dry_run) expire_sent(config, spool, clock);
+    }
+    std::vector<cli::Job> jobs;
+    for (const auto& target : targets) {
+        jobs.push_back({target.name, [&](std::size_t limit) {
+                            return Pusher(common, config, names, target, reporter).run(limit);
+                        }});
+    }
+    const auto codes = cli::run_jobs(common, reporter, jobs);
+    cli::ExitCode code;
+    // 69 says that nothing could be sent anywhere; as long as some target works, the rest is work for later.
+    const int unreachable = exit_code(Fault::unreachable);
+    const bool any_worked = std::any_of(codes.begin(), codes.end(), [&](int c) { return c != unreachable; }) &&
+                            reporter.lines_passed() > 0;
+    for (const int c : codes) code.note(c == unreachable && any_worked ? exit_code(Fault::later) : c);
+    return code.value();
+}
+
+}  // namespace ums::push

@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+
+#include "delivery/courier.hpp"
+#include "delivery/store_of.hpp"
+#include "options.hpp"
+#include "text/text.hpp"
+
+namespace ums::push {
+
+namespace {
+
+/// Standard input in a nameless file: what is sent must be readable twice.
+io::Fd buffer_stdin(io::Disk& disk) {
+    io::Fd fd(::open("/tmp", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600));
+    if (!fd) throw system_error(Fault::cannot_write, "make a temporary file in /tmp", errno);
+    std::vector<char> buffer(256 * 1024);
+    for (;;) {
+        const auto n = ::read(STDIN_FILENO, buffer.data(), buffer.size());
+        if (n < 0 && errno == EINTR && !cli::stopping()) continue;
+        if (n < 0) throw system_error(Fault::cannot_read, "read standard input", errno);
+        if (n == 0) return fd;
+        disk.write(fd, {buffer.data(), static_cast<std::size_t>(n)}, "/tmp");
+    }
+}
+
+}  // namespace
+
+int push_single(const cli::Common& common, const Options& options, const config::Config& config, report::Reporter& reporter) {
+    if (options.to.size() != 1) throw Error(Fault::usage, "where to? Give one --to NAME with a FILE or -");
+    const auto& to = options.to.front();
+    const auto* kernel = config.kernel(to);
+    const auto* connector = config.connector(to);
+    if (kernel == nullptr && connector == nullptr) {
+        throw Error(Fault::usage, "the configuration has no kernel and no connector " + text::quote(to));
+    }
+    std::string owner = options.connector;
+    if (kernel != nullptr) {
+        if (owner.empty() && config.connectors.size() == 1) owner = config.connectors.front().name;
+        if (owner.empty()) throw Error(Fault::usage, "whose message is it? Give --connector NAME");
+        if (config.connector(owner) == nullptr) {
+            throw Error(Fault::usage, "the configuration has no connector " + text::quote(owner));
+        }
+    } else if (!connector->root) {
+        throw Error(Fault::usage, "the connector " + text::quote(to) + " has no root to deliver to");
+    }
+    io::PosixDisk disk;
+    const clock::SystemClock clock;
+    io::Fd file;
+    if (options.file == "-") {
+        file = buffer_stdin(disk);
+    } else {
+        auto opened = disk.open(options.file);
+        if (!opened) throw Error(Fault::cannot_read, "cannot read " + text::quote(options.file) + ": there is no such file");
+        file = std::move(*opened);
+    }
+    auto name = spool::EntryName::make(clock.now(), config.mds.id);
+    if (!owner.empty()) name = name.with(spool::attribute::connector, owner);
+    const auto destination = kernel != nullptr ? delivery::destination_of(config, *kernel)
+                                               : delivery::destination_of(config, *connector);
+    const auto header = message::read_header(disk, file, options.file);
+    const auto directory = destination.directory(name).value();
+    const auto token = io::random_token();
+    const std::string stage = destination.stage + "/" + std::string(name.id()) + ".single";
+    const std::string final = directory + "/" + delivery::final_name(name, token, destination.extension);
+    const Bytes size = disk.info(file, options.file).size;
+    if (common.dry_run) {
+        reporter.line({name.text(), report::Result::delivered, "would be sent to " + to + " " + final, {}});
+        return 0;
+    }
+
+    io::PosixDisk outside(io::Sharing::by_umask);
+    const auto store = kernel != nullptr ? delivery::store_of(*kernel, outside) : delivery::store_of(*connector, outside);
+    const auto fail = [&](const transport::Answer& answer) {
+        const auto fault = answer.verdict == transport::Verdict::unreachable ? Fault::unreachable
+                           : answer.verdict == transport::Verdict::denied    ? Fault::permission
+                           : answer.verdict == transport::Verdict::refused   ? Fault::unusable
+                                                                             : Fault::later;
+        throw Error(fault, "cannot deliver to " + text::quote(to) + ": " + text::escape(answer.text) + "; nothing arrived");
+    };
+    auto answer = store->make_directory(destination.stage);
+    if (answer.done()) answer = store->make_directory(directory.substr(0, directory.find('/')));
+    if (answer.done() && directory.find('/') != std::string::npos) answer = store->make_directory(directory);
+    if (!answer.done()) fail(answer);
+    const std::array<transport::Upload, 1> upload{{{stage, {"", &file, 0, size}}}};
+    answer = store->upload(upload).front();
+    const std::array<std::string, 1> stage_only{stage};
+    if (!answer.done()) {
+        store->remove(stage_only);
+        fail(answer);
+    }
+    const std::array<transport::Rename, 1> rename{{{stage, final}}};
+    answer = store->rename(rename).front();
+    const std::array<std::string, 2> directories{directory, destination.stage};
+    if (!answer.done()) {
+        // The doubt is resolved as in delivery::Courier: revoke the stage name, then look. Without a witness only what is
+        // seen counts.
+        const std::string revoked = stage + ".revoked";
+        const std::array<transport::Rename, 1> revoke{{{stage, revoked}}};
+        store->rename(revoke);
+        const std::array<std::string, 2> paths{revoked, final};
+        std::vector<transport::Item> items;
+        const auto looks = store->look(paths, items);
+        const std::array<std::string, 1> revoked_only{revoked};
+        if (looks[1].done()) {
+            if (looks[0].done()) store->remove(revoked_only);
+        } else if (looks[0].done() && looks[1].verdict == transport::Verdict::absent) {
+            store->remove(revoked_only);
+            fail(answer);
+        } else {
+            reporter.line({name.text(), report::Result::in_doubt, to + " " + final + ": " + answer.text, {}});
+            return exit_code(Fault::later);
+        }
+    }
+    if (const auto synced = store->sync(directories); !synced.done()) {
+        reporter.line({name.text(), report::Result::in_doubt, to + " " + final + ": " + synced.text, {}});
+        return exit_code(Fault::later);
+    }
+    reporter.line({name.text(), report::Result::delivered, to + " " + final, {{"target", to}}});
+    return 0;
+}
+
+}  // namespace ums::push

@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "stage.hpp"
+
+#include <algorithm>
+
+#include "message/header_block.hpp"
+#include "number/number.hpp"
+#include "site/site.hpp"
+#include "split/splitter.hpp"
+#include "text/text.hpp"
+
+namespace ums::sitemap {
+
+namespace {
+
+namespace attribute = spool::attribute;
+
+using spool::Queue;
+
+split::Part part_for(const spool::Entry& entry, const config::Site* site, const site::Choice& choice) {
+    auto name = entry.name.without(attribute::not_before).with(attribute::site, site == nullptr ? "" : site->name);
+    if (!choice.connector) {
+        return {name.without(attribute::connector), Queue::noroute(), {}, report::Result::parked,
+                "noroute: " + choice.reason, choice.reason};
+    }
+    return {name.with(attribute::connector, *choice.connector), Queue::connector(*choice.connector), {},
+            report::Result::routed, *choice.connector, choice.reason};
+}
+
+std::vector<split::Part> decide(const config::Config& config, const spool::Entry& entry, const message::HeaderBlock& block) {
+    const auto* site = site::site_of_kernel(config, entry.name.get(attribute::origin));
+    // The kernel decided: it lies in the connector's own directory. Send reports always come this way.
+    const auto own = entry.name.get(attribute::connector);
+    if (config.connector(own) != nullptr) {
+        return {part_for(entry, site, {std::string(own), "it lay in the connector's directory"})};
+    }
+    const auto recipients = block.recipients();
+    if (recipients.empty()) {
+        const site::Choice choice{site == nullptr || site->connector.empty() ? std::nullopt : std::optional(site->connector),
+                                  "it has no recipient, and its site names no connector"};
+        return {part_for(entry, site, choice)};
+    }
+    std::vector<split::Part> parts;
+    for (const auto& recipient : recipients) {
+        const auto formed = site != nullptr && site->numbering
+                                ? number::incoming(*site->numbering, site->conversions, recipient.address)
+                                : recipient.address;
+        const auto choice = site::choose_connector(config, site, formed);
+        auto part = part_for(entry, site, choice);
+        const auto same = std::find_if(parts.begin(), parts.end(), [&](const split::Part& p) { return p.queue == part.queue; });
+        if (same != parts.end()) {
+            same->lines.push_back(recipient.line);
+        } else {
+            part.lines.push_back(recipient.line);
+            parts.push_back(std::move(part));
+        }
+    }
+    return parts;
+}
+
+}  // namespace
+
+int run_stage(const cli::Common& common, const config::Config& config, report::Reporter& reporter) {
+    io::PosixDisk disk;
+    const clock::SystemClock clock;
+    const auto names = cli::Names::read(common, disk);
+    auto spool = cli::open_spool(common, config, disk, clock);
+    return split::run_stage(common, names, spool, Queue::incoming(), reporter,
+                            [&](const spool::Entry& entry, const message::HeaderBlock& block) {
+                                return decide(config, entry, block);
+                            });
+}
+
+}  // namespace ums::sitemap

@@ -1,0 +1,310 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "commands.hpp"
+
+#include <algorithm>
+#include <array>
+
+#include "message/header_block.hpp"
+#include "text/text.hpp"
+
+namespace ums::spool_tool {
+
+namespace {
+
+using spool::Entry;
+using spool::EntryName;
+using spool::Queue;
+using spool::State;
+
+namespace attribute = spool::attribute;
+
+constexpr std::array<State, 4> visible{State::fresh, State::sending, State::publishing, State::hold};
+
+std::string place(const Entry& entry) {
+    return spool::to_string(entry.queue) + "/" + std::string(spool::to_string(entry.state));
+}
+
+std::string age(const Entry& entry, const clock::Clock& clock) {
+    return text::rough_duration(std::chrono::duration_cast<text::Duration>(clock.now() - entry.name.arrival()));
+}
+
+/// The ids of the command line, and those of standard input where it says `-`.
+std::vector<std::string> all_ids(const cli::Common& common, const std::vector<std::string>& given, io::Disk& disk) {
+    std::vector<std::string> names;
+    for (const auto& one : given) {
+        if (one == "-") {
+            for (auto& name : cli::read_names("-", common.nul, disk)) names.push_back(std::move(name));
+        } else {
+            names.push_back(one);
+        }
+    }
+    for (auto& name : names) name = name.substr(0, name.find(','));
+    return names;
+}
+
+struct Desk {
+    Desk(const cli::Common& common, report::Reporter& reporter)
+        : config(cli::load_config(common, reporter)),
+          spool(disk, clock, cli::spool_root(common, config), config.mds.id, spool::NetworkFileSystem::allow,
+                spool::Opening::examine) {}
+    io::PosixDisk disk;
+    clock::SystemClock clock;
+    config::Config config;
+    spool::Spool spool;
+};
+
+/// What the name of an entry says, for people and for JSON.
+std::vector<std::pair<std::string, std::string>> facts(const Entry& entry) {
+    std::vector<std::pair<std::string, std::string>> found;
+    const auto add = [&](const char* name, char key) {
+        if (const auto value = entry.name.get(key); !value.empty()) found.emplace_back(name, value);
+    };
+    add("connector", attribute::connector);
+    add("site", attribute::site);
+    add("origin", attribute::origin);
+    add("attempt", attribute::attempt);
+    add("refused", attribute::refused);
+    if (entry.name.number(attribute::priority) > 0) found.emplace_back("priority", "important");
+    if (entry.name.number(attribute::duplicate) > 0) found.emplace_back("duplicate", "possible");
+    const auto time = [&](const char* name, char key) {
+        const auto seconds = entry.name.number(key);
+        if (seconds == 0) return;
+        found.emplace_back(name, clock::format(clock::Instant(std::chrono::seconds(static_cast<long long>(seconds)))));
+    };
+    time("not-before", attribute::not_before);
+    time("in-doubt-since", attribute::doubt_since);
+    return found;
+}
+
+bool is_selected(const ListOptions& options, const Entry& entry) {
+    if (!options.queues.empty()) {
+        const auto name = spool::to_string(entry.queue);
+        const bool named = std::any_of(options.queues.begin(), options.queues.end(), [&](const std::string& wanted) {
+            return wanted == name || name.starts_with(wanted + "/");
+        });
+        if (!named) return false;
+    } else if (entry.queue.kind == Queue::Kind::sent) {
+        return false;
+    }
+    if (!options.failed && !options.noroute && !options.held && !options.in_doubt) return true;
+    return (options.failed && entry.queue.kind == Queue::Kind::failed) ||
+           (options.noroute && entry.queue.kind == Queue::Kind::noroute) ||
+           (options.held && entry.state == State::hold) || (options.in_doubt && entry.state == State::publishing);
+}
+
+}  // namespace
+
+int list(const cli::Common& common, const ListOptions& options, report::Reporter& reporter) {
+    static constexpr std::array<std::string_view, 8> kinds{"outgoing",  "incoming", "site",   "kernel",
+                                                           "connector", "noroute",  "failed", "sent"};
+    for (const auto& queue : options.queues) {
+        const auto kind = std::string_view(queue).substr(0, queue.find('/'));
+        if (std::find(kinds.begin(), kinds.end(), kind) == kinds.end()) {
+            throw Error(Fault::usage, "there is no queue " + text::quote(queue) +
+                                          "; queues are outgoing, incoming, site/S, kernel/K, connector/C, noroute, failed, sent");
+        }
+    }
+    Desk desk(common, reporter);
+    for (const auto& queue : desk.spool.all_queues()) {
+        for (const State state : visible) {
+            for (const auto& entry : desk.spool.list(queue, state)) {
+                if (!is_selected(options, entry)) continue;
+                const auto why = desk.spool.why(entry).value_or("");
+                if (common.json && !common.quiet) {
+                    auto fields = facts(entry);
+                    fields.insert(fields.begin(), {{"id", std::string(entry.name.id())},
+                                                   {"queue", spool::to_string(queue)},
+                                                   {"state", std::string(spool::to_string(state))},
+                                                   {"arrival", clock::format(entry.name.arrival())}});
+                    reporter.line_of(entry.name.text(), place(entry), why, fields);
+                } else {
+                    reporter.line_of(entry.name.text(), place(entry), why.empty() ? "since " + age(entry, desk.clock) : why);
+                }
+            }
+        }
+    }
+    return 0;
+}
+
+int show(const cli::Common& common, const std::vector<std::string>& given, report::Reporter& reporter) {
+    Desk desk(common, reporter);
+    cli::ExitCode code;
+    bool first = true;
+    for (const auto& id : all_ids(common, given, desk.disk)) {
+        const auto found = desk.spool.find(id);
+        if (found.empty()) {
+            reporter.error("there is no message " + text::quote(id) + " in the spool; ums-spool trace may tell where it went");
+            code.note(exit_code(Fault::unusable));
+            continue;
+        }
+        for (const auto& entry : found) {
+            const auto file = desk.spool.open(entry);
+            if (!file) continue;
+            const auto size = desk.disk.info(*file, desk.spool.path(entry)).size;
+            const auto why = desk.spool.why(entry);
+            if (common.json) {
+                auto fields = facts(entry);
+                fields.insert(fields.begin(), {{"id", std::string(entry.name.id())},
+                                               {"arrival", clock::format(entry.name.arrival())},
+                                               {"size", std::to_string(size.count)},
+                                               {"path", desk.spool.path(entry)}});
+                reporter.line_of(entry.name.text(), place(entry), why.value_or(""), fields);
+                continue;
+            }
+            if (!first) reporter.data("");
+            first = false;
+            const auto row = [&](std::string name, std::string_view value) {
+                name.resize(std::max<std::size_t>(name.size(), 15), ' ');
+                reporter.data(name + text::escape(value));
+            };
+            row("Message", entry.name.id());
+            row("Place", place(entry));
+            if (why) row("Why", *why);
+            row("Arrived", clock::format(entry.name.arrival()) + " (" + age(entry, desk.clock) + " ago)");
+            row("Size", text::format_bytes(size));
+            for (const auto& [name, value] : facts(entry)) row(name, value);
+            row("File", desk.spool.path(entry));
+            try {
+                const auto header = message::read_header(desk.disk, *file, desk.spool.path(entry));
+                reporter.data("");
+                for (const auto& line : header.block.lines()) {
+                    std::string_view rest = line.raw;
+                    while (!rest.empty()) {
+                        const auto end = std::min(rest.find('\n'), rest.size());
+                        reporter.data("  " + text::escape(text::trim(rest.substr(0, end))));
+                        rest.remove_prefix(std::min(end + 1, rest.size()));
+                    }
+                }
+            } catch (const Error& error) {
+                row("Header", std::string("cannot be read: ") + error.what());
+            }
+        }
+    }
+    return code.value();
+}
+
+int trace(const cli::Common& common, const std::vector<std::string>& given, report::Reporter& reporter) {
+    Desk desk(common, reporter);
+    cli::ExitCode code;
+    for (const auto& id : all_ids(common, given, desk.disk)) {
+        const auto lines = desk.spool.journal_of(id);
+        const auto found = desk.spool.find(id);
+        if (lines.empty() && found.empty()) {
+            reporter.error("nothing is known of " + text::quote(id));
+            code.note(exit_code(Fault::unusable));
+            continue;
+        }
+        for (const auto& line : lines) {
+            if (common.json) {
+                reporter.data("{\"time\":" + text::json_string(line[0]) + ",\"tool\":" + text::json_string(line[1]) +
+                              ",\"id\":" + text::json_string(line[2]) + ",\"event\":" + text::json_string(line[3]) +
+                              ",\"detail\":" + text::json_string(line[4]) + "}");
+            } else {
+                reporter.data(line[0] + "  " + line[1] + "  " + line[2] + "  " + line[3] + "  " + line[4]);
+            }
+        }
+        for (const auto& entry : found) {
+            const auto why = desk.spool.why(entry).value_or("");
+            if (common.json) {
+                reporter.line_of(entry.name.text(), place(entry), why);
+            } else {
+                reporter.data("now in " + place(entry) + (why.empty() ? "" : ": " + why));
+            }
+        }
+        if (found.empty() && !common.json) reporter.data("no longer in the spool");
+    }
+    return code.value();
+}
+
+namespace {
+
+struct Plan {
+    std::optional<Entry> to;  ///< nothing: delete
+    std::string word;
+};
+
+/// Where an entry goes, or why it cannot.
+std::variant<Plan, std::string> plan(Action action, const Entry& entry) {
+    if (entry.state == State::sending || entry.state == State::publishing) {
+        return entry.state == State::sending ? "is being delivered now"
+                                             : "is in doubt (it may have arrived); ums-failover settles it";
+    }
+    const bool parked = entry.queue.kind == Queue::Kind::noroute || entry.queue.kind == Queue::Kind::failed;
+    switch (action) {
+        case Action::hold:
+            if (entry.state == State::hold) return "is on hold already";
+            if (entry.queue.kind == Queue::Kind::sent) return "was delivered; there is nothing to hold";
+            return Plan{Entry{entry.queue, State::hold, entry.name}, "held"};
+        case Action::release:
+            if (entry.state != State::hold) return "is not on hold";
+            return Plan{Entry{entry.queue, State::fresh,
+                              entry.name.without(attribute::not_before).without(attribute::doubt_since)},
+                        "released"};
+        case Action::requeue: {
+            if (entry.queue.kind == Queue::Kind::sent) return "was delivered; sending it again would double it";
+            const bool incoming = !entry.name.get(attribute::origin).empty();
+            if (!parked && entry.state == State::fresh &&
+                (entry.queue.kind == Queue::Kind::outgoing || entry.queue.kind == Queue::Kind::incoming)) {
+                return "waits for a decision already";
+            }
+            // The attempt number stays: stage names are used once.
+            return Plan{Entry{incoming ? Queue::incoming() : Queue::outgoing(), State::fresh,
+                              entry.name.without(attribute::site)
+                                  .without(attribute::not_before)
+                                  .without(attribute::refused)
+                                  .without(attribute::doubt_since)},
+                        "requeued"};
+        }
+        case Action::remove: return Plan{std::nullopt, "deleted"};
+    }
+    return "";
+}
+
+}  // namespace
+
+int act(const cli::Common& common, Action action, const std::vector<std::string>& given, const std::string& reason,
+        report::Reporter& reporter) {
+    Desk desk(common, reporter);
+    cli::ExitCode code;
+    for (const auto& id : all_ids(common, given, desk.disk)) {
+        const auto found = desk.spool.find(id);
+        if (found.empty()) {
+            reporter.error("there is no message " + text::quote(id) + " in the spool");
+            code.note(exit_code(Fault::unusable));
+            continue;
+        }
+        const auto& entry = found.front();
+        const auto planned = plan(action, entry);
+        if (const auto* refusal = std::get_if<std::string>(&planned)) {
+            reporter.error("message " + text::quote(id) + " in " + place(entry) + " " + *refusal + "; nothing was done");
+            code.note(exit_code(Fault::unusable));
+            continue;
+        }
+        const auto& what = std::get<Plan>(planned);
+        bool done = true;
+        if (!common.dry_run) {
+            if (!what.to) {
+                done = desk.spool.remove(std::span(&entry, 1)) == 1;
+            } else if (action == Action::hold) {
+                done = desk.spool.park(entry, *what.to, reason.empty() ? "held by hand" : reason);
+            } else {
+                done = desk.spool.unpark(entry, *what.to);
+            }
+        }
+        if (!done) {
+            reporter.error("message " + text::quote(id) + " has moved on meanwhile; nothing was done");
+            code.note(exit_code(Fault::later));
+            continue;
+        }
+        const auto detail = what.to ? "to " + place(*what.to) : "from " + place(entry);
+        if (!common.dry_run) {
+            const std::array<spool::Spool::Event, 1> event{{{id, what.word, detail + (reason.empty() ? "" : ": " + reason)}}};
+            desk.spool.journal("ums-spool", event);
+        }
+        reporter.line_of(what.to ? what.to->name.text() : entry.name.text(), common.dry_run ? "would be " + what.word : what.word,
+                         detail);
+    }
+    return code.value();
+}
+
+}  // namespace ums::spool_tool
