@@ -75,7 +75,7 @@ std::optional<Pattern> read_text_pattern(const Node& node, std::string_view key,
     if (value->starts_with('/')) {
         if (value->size() < 3 || !value->ends_with('/')) {
             report.error(node, text::quote(*value) + " begins like a regular expression: write /" +
-                                   text::escape(value->size() > 1 ? value->substr(1) : "...") +
+                                   (value->ends_with('/') ? "..." : text::escape(value->substr(1))) +
                                    "/ (and options as in /(?i)abc/)");
             return std::nullopt;
         }

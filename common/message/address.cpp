@@ -10,7 +10,8 @@ ServiceAddress split_service(std::string_view text) {
     // ESMTP parameters may stand behind the brackets: `<a@example.com> NOTIFY=NEVER`.
     if (text.starts_with('<')) {
         const auto end = text.find('>');
-        if (end != std::string_view::npos && (end + 1 == text.size() || text[end + 1] == ' ' || text[end + 1] == '\t')) {
+        if (end != std::string_view::npos &&
+            (end + 1 == text.size() || text[end + 1] == ' ' || text[end + 1] == '\t')) {
             text = text::trim(text.substr(1, end - 1));
         }
     }

@@ -51,7 +51,8 @@ std::string decode_value(std::string value) {
     if (!is_utf8(value)) value = from_latin1(value);
     if (value.find("=?") == std::string::npos) return value;
     static const GMime gmime;
-    const std::unique_ptr<char, void (*)(void*)> decoded(g_mime_utils_header_decode_text(nullptr, value.c_str()), g_free);
+    const std::unique_ptr<char, void (*)(void*)> decoded(g_mime_utils_header_decode_text(nullptr, value.c_str()),
+                                                         g_free);
     if (!decoded) return value;
     std::string out = decoded.get();
     return is_utf8(out) ? out : from_latin1(out);

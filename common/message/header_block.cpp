@@ -19,9 +19,13 @@ namespace {
 constexpr std::string_view byte_order_mark = "\xef\xbb\xbf";
 constexpr std::array<std::string_view, 5> service_names{"fax", "sms", "voc", "mwi", "tts"};
 
-constexpr bool is_blank(char c) noexcept { return c == ' ' || c == '\t'; }
+constexpr bool is_blank(char c) noexcept {
+    return c == ' ' || c == '\t';
+}
 
-[[noreturn]] void unusable(const std::string& reason) { throw Error(Fault::unusable, reason); }
+[[noreturn]] void unusable(const std::string& reason) {
+    throw Error(Fault::unusable, reason);
+}
 
 // Finds the end of a block in bytes that arrive piece by piece; no byte is looked at twice.
 class BlockEnd {
@@ -112,7 +116,9 @@ std::string_view line_end_of(std::string_view raw) noexcept {
     return raw.substr(raw.ends_with("\r\n") ? raw.size() - 2 : raw.size() - 1);
 }
 
-[[noreturn]] void too_long() { unusable("the header block is longer than " + text::format_bytes(longest_header)); }
+[[noreturn]] void too_long() {
+    unusable("the header block is longer than " + text::format_bytes(longest_header));
+}
 
 // What both read_header() share: `more` appends the next bytes and says how many; 0 is the end.
 // Returns where the body starts in `bytes`.
@@ -120,7 +126,8 @@ template <typename More>
 std::size_t read_block(std::string& bytes, const More& more) {
     BlockEnd end;
     // A block is a kilobyte or two; what is read of the body with it is wasted, or carried along.
-    for (std::size_t chunk = 4096;; chunk = std::min<std::size_t>(chunk * 2, 65536)) {
+    std::size_t chunk = 4096;
+    for (;;) {
         const auto before = bytes.size();
         bytes.resize(before + chunk);
         const std::size_t got = more(std::span<char>(bytes).subspan(before));
@@ -131,12 +138,15 @@ std::size_t read_block(std::string& bytes, const More& more) {
         }
         if (bytes.size() > longest_header.count) too_long();
         if (got == 0) return bytes.size();
+        if (got == chunk) chunk = std::min<std::size_t>(chunk * 2, 65536);
     }
 }
 
 }  // namespace
 
-std::string_view to_string(Service service) noexcept { return service_names.at(static_cast<std::size_t>(service)); }
+std::string_view to_string(Service service) noexcept {
+    return service_names.at(static_cast<std::size_t>(service));
+}
 
 std::optional<Service> parse_service(std::string_view text) noexcept {
     for (std::size_t i = 0; i < service_names.size(); ++i) {
@@ -238,7 +248,8 @@ bool HeaderBlock::is_urgent() const {
            any("Priority", [](const auto& value) { return text::equal_ignoring_case(value, "urgent"); }) ||
            // `1 (Highest)`, but not `10`.
            any("X-Priority", [](const auto& value) {
-               return !value.empty() && (value[0] == '1' || value[0] == '2') && (value.size() == 1 || is_blank(value[1]));
+               return !value.empty() && (value[0] == '1' || value[0] == '2') &&
+                      (value.size() == 1 || is_blank(value[1]));
            });
 }
 
@@ -296,7 +307,8 @@ LineFates decide_fates(const HeaderBlock& block, const Edit& edit) {
     for (const auto& [name, value] : edit.fields) added.push_back(text::lower(name));
     std::sort(added.begin(), added.end());
     for (std::size_t i = 0; i < lines.size(); ++i) {
-        if (lines[i].kind == Line::Kind::field && std::binary_search(added.begin(), added.end(), text::lower(lines[i].name))) {
+        if (lines[i].kind == Line::Kind::field &&
+            std::binary_search(added.begin(), added.end(), text::lower(lines[i].name))) {
             fates.kept[i] = false;
         }
     }

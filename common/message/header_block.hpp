@@ -43,18 +43,19 @@ struct Line {
 };
 
 struct Recipient {
-    std::string address;              ///< as written, unfolded, without the service: `+49 8142 47989798`
-    std::optional<Service> service;   ///< as written; none if the line names none
-    std::string spelling;             ///< all of the value, unfolded: `fax#+49 8142 47989798`
-    std::size_t line = 0;             ///< index into lines()
+    std::string address;             ///< as written, unfolded, without the service: `+49 8142 47989798`
+    std::optional<Service> service;  ///< as written; none if the line names none
+    std::string spelling;            ///< all of the value, unfolded: `fax#+49 8142 47989798`
+    std::size_t line = 0;            ///< index into lines()
 };
 
-/// The parsed block. It never changes, so copies share its bytes; the views in lines() hold as long as one of them lives.
+/// The parsed block. It never changes, so copies share its bytes; the views in lines() hold as long as one of them
+/// lives.
 class HeaderBlock {
   public:
-    /// Parses a block from its bytes: everything up to and including the empty line, or all of `bytes` if the file ended
-    /// without one. Throws Error{unusable} with a reason fit for a `.why` file: empty; a NUL byte; no header line at
-    /// all; a first line that is neither envelope nor field; longer than `longest_header`.
+    /// Parses a block from its bytes: everything up to and including the empty line, or all of `bytes` if the file
+    /// ended without one. Throws Error{unusable} with a reason fit for a `.why` file: empty; a NUL byte; no header line
+    /// at all; a first line that is neither envelope nor field; longer than `longest_header`.
     static HeaderBlock parse(std::string bytes);
 
     /// All lines but the empty one at the end.
@@ -69,8 +70,8 @@ class HeaderBlock {
     /// One per `RCPT TO` line with a value (more than `<>`), in order. Two lines with the same spelling are two
     /// recipients.
     std::vector<Recipient> recipients() const;
-    /// All values of a field, in order, unfolded and RFC 2047 decoded to UTF-8 (GMime). Bytes that are no UTF-8 are taken
-    /// as Latin-1. `name` in any case. `MAIL FROM` and `RCPT TO` are no fields.
+    /// All values of a field, in order, unfolded and RFC 2047 decoded to UTF-8 (GMime). Bytes that are no UTF-8 are
+    /// taken as Latin-1. `name` in any case. `MAIL FROM` and `RCPT TO` are no fields.
     std::vector<std::string> values(std::string_view name) const;
     /// values() of all fields in order, as (name, value).
     std::vector<std::pair<std::string, std::string>> fields() const;

@@ -11,10 +11,16 @@ namespace ums::number {
 
 namespace {
 
-constexpr bool is_digit(char c) noexcept { return c >= '0' && c <= '9'; }
-constexpr bool is_wildcard(char c) noexcept { return c == '*' || c == '?'; }
+constexpr bool is_digit(char c) noexcept {
+    return c >= '0' && c <= '9';
+}
+constexpr bool is_wildcard(char c) noexcept {
+    return c == '*' || c == '?';
+}
 
-bool is_digits(std::string_view text) noexcept { return std::all_of(text.begin(), text.end(), is_digit); }
+bool is_digits(std::string_view text) noexcept {
+    return std::all_of(text.begin(), text.end(), is_digit);
+}
 
 // What people and their programs put between digits: blanks, dashes and invisible marks of Unicode as well as ASCII's.
 bool is_separator(char32_t c) noexcept {
@@ -47,7 +53,9 @@ std::size_t trunk_zero(std::string_view text) noexcept {
     return zero && i < text.size() ? i + 1 : 0;
 }
 
-bool keeps_trunk_zero(std::string_view so_far) noexcept { return so_far == "+39" || so_far == "0039"; }
+bool keeps_trunk_zero(std::string_view so_far) noexcept {
+    return so_far == "+39" || so_far == "0039";
+}
 
 std::string without_separators(std::string_view text) {
     std::string out;
@@ -145,7 +153,9 @@ std::string normalise(std::string_view spelling, const Numbering* home) {
     return complete(std::move(stripped), home);
 }
 
-std::string normalise_pattern(std::string_view pattern, const Numbering* home) { return complete(strip(pattern), home); }
+std::string normalise_pattern(std::string_view pattern, const Numbering* home) {
+    return complete(strip(pattern), home);
+}
 
 bool is_number_pattern(std::string_view pattern) noexcept {
     static constexpr std::string_view parts = "0123456789+*? \t-/.()";
@@ -282,13 +292,15 @@ std::string outgoing(const Numbering& site, const std::vector<Conversion>& conve
                 note(steps, "same area: subscriber number", number);
             } else {
                 number = site.national_prefix + std::string(national);
-                note(steps, std::string(same_area ? "same area, always dialled" : "same country") + ": national prefix '" +
-                                site.national_prefix + "'",
+                note(steps,
+                     std::string(same_area ? "same area, always dialled" : "same country") + ": national prefix '" +
+                         site.national_prefix + "'",
                      number);
             }
         }
     } else if (site.e164_only) {
-        throw Error(Fault::unusable, text::quote(wanted) + " is not international: the site takes only numbers with '+'");
+        throw Error(Fault::unusable,
+                    text::quote(wanted) + " is not international: the site takes only numbers with '+'");
     } else if (number.size() <= site.internal_length && is_digits(number)) {
         note(steps, "internal number: no outside line", number);
         apply_conversions(conversions, Conversion::Direction::outgoing, number, steps);

@@ -16,34 +16,35 @@ namespace ums::number {
 
 /// The numbering of a place. Empty strings mean "there is none".
 struct Numbering {
-    std::string country;                     ///< digits
-    std::string area;                        ///< digits; empty where a country has no area codes
-    std::string subscriber;                  ///< digits; empty for point-to-multipoint lines
+    std::string country;                       ///< digits
+    std::string area;                          ///< digits; empty where a country has no area codes
+    std::string subscriber;                    ///< digits; empty for point-to-multipoint lines
     std::optional<unsigned> extension_digits;  ///< at most so many digits are direct dial-in
     std::string national_prefix = "0";
     std::string international_prefix = "00";
-    std::string outside_line;                ///< what the PBX wants before an external number
-    unsigned internal_length = 0;            ///< numbers up to so many digits are internal; 0: none
+    std::string outside_line;      ///< what the PBX wants before an external number
+    unsigned internal_length = 0;  ///< numbers up to so many digits are internal; 0: none
     bool e164_only = false;
-    bool always_dial_area = false;           ///< national form even within the own area (Italy, Belgium)
+    bool always_dial_area = false;  ///< national form even within the own area (Italy, Belgium)
     bool operator==(const Numbering&) const = default;
 };
 
 /// Only the digits and a leading `+`: blanks, dashes, slashes, dots, brackets gone (Unicode's too), and the `(0)` that
 /// people put behind a country code, unless it is Italy's, where the 0 belongs to the number: `+49 (0)89/4799-123` ->
 /// `+49894799123`. `tel:` and its parameters are removed (RFC 3966). Full-width and Arabic-Indic digits become ASCII
-/// digits. All else stays, letters too, so that a wrong number stays recognisable; bytes that are no UTF-8 become U+FFFD.
+/// digits. All else stays, letters too, so that a wrong number stays recognisable; bytes that are no UTF-8 become
+/// U+FFFD.
 std::string strip(std::string_view spelling);
 
-/// True if strip() leaves only digits, at least one, and perhaps a leading `+`: what can be compared as a number at all.
+/// True if strip() leaves only digits, at least one, and perhaps a leading `+`: what can be compared as a number at
+/// all.
 bool is_number(std::string_view spelling);
 
-/// strip(), then in international form: `00...` (and the `home`'s international prefix) becomes `+...`, and with a `home`
-/// that has a country a number with its national prefix becomes `+<country>...`, one without any prefix
-/// `+<country><area>...` if it is longer than `home.internal_length` (`+<country>...` where the national prefix is empty
-/// and the area always dialled: Italy). Without a home only `+` and `00` are understood; the rest stays as it is, and so
-/// does what is more than digits.
-/// Idempotent: normalise(normalise(x)) == normalise(x).
+/// strip(), then in international form: `00...` (and the `home`'s international prefix) becomes `+...`, and with a
+/// `home` that has a country a number with its national prefix becomes `+<country>...`, one without any prefix
+/// `+<country><area>...` if it is longer than `home.internal_length` (`+<country>...` where the national prefix is
+/// empty and the area always dialled: Italy). Without a home only `+` and `00` are understood; the rest stays as it is,
+/// and so does what is more than digits. Idempotent: normalise(normalise(x)) == normalise(x).
 std::string normalise(std::string_view spelling, const Numbering* home = nullptr);
 
 /// The same for a pattern with `*` and `?`, which stay: `0049 8142-4838*` -> `+4981424838*`. `?` counts as a digit. A
@@ -66,10 +67,10 @@ struct Step {
 struct Conversion {
     enum class Direction { incoming, outgoing } direction = Direction::outgoing;
     enum class Kind { destination, originator, redirector } kind = Kind::destination;
-    std::string match;        ///< prefix: digits, `+`, `*`, `#`
-    std::string replacement;  ///< put in its place
+    std::string match;          ///< prefix: digits, `+`, `*`, `#`
+    std::string replacement;    ///< put in its place
     std::size_t keep_from = 0;  ///< position, from 1, of the first character kept; 0: nothing is kept
-    std::string text;         ///< as it was written
+    std::string text;           ///< as it was written
     bool operator==(const Conversion&) const = default;
 };
 /// Throws Error{configuration} with what is wrong.
@@ -91,8 +92,8 @@ std::string incoming(const Numbering& site, const std::vector<Conversion>& conve
                      std::vector<Step>* steps = nullptr);
 
 /// What the PBX of `site` must dial for `wanted`. Only a literal `+` is shortened: same area, subscriber number (not if
-/// `always_dial_area`); same country, national prefix; else international prefix; then the outside line. Without `+`: up
-/// to `internal_length` digits as they are, else the outside line in front. Then the conversions. `e164_only` and a
+/// `always_dial_area`); same country, national prefix; else international prefix; then the outside line. Without `+`:
+/// up to `internal_length` digits as they are, else the outside line in front. Then the conversions. `e164_only` and a
 /// number without `+` throws Error{unusable}.
 std::string outgoing(const Numbering& site, const std::vector<Conversion>& conversions, std::string_view wanted,
                      std::vector<Step>* steps = nullptr);

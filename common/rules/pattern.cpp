@@ -15,9 +15,13 @@ namespace ums::rules {
 
 namespace {
 
-bool has_wildcard(std::string_view text) noexcept { return text.find_first_of("*?") != std::string_view::npos; }
+bool has_wildcard(std::string_view text) noexcept {
+    return text.find_first_of("*?") != std::string_view::npos;
+}
 
-message::Service service_of(const Value& value) noexcept { return value.service.value_or(message::Service::fax); }
+message::Service service_of(const Value& value) noexcept {
+    return value.service.value_or(message::Service::fax);
+}
 
 }  // namespace
 
@@ -30,7 +34,8 @@ Value make_value(std::string written, std::optional<message::Service> service, c
     return value;
 }
 
-CompiledPattern::CompiledPattern(const config::Pattern& pattern, Role role, const number::Numbering* home) : role_(role) {
+CompiledPattern::CompiledPattern(const config::Pattern& pattern, Role role, const number::Numbering* home)
+    : role_(role) {
     const auto fail = [&](const std::string& what) -> Error {
         return {Fault::configuration, pattern.place.file + ":" + std::to_string(pattern.place.line) + ": " + what};
     };
@@ -77,7 +82,8 @@ CompiledPattern::Text CompiledPattern::compile(std::string_view written, Role ro
         text.pattern = number::normalise_pattern(rest, home);
         text.word = text::lower(rest);
     } else {
-        text.form = role == Role::sender && rest.starts_with('@') && !has_wildcard(rest) ? Text::Form::domain : Text::Form::plain;
+        text.form = role == Role::sender && rest.starts_with('@') && !has_wildcard(rest) ? Text::Form::domain
+                                                                                         : Text::Form::plain;
         text.pattern = text::lower(rest);
     }
     text.wildcard = has_wildcard(text.pattern);
@@ -106,15 +112,18 @@ bool CompiledPattern::matches_text(const Text& text, const Value& value) const {
         return text.wildcard ? text::matches_wildcard(pattern, seen) : pattern == seen;
     };
     switch (text.form) {
-        case Text::Form::all: return true;
-        case Text::Form::domain: return value.lower.ends_with(text.pattern);
+        case Text::Form::all:
+            return true;
+        case Text::Form::domain:
+            return value.lower.ends_with(text.pattern);
         case Text::Form::number:
             if (value.number && covers(text.pattern, *value.number)) return true;
             // `78*` is also how the value `78a` of a header begins; and `*4711` how the name of a mailbox may end.
             return (role_ == Role::header || !value.number) && covers(text.word, value.lower);
         case Text::Form::plain:
             // `?*` is made of nothing that tells numbers from words.
-            return covers(text.pattern, value.lower) || (value.number && text.wildcard && covers(text.pattern, *value.number));
+            return covers(text.pattern, value.lower) ||
+                   (value.number && text.wildcard && covers(text.pattern, *value.number));
     }
     return false;
 }
@@ -125,7 +134,8 @@ bool CompiledPattern::matches_list(const Value& value) const {
     if (const auto at = value.lower.rfind('@'); role_ == Role::sender && at != std::string::npos) {
         if (list_->words.contains(std::string_view(value.lower).substr(at))) return true;
     }
-    return std::any_of(list_->others.begin(), list_->others.end(), [&](const Text& text) { return matches_text(text, value); });
+    return std::any_of(list_->others.begin(), list_->others.end(),
+                       [&](const Text& text) { return matches_text(text, value); });
 }
 
 const std::string* CompiledPattern::site_for(const Value& value) const noexcept {

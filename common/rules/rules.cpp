@@ -39,26 +39,37 @@ struct CompiledRoute {
     bool site_of_row = false;
 };
 
-std::string place_of(const config::Place& place) { return place.file + ":" + std::to_string(place.line); }
+std::string place_of(const config::Place& place) {
+    return place.file + ":" + std::to_string(place.line);
+}
 
 std::string name_of(const config::Condition& condition) {
     switch (condition.field) {
-        case Field::recipient: return "recipient";
-        case Field::sender: return "sender";
-        case Field::service: return "service";
-        case Field::connector: return "connector";
-        case Field::header: return "header " + text::escape(condition.header);
+        case Field::recipient:
+            return "recipient";
+        case Field::sender:
+            return "sender";
+        case Field::service:
+            return "service";
+        case Field::connector:
+            return "connector";
+        case Field::header:
+            return "header " + text::escape(condition.header);
     }
     return {};
 }
 
 Role role_of(Field field) noexcept {
     switch (field) {
-        case Field::recipient: return Role::address;
-        case Field::sender: return Role::sender;
-        case Field::header: return Role::header;
+        case Field::recipient:
+            return Role::address;
+        case Field::sender:
+            return Role::sender;
+        case Field::header:
+            return Role::header;
         case Field::service:
-        case Field::connector: return Role::word;
+        case Field::connector:
+            return Role::word;
     }
     return Role::word;
 }
@@ -168,7 +179,8 @@ class Facts {
 // One recipient against the rules.
 class Evaluation {
   public:
-    Evaluation(Facts& facts, const message::Recipient& recipient, const number::Numbering* home, std::vector<Look>* looks)
+    Evaluation(Facts& facts, const message::Recipient& recipient, const number::Numbering* home,
+               std::vector<Look>* looks)
         : facts_(facts),
           recipient_(make_value(recipient.address, recipient.service, home)),
           service_(make_value(std::string(to_string(recipient.service.value_or(message::Service::fax))), std::nullopt,
@@ -204,11 +216,16 @@ class Evaluation {
   private:
     bool holds(const CompiledCondition& condition, const char* prefix) {
         switch (condition.field) {
-            case Field::recipient: return one_of(condition, prefix, {&recipient_, 1});
-            case Field::sender: return one_of(condition, prefix, {&facts_.sender(), 1});
-            case Field::service: return one_of(condition, prefix, {&service_, 1});
-            case Field::connector: return one_of(condition, prefix, {&facts_.connector(), 1});
-            case Field::header: return one_of(condition, prefix, facts_.header(condition.header));
+            case Field::recipient:
+                return one_of(condition, prefix, {&recipient_, 1});
+            case Field::sender:
+                return one_of(condition, prefix, {&facts_.sender(), 1});
+            case Field::service:
+                return one_of(condition, prefix, {&service_, 1});
+            case Field::connector:
+                return one_of(condition, prefix, {&facts_.connector(), 1});
+            case Field::header:
+                return one_of(condition, prefix, facts_.header(condition.header));
         }
         return false;
     }
@@ -247,14 +264,16 @@ struct Table::Compiled {
     const number::Numbering* home;
     std::vector<CompiledRoute> routes;
 
-    Decision decide(Facts& facts, const message::Recipient& recipient, std::vector<Look>* looks, std::size_t from) const {
+    Decision decide(Facts& facts, const message::Recipient& recipient, std::vector<Look>* looks,
+                    std::size_t from) const {
         Evaluation evaluation(facts, recipient, home, looks);
         for (std::size_t i = from; i < routes.size(); ++i) {
             const auto& compiled = routes[i];
             evaluation.start(i);
             const bool holds = evaluation.holds(compiled.when);
             if (looks != nullptr && compiled.route->when.is_catch_all()) {
-                looks->push_back({i, compiled.place, "everything", recipient.spelling, evaluation.recipient().compared(), true});
+                looks->push_back(
+                    {i, compiled.place, "everything", recipient.spelling, evaluation.recipient().compared(), true});
             }
             if (!holds) continue;
             const auto& to = compiled.route->to;
@@ -284,8 +303,8 @@ Table::Table(const config::Config& config) {
         compiled.site_of_row = route.to.size() == 1 && route.to.front() == "*";
         if (compiled.site_of_row) check_rows(compiled.when, config);
         const std::string name = route.name.empty() ? "" : " " + text::quote(route.name);
-        compiled.reason = "rule " + std::to_string(i + 1) + name + " (" + compiled.place + "): " +
-                          (route.when.is_catch_all() ? "everything" : describe(compiled.when));
+        compiled.reason = "rule " + std::to_string(i + 1) + name + " (" + compiled.place +
+                          "): " + (route.when.is_catch_all() ? "everything" : describe(compiled.when));
         compiled_->routes.push_back(std::move(compiled));
     }
 }
@@ -299,7 +318,8 @@ Decision Table::decide(const Subject& subject, const message::Recipient& recipie
     return compiled_->decide(facts, recipient, looks, from);
 }
 
-std::vector<Table::Group> Table::split(const Subject& subject, const std::vector<message::Recipient>& recipients) const {
+std::vector<Table::Group> Table::split(const Subject& subject,
+                                       const std::vector<message::Recipient>& recipients) const {
     Facts facts(subject, compiled_->home);
     std::vector<Group> groups;
     std::map<std::optional<std::string>, std::size_t> index;

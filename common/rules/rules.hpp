@@ -3,14 +3,15 @@
 // rules: the routing table, compiled; a message goes in, sites come out, and on request the reason.
 //
 // Ordered, first match wins, each recipient decided by itself. Pure: the same message and table give the same site, by
-// hand and in the spool; where a rule names several sites, the choice is a hash of the message (its header block and the
-// recipient's spelling), not a memory.
+// hand and in the spool; where a rule names several sites, the choice is a hash of the message (its header block and
+// the recipient's spelling), not a memory.
 //
 // How a pattern is compared:
 //   text     covers the whole value: exact, or with `*` and `?`; letters in either case. A pattern that is made like a
 //            number is normalised, and so is the value (the `mds: numbering:` completes both). `*` matches all, also
 //            an empty value; but no header that is not there.
-//   /regex/  RE2, letters in either case, found anywhere in the value (anchor it with `^` and `$`); a number is searched
+//   /regex/  RE2, letters in either case, found anywhere in the value (anchor it with `^` and `$`); a number is
+//   searched
 //            in its normalised form.
 //   in       a file with a text pattern on each line; blank lines and lines that begin with `#` are skipped.
 //   prefixes a file with `number,site` rows, the same kinds of lines skipped; the longest number that the value begins
@@ -61,8 +62,8 @@ class Table {
     ~Table();
     Table(Table&&) noexcept;
 
-    /// For one recipient. A message without recipients is no subject of routing: see HeaderBlock::recipients(). `from` is
-    /// the first rule to try: to find what would have matched later.
+    /// For one recipient. A message without recipients is no subject of routing: see HeaderBlock::recipients(). `from`
+    /// is the first rule to try: to find what would have matched later.
     Decision decide(const Subject& subject, const message::Recipient& recipient, std::vector<Look>* looks = nullptr,
                     std::size_t from = 0) const;
 

@@ -31,7 +31,8 @@ namespace {
 
 std::string_view unquoted(std::string_view cell) noexcept {
     cell = text::trim(cell);
-    if (cell.size() >= 2 && cell.starts_with('"') && cell.ends_with('"')) cell = text::trim(cell.substr(1, cell.size() - 2));
+    if (cell.size() >= 2 && cell.starts_with('"') && cell.ends_with('"'))
+        cell = text::trim(cell.substr(1, cell.size() - 2));
     return cell;
 }
 
@@ -50,8 +51,8 @@ PrefixTable::PrefixTable(const std::string& path, const number::Numbering* home)
         if (is_heading) return;
         if (!number::is_number(spelling)) throw fail(line, text::quote(spelling) + " is no number");
         if (cells.size() > 2 && !text::trim(cells[2]).empty()) throw fail(line, "more than 'number,site'");
-        const auto [row, added] =
-            rows_.try_emplace(number::normalise(spelling, home), Row{std::string(cells.size() > 1 ? unquoted(cells[1]) : ""), line});
+        const auto [row, added] = rows_.try_emplace(number::normalise(spelling, home),
+                                                    Row{std::string(cells.size() > 1 ? unquoted(cells[1]) : ""), line});
         if (!added && (cells.size() < 2 || row->second.site != unquoted(cells[1]))) {
             throw fail(line, text::quote(spelling) + " stands in line " + std::to_string(row->second.line) +
                                  " with another site");

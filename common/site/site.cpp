@@ -35,9 +35,9 @@ std::optional<std::string> incoming_number(const config::Site& site, const messa
     using Conversion = number::Conversion;
     const std::string stripped = number::strip(recipient.address);
     const auto& international = site.numbering->international_prefix;
-    const bool converted = number::convert(site.conversions, Conversion::Direction::incoming,
-                                           Conversion::Kind::destination, stripped)
-                               .has_value();
+    const bool converted =
+        number::convert(site.conversions, Conversion::Direction::incoming, Conversion::Kind::destination, stripped)
+            .has_value();
     if (!converted && (stripped.starts_with('+') || (!international.empty() && stripped.size() > international.size() &&
                                                      stripped.starts_with(international)))) {
         if (steps != nullptr) steps->push_back({"is international already: its spelling stays", stripped});
@@ -83,21 +83,21 @@ message::Edit outgoing_edit(const config::Site& site, const message::HeaderBlock
 
 Choice choose_connector(const config::Config& config, const config::Site* site, std::string_view number) {
     const number::Numbering* home = site != nullptr && site->numbering ? &*site->numbering
-                                    : config.mds.numbering            ? &*config.mds.numbering
-                                                                      : nullptr;
+                                    : config.mds.numbering             ? &*config.mds.numbering
+                                                                       : nullptr;
     const bool is_number = number::is_number(number);
     const std::string normalised = is_number ? number::normalise(number, home) : std::string(number);
     for (const auto& connector : config.connectors) {
         for (const auto& pattern : connector.numbers) {
-            const std::string wanted =
-                number::is_number_pattern(pattern) ? number::normalise_pattern(pattern, home) : std::string(text::trim(pattern));
+            const std::string wanted = number::is_number_pattern(pattern) ? number::normalise_pattern(pattern, home)
+                                                                          : std::string(text::trim(pattern));
             if (!text::matches_wildcard(wanted, normalised, text::IgnoreCase::yes)) continue;
             return {connector.name, "connector " + text::quote(connector.name) + " takes " + text::quote(pattern)};
         }
     }
     if (site != nullptr && !site->connector.empty()) {
-        return {site->connector, "no connector's numbers cover " + text::quote(number) + "; it is the connector of site " +
-                                     text::quote(site->name)};
+        return {site->connector, "no connector's numbers cover " + text::quote(number) +
+                                     "; it is the connector of site " + text::quote(site->name)};
     }
     return {std::nullopt, "no connector's numbers cover " + text::quote(number)};
 }

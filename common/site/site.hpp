@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //
-// site: what a site makes of the numbers of a message, incoming and outgoing, and which connector an incoming one is for.
-// Pure: ums-sitemap shows it, ums-push applies it as the message leaves.
+// site: what a site makes of the numbers of a message, incoming and outgoing, and which connector an incoming one is
+// for. Pure: ums-sitemap shows it, ums-push applies it as the message leaves.
 #pragma once
 
 #include <optional>
@@ -17,8 +17,8 @@ namespace ums::site {
 /// The site whose numbering applies to what was received from `kernel`: the first in the configuration that lists it.
 const config::Site* site_of_kernel(const config::Config& config, std::string_view kernel) noexcept;
 
-/// The number that `site` forms for a recipient of an incoming message; nothing if its spelling stays. `steps` gets what
-/// was done, and why nothing was.
+/// The number that `site` forms for a recipient of an incoming message; nothing if its spelling stays. `steps` gets
+/// what was done, and why nothing was.
 std::optional<std::string> incoming_number(const config::Site& site, const message::Recipient& recipient,
                                            std::vector<number::Step>* steps = nullptr);
 
@@ -33,8 +33,8 @@ std::optional<std::string> outgoing_number(const config::Site& site, const messa
 message::Edit incoming_edit(const config::Site& site, const message::HeaderBlock& block);
 
 /// What leaves for a kernel of `site`: dial strings as `dial:` says (rewrite: into `RCPT TO`; header:
-/// `X-UMS-Dial: <number>` per recipient, in their order, its address where that is no number), and the marks of the site.
-/// Always from the numbers in the message. Throws Error{unusable} as outgoing_number() does.
+/// `X-UMS-Dial: <number>` per recipient, in their order, its address where that is no number), and the marks of the
+/// site. Always from the numbers in the message. Throws Error{unusable} as outgoing_number() does.
 message::Edit outgoing_edit(const config::Site& site, const message::HeaderBlock& block);
 
 /// The first connector one of whose `numbers` covers the number, after normalisation of both (a pattern's `*` and `?`

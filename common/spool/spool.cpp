@@ -107,7 +107,7 @@ Draft::~Draft() {
     if (spool_ == nullptr || !fd_) return;
     try {
         spool_->disk().remove(path_);
-    } catch (const Error&) {  // it belongs to nobody once the lock is gone: the next sweep takes it
+    } catch (...) {  // it belongs to nobody once the lock is gone: the next sweep takes it
     }
 }
 

@@ -34,8 +34,8 @@ struct Reply {
 /// `507 Insufficient Storage`; the server's own words are not used.
 std::string status_text(int status);
 
-/// For every method but what it makes of 2xx itself: for `propfind` 207, for `get` and `head` 200, for `put` 200, 201 and
-/// 204, for `move` 201 and 204, for `remove` 200 and 204, for `mkcol` 201 are `done`.
+/// For every method but what it makes of 2xx itself: for `propfind` 207, for `get` and `head` 200, for `put` 200, 201
+/// and 204, for `move` 201 and 204, for `remove` 200 and 204, for `mkcol` 201 are `done`.
 Answer answer_of(Method method, const Reply& reply);
 
 }  // namespace ums::transport

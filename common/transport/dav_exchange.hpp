@@ -94,13 +94,13 @@ class Exchange {
 
     Request request_;
     Reply reply_;
-    int status_ = 0;            // of the reply whose headers are coming or came
-    bool headers_done_ = false; // of a final reply
+    int status_ = 0;             // of the reply whose headers are coming or came
+    bool headers_done_ = false;  // of a final reply
     std::size_t header_bytes_ = 0;
     std::size_t discarded_ = 0;
     std::uint64_t position_ = 0;
     int sent_ = 0;
-    bool open_ = false;         // sent, and neither answered nor asked to log in
+    bool open_ = false;  // sent, and neither answered nor asked to log in
     bool asked_to_log_in_ = false;
     bool repeat_refused_ = false;
     bool login_refused_ = false;

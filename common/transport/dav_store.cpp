@@ -35,11 +35,17 @@ Request simple(Method method, std::string url, std::vector<std::string> headers 
     return request;
 }
 
-Answer broken(std::string text) { return {.verdict = Verdict::broken, .text = std::move(text)}; }
+Answer broken(std::string text) {
+    return {.verdict = Verdict::broken, .text = std::move(text)};
+}
 
-bool is_redirect(int status) { return status == 301 || status == 302 || status == 307 || status == 308; }
+bool is_redirect(int status) {
+    return status == 301 || status == 302 || status == 307 || status == 308;
+}
 
-std::string bytes(std::uint64_t count) { return std::to_string(count) + " bytes"; }
+std::string bytes(std::uint64_t count) {
+    return std::to_string(count) + " bytes";
+}
 
 // What a multistatus says after its last part, if the reply was a good one.
 Answer listing_answer(const Reply& reply, Listing& listing) {
@@ -334,7 +340,8 @@ std::vector<Answer> DavStore::download(std::span<Download> downloads) {
         } else if (reply->length && *reply->length != reply->received) {
             answers[i] = broken("GET: " + bytes(reply->received) + " came of " + bytes(*reply->length) + " announced");
         } else if (download.received.count != expected) {
-            answers[i] = broken("GET: " + bytes(download.received.count) + " came of the " + bytes(expected) + " of the listing");
+            answers[i] = broken("GET: " + bytes(download.received.count) + " came of the " + bytes(expected) +
+                                " of the listing");
         }
         return std::nullopt;
     });

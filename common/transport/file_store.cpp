@@ -17,7 +17,9 @@ namespace {
 // So many files are open at a time: enough for the disk to write their contents together.
 constexpr std::size_t batch = 64;
 
-bool is_our_own(int error) { return error == EMFILE || error == ENFILE || error == ENOMEM; }
+bool is_our_own(int error) {
+    return error == EMFILE || error == ENFILE || error == ENOMEM;
+}
 
 Answer answer_of(const Error& error) {
     if (is_our_own(error.error_number())) throw error;
@@ -45,8 +47,8 @@ Item to_item(std::string name, const io::FileInfo& info) {
                 : info.kind == io::FileKind::directory ? ItemKind::directory
                                                        : ItemKind::other;
     item.size = info.size;
-    item.version = std::to_string(info.modified_ns) + "-" + std::to_string(info.inode) + "-" +
-                   std::to_string(info.size.count);
+    item.version =
+        std::to_string(info.modified_ns) + "-" + std::to_string(info.inode) + "-" + std::to_string(info.size.count);
     item.modified = std::chrono::floor<std::chrono::seconds>(
         std::chrono::sys_time<std::chrono::nanoseconds>(std::chrono::nanoseconds(info.modified_ns)));
     return item;
@@ -57,26 +59,34 @@ Item to_item(std::string name, const io::FileInfo& info) {
 Verdict verdict_of_errno(int error) noexcept {
     switch (error) {
         case ENOENT:
-        case ENOTDIR: return Verdict::absent;
+        case ENOTDIR:
+            return Verdict::absent;
         case EEXIST:
-        case ENOTEMPTY: return Verdict::exists;
+        case ENOTEMPTY:
+            return Verdict::exists;
         case EACCES:
-        case EPERM: return Verdict::denied;
+        case EPERM:
+            return Verdict::denied;
         case ENOSPC:
-        case EDQUOT: return Verdict::full;
+        case EDQUOT:
+            return Verdict::full;
         case ENAMETOOLONG:
         case EILSEQ:
         case EINVAL:
         case EISDIR:
         case EFBIG:
-        case ELOOP: return Verdict::refused;
-        default: return Verdict::broken;
+        case ELOOP:
+            return Verdict::refused;
+        default:
+            return Verdict::broken;
     }
 }
 
 FileStore::FileStore(std::string root, io::Disk& disk) : root_(std::move(root)), disk_(disk) {}
 
-std::string FileStore::full(const std::string& path) const { return path.empty() ? root_ : join(root_, path); }
+std::string FileStore::full(const std::string& path) const {
+    return path.empty() ? root_ : join(root_, path);
+}
 
 // `/.` follows a link, which a configured directory may be.
 bool FileStore::is_directory(const std::string& full_path) {
@@ -212,12 +222,14 @@ std::vector<Answer> FileStore::rename(std::span<const Rename> renames) {
         }
         answers.push_back(attempt([&]() -> Answer {
             switch (disk_.rename(full(from), full(to))) {
-                case io::Renamed::moved: return {};
+                case io::Renamed::moved:
+                    return {};
                 case io::Renamed::source_missing:
                     return {.verdict = Verdict::absent,
                             .text = text::quote(full(from)) + " or the directory of " + text::quote(full(to)) +
                                     " is not there"};
-                case io::Renamed::target_exists: break;
+                case io::Renamed::target_exists:
+                    break;
             }
             return {.verdict = Verdict::exists, .text = text::quote(full(to)) + " exists"};
         }));
@@ -236,8 +248,9 @@ Answer FileStore::download_one(Download& download) {
     });
     if (!answer.done()) return answer;
     const auto wrong_size = [&](Bytes size) -> Answer {
-        return {.verdict = Verdict::broken, .text = text::quote(path) + " has " + std::to_string(size.count) +
-                                                    " bytes, not " + std::to_string(download.expected.count)};
+        return {.verdict = Verdict::broken,
+                .text = text::quote(path) + " has " + std::to_string(size.count) + " bytes, not " +
+                        std::to_string(download.expected.count)};
     };
     Bytes size;
     answer = attempt([&]() -> Answer {
@@ -291,7 +304,8 @@ std::vector<Answer> FileStore::remove(std::span<const std::string> paths) {
             answers.push_back(unsafe_path(path));
             continue;
         }
-        answers.push_back(attempt([&]() -> Answer { return disk_.remove(full(path)) ? Answer{} : absent(full(path)); }));
+        answers.push_back(
+            attempt([&]() -> Answer { return disk_.remove(full(path)) ? Answer{} : absent(full(path)); }));
     }
     return answers;
 }
@@ -316,6 +330,8 @@ Answer FileStore::sync(std::span<const std::string> directories) {
     });
 }
 
-std::string FileStore::describe() const { return "directory " + text::quote(root_); }
+std::string FileStore::describe() const {
+    return "directory " + text::quote(root_);
+}
 
 }  // namespace ums::transport

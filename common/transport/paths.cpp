@@ -23,7 +23,8 @@ bool is_safe_path(std::string_view path, Root root) noexcept {
 }
 
 Answer unsafe_path(std::string_view path) {
-    return {.verdict = Verdict::refused, .text = "the path " + text::quote(path) + " is not used: it could lead elsewhere"};
+    return {.verdict = Verdict::refused,
+            .text = "the path " + text::quote(path) + " is not used: it could lead elsewhere"};
 }
 
 std::string join(std::string_view parent, std::string_view child) {

@@ -49,7 +49,8 @@ class Prober {
 
     Answer put(const std::string& path, std::string content) {
         used_.push_back(path);
-        const Upload upload{.path = path, .body = {.head = std::move(content), .file = nullptr, .offset = 0, .length = {}}};
+        const Upload upload{.path = path,
+                            .body = {.head = std::move(content), .file = nullptr, .offset = 0, .length = {}}};
         return store_.upload({&upload, 1}).front();
     }
 
@@ -74,7 +75,8 @@ class Prober {
     bool connect() {
         Item root;
         const auto answer = look("", root);
-        if (answer.verdict == Verdict::unreachable || answer.verdict == Verdict::unknown) return fail("connect", answer);
+        if (answer.verdict == Verdict::unreachable || answer.verdict == Verdict::unknown)
+            return fail("connect", answer);
         say("connect", Finding::good, store_.describe());
         if (answer.verdict == Verdict::denied) {
             return fail("login", answer, "see 'auth:' of this target, and its rights on the server");
@@ -87,7 +89,8 @@ class Prober {
     bool list() {
         std::size_t entries = 0;
         const auto answer = store_.list("", [&](const Item&) { return ++entries < 1000; });
-        if (!answer.done()) return fail("list", answer, "the target must be a directory that can be listed (WebDAV PROPFIND)");
+        if (!answer.done())
+            return fail("list", answer, "the target must be a directory that can be listed (WebDAV PROPFIND)");
         say("list", Finding::good, (entries < 1000 ? std::to_string(entries) : "1000 or more") + " entries");
         return true;
     }
@@ -119,7 +122,8 @@ class Prober {
             say("create protection", Finding::good, "a name that is taken is refused");
         } else if (answer.done()) {
             say("create protection", Finding::warning,
-                "the server overwrites in spite of 'If-None-Match: *'; staged deliveries are safe, those in place are not");
+                "the server overwrites in spite of 'If-None-Match: *'; staged deliveries are safe, those in place are "
+                "not");
         } else {
             say("create protection", Finding::warning, answer.text);
         }
@@ -149,7 +153,8 @@ class Prober {
         } else if (answer.verdict == Verdict::exists) {
             say("overwrite protection", Finding::good, "a rename does not replace what is there");
         } else {
-            say("overwrite protection", Finding::warning, "nothing was replaced, but the answer is odd: " + answer.text);
+            say("overwrite protection", Finding::warning,
+                "nothing was replaced, but the answer is odd: " + answer.text);
         }
     }
 
@@ -170,12 +175,14 @@ class Prober {
             say("hidden names", Finding::good, "listed");
         } else {
             say("hidden names", Finding::warning,
-                "names with a leading dot are not listed; what a killed run left at the server is found by its name alone");
+                "names with a leading dot are not listed; what a killed run left at the server is found by its name "
+                "alone");
         }
     }
 
     void odd_names() {
-        static constexpr std::array<std::string_view, 5> parts{" with space", "-\xc3\xbc\xc3\x9f", "-50%41", "-#?&+;=", "-'()[]{}"};
+        static constexpr std::array<std::string_view, 5> parts{" with space", "-\xc3\xbc\xc3\x9f", "-50%41",
+                                                               "-#?&+;=", "-'()[]{}"};
         std::string wrong;
         for (const auto part : parts) {
             const std::string path = name(part);
@@ -188,7 +195,8 @@ class Prober {
         if (wrong.empty()) {
             say("odd names", Finding::good, "kept as they are");
         } else {
-            say("odd names", Finding::warning, "not kept as they are: " + wrong + "; files with such names are not fetched");
+            say("odd names", Finding::warning,
+                "not kept as they are: " + wrong + "; files with such names are not fetched");
         }
     }
 
@@ -203,7 +211,8 @@ class Prober {
         if (times.empty()) return;
         std::sort(times.begin(), times.end());
         const auto tenths = times[times.size() / 2].count() / 100;
-        say("latency", Finding::good, std::to_string(tenths / 10) + "." + std::to_string(tenths % 10) + " ms for a look");
+        say("latency", Finding::good,
+            std::to_string(tenths / 10) + "." + std::to_string(tenths % 10) + " ms for a look");
     }
 
     void clean_up() {

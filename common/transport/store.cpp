@@ -15,15 +15,24 @@ namespace ums::transport {
 
 std::string_view to_string(Verdict verdict) noexcept {
     switch (verdict) {
-        case Verdict::done: return "done";
-        case Verdict::absent: return "absent";
-        case Verdict::exists: return "exists";
-        case Verdict::refused: return "refused";
-        case Verdict::denied: return "denied";
-        case Verdict::full: return "full";
-        case Verdict::broken: return "broken";
-        case Verdict::unreachable: return "unreachable";
-        case Verdict::unknown: return "unknown";
+        case Verdict::done:
+            return "done";
+        case Verdict::absent:
+            return "absent";
+        case Verdict::exists:
+            return "exists";
+        case Verdict::refused:
+            return "refused";
+        case Verdict::denied:
+            return "denied";
+        case Verdict::full:
+            return "full";
+        case Verdict::broken:
+            return "broken";
+        case Verdict::unreachable:
+            return "unreachable";
+        case Verdict::unknown:
+            return "unknown";
     }
     return "unknown";
 }
@@ -41,7 +50,8 @@ void require_readable(const std::string& path, std::string_view what) {
 std::unique_ptr<Store> open_store(const target::Target& target, const Access& access, const Limits& limits,
                                   io::Disk& disk) {
     switch (target.scheme) {
-        case target::Scheme::file: return std::make_unique<FileStore>(target.path, disk);
+        case target::Scheme::file:
+            return std::make_unique<FileStore>(target.path, disk);
         case target::Scheme::dav:
         case target::Scheme::davs:
             require_readable(access.ca_file, "CA file");
@@ -51,15 +61,19 @@ std::unique_ptr<Store> open_store(const target::Target& target, const Access& ac
         case target::Scheme::smb:
         case target::Scheme::smtp:
         case target::Scheme::smtps:
-        case target::Scheme::lmtp: break;
+        case target::Scheme::lmtp:
+            break;
     }
-    throw Error(Fault::configuration, text::quote(target::to_string(target)) + " is no directory that this build can reach");
+    throw Error(Fault::configuration,
+                text::quote(target::to_string(target)) + " is no directory that this build can reach");
 }
 
 Library::Library() {
     if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK) throw Error(Fault::internal, "cannot set libcurl up");
 }
 
-Library::~Library() { curl_global_cleanup(); }
+Library::~Library() {
+    curl_global_cleanup();
+}
 
 }  // namespace ums::transport

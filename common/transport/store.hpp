@@ -57,7 +57,7 @@ struct Item {
     std::string name;  ///< one path segment, decoded; never empty, `.`, `..`, and without '/' and NUL
     ItemKind kind = ItemKind::file;
     Bytes size;
-    std::string version;  ///< changes when the content does: mtime and inode, or ETag (else Last-Modified). May be empty
+    std::string version;  ///< changes with the content: mtime and inode, ETag (else time and size); may be empty
     std::optional<std::chrono::sys_seconds> modified;
 };
 
@@ -98,35 +98,41 @@ class Store {
 
     /// Every entry of the directory, one level, in no order; the directory itself is not among them. `each` returning
     /// false stops early (the answer is then `done`). Names that are unsafe (see Item) are passed over. Memory does
-    /// not grow with the number of entries.
+    /// not grow with the number of entries. `each` must not use the store. A file whose size the server does not tell
+    /// is `other`. nginx passes over names with a leading dot.
     virtual Answer list(const std::string& directory, const std::function<bool(const Item&)>& each) = 0;
     /// Exact names, without reading their directories (PROPFIND depth 0, lstat). `items[i]` is set where done.
     virtual std::vector<Answer> look(std::span<const std::string> paths, std::vector<Item>& items) = 0;
     /// Creates a file at a name that must be free, and checks that the size that arrived is the size that was sent
-    /// (a difference is `broken`). The directory must be there, else `absent`. A file: content is synced, its name is not
-    /// (see sync()). After any answer but `done` the name may hold part of the file.
+    /// (a difference is `broken`). The directory must be there, else `absent`. A file: content is synced, its name is
+    /// not (see sync()). After any answer but `done` the name may hold part of the file; `unknown` with a text that
+    /// begins with `stored, but` means that it was taken and its size could not be asked for. A server that ignores
+    /// `If-None-Match: *` (nginx) overwrites: names must be unique.
     virtual std::vector<Answer> upload(std::span<const Upload> uploads) = 0;
     /// No-replace rename of files within this store. `done` only for a clear yes (WebDAV: 201, 204). `unreachable`, and
-    /// `denied` with status 0, 401 or 407, mean a clear no. Everything else must be taken as doubt.
+    /// `denied` with status 0, 401 or 407, mean a clear no. Everything else must be taken as doubt. Of many renames of
+    /// one name exactly one is `done`. Of many renames *to* one name at the same moment several can be (Apache looks
+    /// first and renames then): names must be unique.
     virtual std::vector<Answer> rename(std::span<const Rename> renames) = 0;
     /// The length received is checked against `expected`, and against what the server announced.
     virtual std::vector<Answer> download(std::span<Download> downloads) = 0;
     /// Small files whole, at most `limit` bytes (more is `broken`).
     virtual Answer read(const std::string& path, Bytes limit, std::string& content) = 0;
-    /// A file removed; `absent` if it was not there.
+    /// A file removed; `absent` if it was not there. Only for names known to be files: a WebDAV server removes a whole
+    /// directory without asking.
     virtual std::vector<Answer> remove(std::span<const std::string> paths) = 0;
     /// One level; `done` also when it was there already. `absent` if the parent is missing.
     virtual Answer make_directory(const std::string& path) = 0;
     /// Makes the names in these directories durable where the store can (fsync of the directory); else `done` at once.
     virtual Answer sync(std::span<const std::string> directories) = 0;
-    /// What it can do and what it lacks, by trying it below `scratch` (a directory that exists and is ours), for
-    /// `--probe`: see probe.hpp.
+    /// What is behind it, as far as answers told up to now: `nginx/1.22.1, HTTP/1.1 over TLS, login: basic`.
     virtual std::string describe() const = 0;
 };
 
 enum class AuthMethod { automatic, none, basic, digest, ntlm, negotiate };
 
-/// Everything that opening a store needs beside the address; secrets already read.
+/// Everything that opening a store needs beside the address; secrets already read. A user that was not accepted is not
+/// tried again for the rest of a batch: that could lock the account.
 struct Access {
     AuthMethod method = AuthMethod::automatic;  ///< automatic: digest, and over TLS also basic
     std::string user;

@@ -17,7 +17,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     home.subscriber = "4799";
     home.outside_line = "0";
     home.internal_length = 4;
-    for (const auto* numbering : {static_cast<const number::Numbering*>(nullptr), static_cast<const number::Numbering*>(&home)}) {
+    for (const auto* numbering :
+         {static_cast<const number::Numbering*>(nullptr), static_cast<const number::Numbering*>(&home)}) {
         const auto once = number::normalise(text, numbering);
         if (number::normalise(once, numbering) != once) std::abort();
         const auto pattern = number::normalise_pattern(text, numbering);

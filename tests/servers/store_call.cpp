@@ -33,7 +33,8 @@ void print(const std::vector<Answer>& answers) {
 
 void print(const Item& item) {
     static constexpr std::array<std::string_view, 3> kinds{"file", "directory", "other"};
-    std::cout << kinds[static_cast<std::size_t>(item.kind)] << '\t' << item.size.count << '\t' << text::escape(item.name) << '\n';
+    std::cout << kinds[static_cast<std::size_t>(item.kind)] << '\t' << item.size.count << '\t'
+              << text::escape(item.name) << '\n';
 }
 
 io::Fd temporary() {
@@ -67,7 +68,8 @@ void call(Store& store, io::Disk& disk, const std::vector<std::string>& words) {
         std::vector<Upload> uploads;
         for (std::size_t i = 0; i + 1 < rest.size(); i += 2) {
             const auto size = std::stoul(rest[i + 1]);
-            if (disk.info(source, "source").size.count < size && ::ftruncate(source.get(), static_cast<off_t>(size)) != 0) {
+            if (disk.info(source, "source").size.count < size &&
+                ::ftruncate(source.get(), static_cast<off_t>(size)) != 0) {
                 throw std::runtime_error("cannot make a source");
             }
             uploads.push_back({rest[i], {"", &source, 0, Bytes{size}}});
@@ -96,7 +98,8 @@ void call(Store& store, io::Disk& disk, const std::vector<std::string>& words) {
         static constexpr std::array<std::string_view, 3> findings{"good", "warning", "bad"};
         clock::SystemClock clock;
         for (const auto& check : probe(store, rest.at(0), clock)) {
-            std::cout << check.name << '\t' << findings[static_cast<std::size_t>(check.finding)] << '\t' << check.detail << '\n';
+            std::cout << check.name << '\t' << findings[static_cast<std::size_t>(check.finding)] << '\t' << check.detail
+                      << '\n';
         }
     } else {
         throw std::runtime_error("no such operation: " + operation);

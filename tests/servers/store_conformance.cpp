@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //
 // What every store promises, tried on the one that store_from_environment() opens. UMS_STORE_PROTECTS_CREATE is `no`
-// for a server that overwrites in spite of `If-None-Match: *`, UMS_STORE_LISTS_HIDDEN is `no` for one that does not list
-// names with a leading dot.
+// for a server that overwrites in spite of `If-None-Match: *`, UMS_STORE_LISTS_HIDDEN is `no` for one that does not
+// list names with a leading dot.
 #include <unistd.h>
 
 #include <algorithm>
@@ -194,7 +194,8 @@ TEST_CASE("of many renames of one file exactly one wins", "[conformance]") {
     }
 }
 
-// Apache looks first and renames then, so that of two renames at the same moment both can win: names are unique for that.
+// Apache looks first and renames then, so that of two renames at the same moment both can win: names are unique for
+// that.
 TEST_CASE("of many renames to one name exactly one wins", "[atomic]") {
     Place p;
     std::vector<Rename> renames;
@@ -306,10 +307,11 @@ TEST_CASE("removing", "[conformance]") {
 
 TEST_CASE("odd names are kept as they are", "[conformance]") {
     Place p;
-    const std::vector<std::string> names{"with space",       " space first",   "space last ",         "-\xc3\xbc\xc3\x9f\xe2\x82\xac", "50%41",
-                                         "%2e%2e",           "%",              "#?&+;=,:@!$*'()[]{}", "a\\b",
-                                         "<b>&amp;\"x\"<b>", "~tilde",         "...",                 ".hidden",
-                                         "semi;colon",       "tab\there",      std::string(200, 'n')};
+    const std::vector<std::string> names{
+        "with space", " space first",     "space last ", "-\xc3\xbc\xc3\x9f\xe2\x82\xac",
+        "50%41",      "%2e%2e",           "%",           "#?&+;=,:@!$*'()[]{}",
+        "a\\b",       "<b>&amp;\"x\"<b>", "~tilde",      "...",
+        ".hidden",    "semi;colon",       "tab\there",   std::string(200, 'n')};
     std::set<std::string> expected;
     for (const auto& name : names) {
         INFO(name);

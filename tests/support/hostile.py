@@ -4,8 +4,8 @@
     with Hostile(lambda request: reply(201)) as server:
         server.url, server.requests
 
-The script gets each request and returns bytes to send, or an iterable of them (sent as they come), or CLOSE to close the
-connection without an answer; CLOSE as one of the parts closes it there.
+The script gets each request and returns bytes to send, or an iterable of them (sent as they come), or CLOSE to close
+the connection without an answer; CLOSE as one of the parts closes it there.
 """
 
 import collections

@@ -90,8 +90,8 @@ class Certificates:
         self._signed("expired", here, expired=True)
         self._signed("client", "subjectAltName=DNS:client.example")
         self._openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout",
-                      self.key("self-signed"), "-out", self.file("self-signed"), "-days", "30", "-subj", "/CN=localhost",
-                      "-addext", here)
+                      self.key("self-signed"), "-out", self.file("self-signed"), "-days", "30",
+                      "-subj", "/CN=localhost", "-addext", here)
 
     def file(self, name):
         return os.path.join(self.directory, name + ".pem")
@@ -121,8 +121,8 @@ class Certificates:
                       self.key(name), "-out", self.file(name), "-days", "30", "-subj", "/CN=" + title)
 
     def _signed(self, name, extension, expired=False):
-        self._openssl("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", self.key(name),
-                      "-out", name + ".csr", "-subj", "/CN=" + name)
+        self._openssl("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout",
+                      self.key(name), "-out", name + ".csr", "-subj", "/CN=" + name)
         with open(os.path.join(self.directory, name + ".ext"), "w", encoding="ascii") as out:
             out.write(extension + "\n")
         # A certificate that ends before it begins is expired at once.

@@ -16,7 +16,9 @@ namespace {
 
 using Recipients = std::vector<message::Recipient>;
 
-std::string json_or_null(const std::optional<std::string>& text) { return text ? text::json_string(*text) : "null"; }
+std::string json_or_null(const std::optional<std::string>& text) {
+    return text ? text::json_string(*text) : "null";
+}
 
 // Rules are counted from 1 for people, and have no number where none matched.
 std::string json_rule(std::size_t rule, const config::Config& config) {
@@ -60,8 +62,8 @@ struct Explanation {
     std::optional<rules::Decision> later;  // what the first rule below would have decided
 };
 
-Explanation explain_recipient(const rules::Table& table, const rules::Subject& subject, const message::Recipient& recipient,
-                              const config::Config& config) {
+Explanation explain_recipient(const rules::Table& table, const rules::Subject& subject,
+                              const message::Recipient& recipient, const config::Config& config) {
     Explanation e;
     e.service = to_string(recipient.service.value_or(message::Service::fax));
     const auto* home = config.mds.numbering ? &*config.mds.numbering : nullptr;
@@ -95,9 +97,10 @@ void print_explanation(const Explanation& e, const message::Recipient& recipient
 
 void print_explanation_json(const Explanation& e, const message::Recipient& recipient, const config::Config& config,
                             std::ostream& out) {
-    out << R"({"recipient":)" << text::json_string(recipient.spelling) << R"(,"service":)" << text::json_string(e.service)
-        << R"(,"number":)" << json_or_null(e.number) << R"(,"site":)" << json_or_null(e.decision.site) << R"(,"rule":)"
-        << json_rule(e.decision.rule, config) << R"(,"reason":)" << text::json_string(e.decision.reason) << R"(,"looks":[)";
+    out << R"({"recipient":)" << text::json_string(recipient.spelling) << R"(,"service":)"
+        << text::json_string(e.service) << R"(,"number":)" << json_or_null(e.number) << R"(,"site":)"
+        << json_or_null(e.decision.site) << R"(,"rule":)" << json_rule(e.decision.rule, config) << R"(,"reason":)"
+        << text::json_string(e.decision.reason) << R"(,"looks":[)";
     const char* separator = "";
     for (const auto& look : e.looks) {
         out << std::exchange(separator, ",") << R"({"rule":)" << look.rule + 1 << R"(,"place":)"
@@ -126,10 +129,11 @@ message::HeaderBlock read_single(int fd, const std::string& name) {
     }
 }
 
-int route_single(const config::Config& config, std::string_view connector, const message::HeaderBlock& block, Explain explain,
-                 Json json, std::ostream& out) {
+int route_single(const config::Config& config, std::string_view connector, const message::HeaderBlock& block,
+                 Explain explain, Json json, std::ostream& out) {
     const auto recipients = block.recipients();
-    if (recipients.empty()) throw Error(Fault::unusable, "the message has no recipient: no 'RCPT TO:' line with a value");
+    if (recipients.empty())
+        throw Error(Fault::unusable, "the message has no recipient: no 'RCPT TO:' line with a value");
     const rules::Table table(config);
     const rules::Subject subject{&block, std::string(connector)};
 

@@ -21,9 +21,12 @@ using Steps = std::vector<number::Step>;
 
 std::string_view to_string(config::Dial dial) noexcept {
     switch (dial) {
-        case config::Dial::off: return "off";
-        case config::Dial::rewrite: return "rewrite";
-        case config::Dial::header: return "header";
+        case config::Dial::off:
+            return "off";
+        case config::Dial::rewrite:
+            return "rewrite";
+        case config::Dial::header:
+            return "header";
     }
     return "off";
 }
@@ -66,12 +69,15 @@ std::string json_steps(const Steps& steps) {
     return out + "]";
 }
 
-std::string json_or_null(const std::optional<std::string>& text) { return text ? text::json_string(*text) : "null"; }
+std::string json_or_null(const std::optional<std::string>& text) {
+    return text ? text::json_string(*text) : "null";
+}
 
-void print_mapped(const Mapped& mapped, const config::Site& site, Direction direction, const message::Recipient& recipient,
-                  std::ostream& out) {
+void print_mapped(const Mapped& mapped, const config::Site& site, Direction direction,
+                  const message::Recipient& recipient, std::ostream& out) {
     out << "recipient " << text::quote(recipient.spelling) << '\n';
-    for (const auto& step : mapped.steps) out << "    " << text::escape(step.number) << "  " << text::escape(step.what) << '\n';
+    for (const auto& step : mapped.steps)
+        out << "    " << text::escape(step.number) << "  " << text::escape(step.what) << '\n';
     if (direction == Direction::incoming) {
         out << "  -> " << text::escape(mapped.number.value_or(recipient.address)) << ", connector "
             << text::escape(mapped.choice.connector.value_or("none")) << ": " << mapped.choice.reason << '\n';
@@ -127,7 +133,8 @@ const config::Site& find_site(const config::Config& config, std::string_view nam
         throw Error(Fault::usage, config.sites.empty() ? "there is no site" : "--site is missing: one of " + all);
     }
     const auto near = text::nearest(name, names);
-    throw Error(Fault::usage, "there is no site " + text::quote(name) + (near ? "; is " + text::quote(*near) + " meant?" : ""));
+    throw Error(Fault::usage,
+                "there is no site " + text::quote(name) + (near ? "; is " + text::quote(*near) + " meant?" : ""));
 }
 
 int map_single(const config::Config& config, const config::Site& site, Direction direction, Explain explain, Json json,
@@ -136,7 +143,8 @@ int map_single(const config::Config& config, const config::Site& site, Direction
     if (header.block.recipients().empty()) {
         throw Error(Fault::unusable, "the message has no recipient: no 'RCPT TO:' line with a value");
     }
-    if (explain == Explain::yes || json == Json::yes) return explain_changes(config, site, direction, json, header.block, out);
+    if (explain == Explain::yes || json == Json::yes)
+        return explain_changes(config, site, direction, json, header.block, out);
 
     const auto edit = direction == Direction::incoming ? site::incoming_edit(site, header.block)
                                                        : site::outgoing_edit(site, header.block);
@@ -165,8 +173,8 @@ int map_number(const config::Site& site, Direction direction, Quiet quiet, Json 
     if (json == Json::yes) {
         out << R"({"site":)" << text::json_string(site.name) << R"(,"direction":)"
             << (direction == Direction::incoming ? R"("incoming")" : R"("outgoing")") << R"(,"number":)"
-            << text::json_string(number) << R"(,"result":)" << text::json_string(result) << R"(,"steps":)" << json_steps(steps)
-            << "}\n";
+            << text::json_string(number) << R"(,"result":)" << text::json_string(result) << R"(,"steps":)"
+            << json_steps(steps) << "}\n";
     } else if (quiet == Quiet::yes) {
         out << text::escape(result) << '\n';
     } else {
@@ -177,8 +185,9 @@ int map_number(const config::Site& site, Direction direction, Quiet quiet, Json 
 
 namespace {
 
-constexpr std::array<const char*, 12> columns{"SITE",    "COUNTRY",  "AREA",      "SUBSCRIBER", "EXTENSION", "NATIONAL",
-                                              "INTERNATIONAL", "OUTSIDE", "INTERNAL", "DIAL", "CONNECTOR", "KERNELS"};
+constexpr std::array<const char*, 12> columns{"SITE",      "COUNTRY",  "AREA",          "SUBSCRIBER",
+                                              "EXTENSION", "NATIONAL", "INTERNATIONAL", "OUTSIDE",
+                                              "INTERNAL",  "DIAL",     "CONNECTOR",     "KERNELS"};
 using Row = std::array<std::string, columns.size()>;
 
 std::string joined(const std::vector<std::string>& names) {
@@ -230,8 +239,8 @@ void print_site_json(const config::Site& site, std::ostream& out) {
     std::vector<std::string> conversions;
     for (const auto& conversion : site.conversions) conversions.push_back(conversion.text);
     out << R"(,"conversions":)" << json_strings(conversions) << R"(,"dial":)" << text::json_string(to_string(site.dial))
-        << R"(,"connector":)" << (site.connector.empty() ? "null" : text::json_string(site.connector)) << R"(,"kernels":)"
-        << json_strings(site.kernels) << "}\n";
+        << R"(,"connector":)" << (site.connector.empty() ? "null" : text::json_string(site.connector))
+        << R"(,"kernels":)" << json_strings(site.kernels) << "}\n";
 }
 
 }  // namespace

@@ -22,10 +22,10 @@ enum class Quiet { no, yes };
 const config::Site& find_site(const config::Config& config, std::string_view name);
 
 /// Prints the message as the site changes it: the same that happens on its way through the spool. Only the header block
-/// is held in memory; the body is copied in blocks as it comes. With Explain or Json the changes are printed instead, for
-/// each recipient the steps and the number formed, and the connector (incoming); nothing of the message is printed then.
-/// Throws Error{unusable} for a message that cannot be used, {cannot_write} for the output. Returns the exit code:
-/// exit_attention if a recipient of an incoming message that is explained has no connector.
+/// is held in memory; the body is copied in blocks as it comes. With Explain or Json the changes are printed instead,
+/// for each recipient the steps and the number formed, and the connector (incoming); nothing of the message is printed
+/// then. Throws Error{unusable} for a message that cannot be used, {cannot_write} for the output. Returns the exit
+/// code: exit_attention if a recipient of an incoming message that is explained has no connector.
 int map_single(const config::Config& config, const config::Site& site, Direction direction, Explain explain, Json json,
                const message::Reader& in, std::ostream& out);
 

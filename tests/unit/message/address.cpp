@@ -6,9 +6,14 @@
 using namespace ums::message;
 
 TEST_CASE("the service stands before the number, in any case") {
-    for (const auto& [text, service] : std::initializer_list<std::pair<const char*, Service>>{
-             {"fax#1", Service::fax}, {"FAX#1", Service::fax}, {"SMS#1", Service::sms}, {"voc#1", Service::voc},
-             {"MwI#1", Service::mwi}, {"tts#1", Service::tts}, {" fax # 1 ", Service::fax}}) {
+    for (const auto& [text, service] :
+         std::initializer_list<std::pair<const char*, Service>>{{"fax#1", Service::fax},
+                                                                {"FAX#1", Service::fax},
+                                                                {"SMS#1", Service::sms},
+                                                                {"voc#1", Service::voc},
+                                                                {"MwI#1", Service::mwi},
+                                                                {"tts#1", Service::tts},
+                                                                {" fax # 1 ", Service::fax}}) {
         const auto split = split_service(text);
         CHECK(split.service == service);
         CHECK(split.address == "1");

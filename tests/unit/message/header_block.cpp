@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "message/header_block.hpp"
 
+#include <unistd.h>
 #include <catch2/catch.hpp>
 #include <chrono>
 #include <cstdlib>
-#include <unistd.h>
 
 #include "error/error.hpp"
 #include "random_text.hpp"
@@ -95,7 +95,8 @@ TEST_CASE("the example of the manuals is read") {
 }
 
 TEST_CASE("names in any case, blanks around the colon, both line ends") {
-    const auto block = HeaderBlock::parse("mail from : <a@b.example> \nRcpt  To: SMS#+4917 \nrcpt\tto:\tVOC # 1\nsubject :x\n\n");
+    const auto block =
+        HeaderBlock::parse("mail from : <a@b.example> \nRcpt  To: SMS#+4917 \nrcpt\tto:\tVOC # 1\nsubject :x\n\n");
     CHECK(block.sender() == "a@b.example");
     REQUIRE(block.recipients().size() == 2);
     CHECK(block.recipients()[0].service == Service::sms);
@@ -108,7 +109,8 @@ TEST_CASE("names in any case, blanks around the colon, both line ends") {
 
 TEST_CASE("angle brackets are no part of an address") {
     const auto block = HeaderBlock::parse(
-        "MAIL FROM:\"A, B\" <a@example.com>\nRCPT TO:<fax#+49 89 1>\nRCPT TO: < +49 89 2 > NOTIFY=NEVER\nRCPT TO:<>\nRCPT TO:\n\n");
+        "MAIL FROM:\"A, B\" <a@example.com>\nRCPT TO:<fax#+49 89 1>\nRCPT TO: < +49 89 2 > NOTIFY=NEVER\nRCPT "
+        "TO:<>\nRCPT TO:\n\n");
     CHECK(block.sender() == "a@example.com");
     REQUIRE(block.recipients().size() == 2);
     CHECK(block.recipients()[0].address == "+49 89 1");
@@ -128,7 +130,8 @@ TEST_CASE("two lines with the same spelling are two recipients") {
 }
 
 TEST_CASE("folded lines are one line") {
-    const auto block = HeaderBlock::parse("RCPT TO:fax#+49\r\n 8142\r\n\t47\r\nSubject: a\r\n b\r\nX:\r\n y\r\n\r\nbody");
+    const auto block =
+        HeaderBlock::parse("RCPT TO:fax#+49\r\n 8142\r\n\t47\r\nSubject: a\r\n b\r\nX:\r\n y\r\n\r\nbody");
     CHECK(block.lines().size() == 3);
     CHECK(spellings(block) == std::vector<std::string>{"fax#+49 8142\t47"});
     CHECK(block.values("subject") == std::vector<std::string>{"a b"});
@@ -168,7 +171,8 @@ TEST_CASE("odd line ends lose no recipient and add none") {
 }
 
 TEST_CASE("recipients count wherever they stand in the block") {
-    CHECK(spellings(HeaderBlock::parse("Subject:x\nRCPT TO:1\nX:y\nRCPT TO:2\n\nRCPT TO:3\n")) == std::vector<std::string>{"1", "2"});
+    CHECK(spellings(HeaderBlock::parse("Subject:x\nRCPT TO:1\nX:y\nRCPT TO:2\n\nRCPT TO:3\n")) ==
+          std::vector<std::string>{"1", "2"});
 }
 
 TEST_CASE("a byte order mark is skipped") {
@@ -197,7 +201,8 @@ TEST_CASE("what cannot be used says why") {
     CHECK_THAT(why_unusable("From a@b Mon Nov 23 04:00:06 2026\nRCPT TO:1\n\n"), Catch::Contains("first line"));
     CHECK_THAT(why_unusable("X:" + std::string(longest_header.count, 'x')), Catch::Contains("longer than"));
     CHECK(why_unusable("X:" + std::string(longest_header.count - 4, 'x') + "\n\n" + std::string(10, 'b')) == "usable");
-    CHECK_THAT(why_unusable("X:" + std::string(longest_header.count - 3, 'x') + "\n\n"), Catch::Contains("longer than"));
+    CHECK_THAT(why_unusable("X:" + std::string(longest_header.count - 3, 'x') + "\n\n"),
+               Catch::Contains("longer than"));
 }
 
 TEST_CASE("views hold when a block is moved or copied") {
@@ -216,7 +221,9 @@ TEST_CASE("views hold when a block is moved or copied") {
 }
 
 TEST_CASE("values are decoded") {
-    const auto value = [](const std::string& text) { return HeaderBlock::parse("S: " + text + "\n\n").values("s").at(0); };
+    const auto value = [](const std::string& text) {
+        return HeaderBlock::parse("S: " + text + "\n\n").values("s").at(0);
+    };
     CHECK(value("=?utf-8?q?Angebot_M=C3=BCller?=") == "Angebot Müller");
     CHECK(value("=?ISO-8859-1?Q?M=FCller?= =?UTF-8?B?4oKs?=") == "Müller€");
     CHECK(value("a =?utf-8?b?w7w=?= b") == "a ü b");
@@ -248,8 +255,9 @@ TEST_CASE("urgent messages") {
 TEST_CASE("an empty edit changes no byte") {
     CHECK(Edit{}.changes_nothing());
     test::RandomText random(5);
-    const std::vector<std::string_view> pieces{"RCPT TO:", "MAIL FROM:", "Subject: ", "x", "1", "\r\n", "\n", "\r", " ", "\t",
-                                               ":", "\r\n\r\n", "\xef\xbb\xbf", "\xff", "=?utf-8?q?=C3?=", "<", ">", "fax#"};
+    const std::vector<std::string_view> pieces{
+        "RCPT TO:",     "MAIL FROM:", "Subject: ",       "x", "1", "\r\n", "\n", "\r", " ", "\t", ":", "\r\n\r\n",
+        "\xef\xbb\xbf", "\xff",       "=?utf-8?q?=C3?=", "<", ">", "fax#"};
     int parsed = 0;
     for (int i = 0; i < 20000; ++i) {
         const auto bytes = random.of(pieces, 20);
@@ -293,7 +301,8 @@ TEST_CASE("an empty edit changes no byte") {
 }
 
 TEST_CASE("recipients are kept by line, all else byte for byte") {
-    const std::string bytes = "MAIL FROM: a\r\nRCPT TO:fax#1\r\nrcpt to : 2\r\n 2\r\nX:  y \r\nRCPT TO:3\r\nRCPT TO:\r\n\r\n";
+    const std::string bytes =
+        "MAIL FROM: a\r\nRCPT TO:fax#1\r\nrcpt to : 2\r\n 2\r\nX:  y \r\nRCPT TO:3\r\nRCPT TO:\r\n\r\n";
     const auto block = HeaderBlock::parse(bytes);
     Edit edit;
     edit.keep_recipients = {2};
@@ -324,16 +333,21 @@ TEST_CASE("new values keep name, blank and line end") {
 TEST_CASE("fields go behind the envelope, and replace those of their name") {
     Edit edit;
     edit.fields = {{"X-UMS-Site", "munich"}, {"X-UMS-Dial", "1"}, {"X-UMS-Dial", "2\n3"}};
-    CHECK(apply(HeaderBlock::parse("MAIL FROM:a\r\nRCPT TO:1\r\nx-ums-dial:forged\r\n folded\r\nSubject:x\r\n\r\n"), edit) ==
+    CHECK(apply(HeaderBlock::parse("MAIL FROM:a\r\nRCPT TO:1\r\nx-ums-dial:forged\r\n folded\r\nSubject:x\r\n\r\n"),
+                edit) ==
           "MAIL FROM:a\r\nRCPT TO:1\r\nX-UMS-Site: munich\r\nX-UMS-Dial: 1\r\nX-UMS-Dial: 2 3\r\nSubject:x\r\n\r\n");
     SECTION("a plain mail gets them at its top") {
         CHECK(apply(HeaderBlock::parse("From: a\n\n"), edit).starts_with("X-UMS-Site: munich\nX-UMS-Dial: 1\n"));
     }
     SECTION("behind a byte order mark") {
-        CHECK(apply(HeaderBlock::parse("\xef\xbb\xbf" "From: a\n\n"), edit).starts_with("\xef\xbb\xbfX-UMS-Site: munich\n"));
+        CHECK(apply(HeaderBlock::parse("\xef\xbb\xbf"
+                                       "From: a\n\n"),
+                    edit)
+                  .starts_with("\xef\xbb\xbfX-UMS-Site: munich\n"));
     }
     SECTION("an envelope without a line end gets one") {
-        CHECK(apply(HeaderBlock::parse("RCPT TO:1"), edit) == "RCPT TO:1\r\nX-UMS-Site: munich\r\nX-UMS-Dial: 1\r\nX-UMS-Dial: 2 3\r\n");
+        CHECK(apply(HeaderBlock::parse("RCPT TO:1"), edit) ==
+              "RCPT TO:1\r\nX-UMS-Site: munich\r\nX-UMS-Dial: 1\r\nX-UMS-Dial: 2 3\r\n");
     }
     SECTION("twice is once") {
         const auto once = apply(HeaderBlock::parse("RCPT TO:1\n\n"), edit);

@@ -61,7 +61,10 @@ TEST_CASE("strip reads the digits and blanks of other scripts") {
     CHECK(strip("+٤٩٨٩") == "+4989");
     CHECK(strip("+۴۹۸۹") == "+4989");
     CHECK(strip("+49\u00a089\u2011123\u2013\u200e4") == "+49891234");
-    CHECK(strip("+49\xff" "89") == "+49\xef\xbf\xbd" "89");
+    CHECK(strip("+49\xff"
+                "89") ==
+          "+49\xef\xbf\xbd"
+          "89");
 }
 
 TEST_CASE("normalise without a home knows plus and 00 only") {
@@ -113,12 +116,14 @@ TEST_CASE("normalise is idempotent") {
     auto home = germany();
     home.internal_length = GENERATE(0u, 4u);
     test::RandomText random(1);
-    const std::vector<std::string_view> pieces{"0", "00", "+", "49", "8", "123", " ", "-", "/", "(0)", "(", ")", "tel:", "t", "el:",
-                                               ";", "*", "?", "a", "\xc2", "\xa0", "\xef\xbc", "\x90", "٤", "39", "#"};
+    const std::vector<std::string_view> pieces{"0",   "00",   "+",    "49",       "8",    "123", " ",  "-", "/",
+                                               "(0)", "(",    ")",    "tel:",     "t",    "el:", ";",  "*", "?",
+                                               "a",   "\xc2", "\xa0", "\xef\xbc", "\x90", "٤",   "39", "#"};
     for (int i = 0; i < 20000; ++i) {
         const auto text = i % 4 == 0 ? random.bytes(12) : random.of(pieces, 10);
         INFO(text::escape(text));
-        for (const Numbering* numbering : {static_cast<const Numbering*>(nullptr), static_cast<const Numbering*>(&home)}) {
+        for (const Numbering* numbering :
+             {static_cast<const Numbering*>(nullptr), static_cast<const Numbering*>(&home)}) {
             const auto once = normalise(text, numbering);
             REQUIRE(normalise(once, numbering) == once);
             const auto pattern = normalise_pattern(text, numbering);
@@ -130,8 +135,9 @@ TEST_CASE("normalise is idempotent") {
 
 TEST_CASE("a number is normalised alike in every spelling") {
     const auto home = germany();
-    for (const char* spelling : {"+49 8142 4799-12", "0049 8142 4799 12", "+49 (0)8142 / 4799 12", "08142 479912", "4799 12",
-                                 "+498142479912", "tel:+49-8142-479912", "(08142) 4799.12", "0049(0)8142479912"}) {
+    for (const char* spelling :
+         {"+49 8142 4799-12", "0049 8142 4799 12", "+49 (0)8142 / 4799 12", "08142 479912", "4799 12", "+498142479912",
+          "tel:+49-8142-479912", "(08142) 4799.12", "0049(0)8142479912"}) {
         INFO(spelling);
         CHECK(normalise(spelling, &home) == "+498142479912");
     }
@@ -299,7 +305,9 @@ TEST_CASE("outgoing shortens as far as the site allows") {
     CHECK(outgoing(site, {}, "+49 89 123456") == "0089123456");
     CHECK(outgoing(site, {}, "+43 1 5330 90") == "000431533090");
     // Without a plus only the outside line, `00` too.
-    CHECK(outgoing(site, {}, "0049 8142 47989798") == "0004981424" "7989798");
+    CHECK(outgoing(site, {}, "0049 8142 47989798") ==
+          "0004981424"
+          "7989798");
     CHECK(outgoing(site, {}, "089 123456") == "0089123456");
     CHECK(outgoing(site, {}, "123456") == "0123456");
     CHECK(outgoing(site, {}, "1234") == "1234");
@@ -318,7 +326,9 @@ TEST_CASE("outgoing where national code and area are always dialled") {
     italy.always_dial_area = true;
     CHECK(outgoing(italy, {}, "+39 02 1234567") == "0021234567");
     CHECK(outgoing(italy, {}, "+39 06 1234567") == "0061234567");
-    CHECK(outgoing(italy, {}, "+49 89 123") == "00049" "89123");
+    CHECK(outgoing(italy, {}, "+49 89 123") ==
+          "00049"
+          "89123");
 
     Numbering belgium;
     belgium.country = "32";

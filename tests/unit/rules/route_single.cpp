@@ -59,9 +59,12 @@ TEST_CASE("ums-route prints several sites with their recipients") {
 
 TEST_CASE("ums-route --json prints an object per site") {
     const auto both = run(table(), "RCPT TO:fax#+43 \"1\"\r\nRCPT TO:+1\r\n", Explain::no, Json::yes);
-    CHECK(both.out ==
-          R"({"site":"vienna","recipients":["fax#+43 \"1\""],"rule":1,"reason":"rule 1 (mds.yaml:41): recipient '+43*'"})" "\n"
-          R"({"site":null,"recipients":["+1"],"rule":null,"reason":"no rule matches '+1'"})" "\n");
+    CHECK(
+        both.out ==
+        R"({"site":"vienna","recipients":["fax#+43 \"1\""],"rule":1,"reason":"rule 1 (mds.yaml:41): recipient '+43*'"})"
+        "\n"
+        R"({"site":null,"recipients":["+1"],"rule":null,"reason":"no rule matches '+1'"})"
+        "\n");
     CHECK(both.exit == 1);
 }
 
@@ -84,10 +87,12 @@ TEST_CASE("ums-route --explain says why") {
 
 TEST_CASE("ums-route --explain --json prints an object per recipient") {
     const auto why = run(table(), "RCPT TO:fax#+43 1\r\n", Explain::yes, Json::yes);
-    CHECK(why.out ==
-          R"({"recipient":"fax#+43 1","service":"fax","number":"+431","site":"vienna","rule":1,"reason":"rule 1 (mds.yaml:41): recipient '+43*'",)"
-          R"("looks":[{"rule":1,"place":"mds.yaml:40","what":"recipient '+43*'","seen":"+43 1","compared":"+431","matched":true}],)"
-          R"("later":{"rule":3,"site":"munich","reason":"rule 3 (mds.yaml:43): recipient '+4*'"}})" "\n");
+    CHECK(
+        why.out ==
+        R"({"recipient":"fax#+43 1","service":"fax","number":"+431","site":"vienna","rule":1,"reason":"rule 1 (mds.yaml:41): recipient '+43*'",)"
+        R"("looks":[{"rule":1,"place":"mds.yaml:40","what":"recipient '+43*'","seen":"+43 1","compared":"+431","matched":true}],)"
+        R"("later":{"rule":3,"site":"munich","reason":"rule 3 (mds.yaml:43): recipient '+4*'"}})"
+        "\n");
 }
 
 TEST_CASE("ums-route refuses what it cannot use") {

@@ -20,13 +20,15 @@ using namespace ums::test;
 
 namespace {
 
-message::HeaderBlock block_of(const std::string& recipients, const std::string& sender = "a@example.com", const std::string& fields = "") {
+message::HeaderBlock block_of(const std::string& recipients, const std::string& sender = "a@example.com",
+                              const std::string& fields = "") {
     return message::HeaderBlock::parse("MAIL FROM:" + sender + "\r\n" + recipients + fields + "\r\n");
 }
 
 // Where one recipient goes; `noroute` if nowhere.
-std::string site_of(const config::Config& config, const std::string& recipient, const std::string& sender = "a@example.com",
-                    const std::string& fields = "", const std::string& connector = "") {
+std::string site_of(const config::Config& config, const std::string& recipient,
+                    const std::string& sender = "a@example.com", const std::string& fields = "",
+                    const std::string& connector = "") {
     const auto block = block_of("RCPT TO:" + recipient + "\r\n", sender, fields);
     const Table table(config);
     const auto recipients = block.recipients();
@@ -34,8 +36,8 @@ std::string site_of(const config::Config& config, const std::string& recipient, 
     return table.decide({&block, connector}, recipients[0]).site.value_or("noroute");
 }
 
-bool hits(const config::Test& test, const std::string& recipient, const std::string& sender = "a@example.com", const std::string& fields = "",
-          const std::string& connector = "") {
+bool hits(const config::Test& test, const std::string& recipient, const std::string& sender = "a@example.com",
+          const std::string& fields = "", const std::string& connector = "") {
     const auto config = ConfigBuilder().sites({"yes"}).route(test, {"yes"}).config;
     return site_of(config, recipient, sender, fields, connector) == "yes";
 }
@@ -79,7 +81,8 @@ config::Config published() {
 
 TEST_CASE("the published table, in all spellings of a number") {
     const auto config = published();
-    for (const char* spelling : {"fax#+43 1 5330 90", "+4315330-90", "FAX#0043 1 5330 90", "<fax#+43 (0)1/5330.90>", "sms#+43", "tel:+43-1-5330"}) {
+    for (const char* spelling : {"fax#+43 1 5330 90", "+4315330-90", "FAX#0043 1 5330 90", "<fax#+43 (0)1/5330.90>",
+                                 "sms#+43", "tel:+43-1-5330"}) {
         INFO(spelling);
         CHECK(site_of(config, spelling, "x@servonic.de") == "Austria");
     }
@@ -95,7 +98,8 @@ TEST_CASE("the published table, in all spellings of a number") {
 }
 
 TEST_CASE("patterns may be spelled like numbers are") {
-    for (const char* pattern : {"+43*", "0043*", "00 43 *", "+ 4 3 *", "+43 1 *", "+43 (0)1 5330-*", "+43 1 5330 90", "+43 1 5330 9?", "*33090", "+*"}) {
+    for (const char* pattern : {"+43*", "0043*", "00 43 *", "+ 4 3 *", "+43 1 *", "+43 (0)1 5330-*", "+43 1 5330 90",
+                                "+43 1 5330 9?", "*33090", "+*"}) {
         INFO(pattern);
         CHECK(hits(recipient(pattern), "fax#+43 1 5330 90"));
         CHECK(hits(recipient(pattern), "0043 1 5330 90"));
@@ -170,7 +174,9 @@ TEST_CASE("headers, any number of them") {
     const std::string fields =
         "X-IFAXDATA-DChID:789\r\nX-IFAXDATA-SenderID:+49 89 4799 123\r\nX-COVERINFO-Department:IT Nord\r\n"
         "Subject:=?utf-8?q?Angebot_M=C3=BCller?=\r\nX-Two: one\r\nX-Two: two\r\nX-Empty:\r\nX-Id:78a\r\n";
-    const auto matches = [&](const std::string& name, const std::string& pattern) { return hits(header(name, pattern), "1", "a", fields); };
+    const auto matches = [&](const std::string& name, const std::string& pattern) {
+        return hits(header(name, pattern), "1", "a", fields);
+    };
     CHECK(matches("X-IFAXDATA-DChID", "789"));
     CHECK(matches("x-ifaxdata-dchid", "78?"));
     CHECK_FALSE(matches("X-IFAXDATA-DChID", "78"));
@@ -187,8 +193,12 @@ TEST_CASE("headers, any number of them") {
     // A number in a header is not always a telephone number: with a home, its text still counts.
     const auto home = ConfigBuilder().home("49", "8142").sites({"yes"}).route(header("X-Id", "78*"), {"yes"}).config;
     CHECK(site_of(home, "1", "a", fields) == "yes");
-    const auto short_id = ConfigBuilder().home("49", "8142").sites({"yes"}).route(header("X-IFAXDATA-DChID", "7*"), {"yes"}).config;
+    const auto short_id =
+        ConfigBuilder().home("49", "8142").sites({"yes"}).route(header("X-IFAXDATA-DChID", "7*"), {"yes"}).config;
     CHECK(site_of(short_id, "1", "a", fields) == "yes");
+    const auto internal =
+        ConfigBuilder().home("49", "8142", 2).sites({"yes"}).route(header("X-IFAXDATA-DChID", "7*"), {"yes"}).config;
+    CHECK(site_of(internal, "1", "a", fields) == "yes");
 }
 
 TEST_CASE("connectors") {
@@ -277,7 +287,8 @@ TEST_CASE("the first rule that matches wins, in every order") {
 
 TEST_CASE("longest prefix wins, whatever the order of the rows") {
     const TemporaryFile file(
-        "\xef\xbb\xbfnumber,site\r\n# carriers\r\n+49,b\r\n\r\n+49 89,a\r\n0049 8142 - 4,c\r\n+4989123,b\r\n\"+43\",\"c\"\r\n+4989123,b\r\n");
+        "\xef\xbb\xbfnumber,site\r\n# carriers\r\n+49,b\r\n\r\n+49 89,a\r\n0049 8142 - "
+        "4,c\r\n+4989123,b\r\n\"+43\",\"c\"\r\n+4989123,b\r\n");
     const auto config = ConfigBuilder()
                             .sites({"a", "b", "c"})
                             .route(recipient(prefixes(file.path)), {"*"})
@@ -309,7 +320,8 @@ TEST_CASE("longest prefix agrees with looking at every row") {
         if (rows.try_emplace(number, site).second) csv += number + "," + site + "\n";
     }
     const TemporaryFile file(csv);
-    const auto config = ConfigBuilder().sites({"s0", "s1", "s2", "s3", "s4"}).route(recipient(prefixes(file.path)), {"*"}).config;
+    const auto config =
+        ConfigBuilder().sites({"s0", "s1", "s2", "s3", "s4"}).route(recipient(prefixes(file.path)), {"*"}).config;
     const Table table(config);
     for (int i = 0; i < 2000; ++i) {
         const auto number = "+" + random.digits(1 + random.below(8));
@@ -328,10 +340,21 @@ TEST_CASE("the site of a row only counts if the row made the rule match") {
     const auto config = ConfigBuilder().sites({"b", "c"}).route(either, {"*"}).route(everything(), {"c"}).config;
     CHECK(site_of(config, "+43 1", "a") == "b");
     CHECK(site_of(config, "+49 1", "a") == "c");
+    // Nor does a row of a rule that did not match in the end.
+    auto failing = recipient(prefixes(file.path));
+    failing.conditions.push_back(sender("nobody").conditions[0]);
+    const auto two = ConfigBuilder()
+                         .sites({"b", "c"})
+                         .route(failing, {"*"})
+                         .route(any({sender("a")}), {"*"})
+                         .route(everything(), {"c"})
+                         .config;
+    CHECK(site_of(two, "+43 1", "a") == "c");
     // `not` never lends its row.
     auto test = recipient("*");
     test.none = {none({recipient(prefixes(file.path))})};
-    CHECK(site_of(ConfigBuilder().sites({"b", "c"}).route(test, {"*"}).route(everything(), {"c"}).config, "+43 1") == "c");
+    CHECK(site_of(ConfigBuilder().sites({"b", "c"}).route(test, {"*"}).route(everything(), {"c"}).config, "+43 1") ==
+          "c");
 }
 
 TEST_CASE("prefix files that cannot be used are refused with the line") {
@@ -348,11 +371,14 @@ TEST_CASE("prefix files that cannot be used are refused with the line") {
     CHECK_THAT(refusal("+43,a,b\n"), Catch::Contains(":1: more than"));
     CHECK_THAT(why_refused(ConfigBuilder().route(recipient(prefixes("/nonexistent/x.csv")), {"*"}).config),
                Catch::Contains("'/nonexistent/x.csv': No such file"));
-    CHECK_THAT(why_refused(ConfigBuilder().route(recipient(in("/")), {"a"}).config), Catch::Contains("cannot read '/'"));
+    CHECK_THAT(why_refused(ConfigBuilder().route(recipient(in("/")), {"a"}).config),
+               Catch::Contains("cannot read '/'"));
 }
 
 TEST_CASE("list files: one value a line") {
-    const TemporaryFile file("# vip\r\nboss@example.com\r\n@vip.example.com\r\n*@*.gov.example\r\n+49 89 4799-1\r\n0043 1*\r\nSMS#+49 17*\r\n");
+    const TemporaryFile file(
+        "# vip\r\nboss@example.com\r\n@vip.example.com\r\n*@*.gov.example\r\n+49 89 4799-1\r\n0043 1*\r\nSMS#+49 "
+        "17*\r\n");
     CHECK(hits(sender(in(file.path)), "1", "Boss@Example.com"));
     CHECK(hits(sender(in(file.path)), "1", "anybody@VIP.example.com"));
     CHECK(hits(sender(in(file.path)), "1", "a@b.gov.example"));
@@ -385,14 +411,19 @@ TEST_CASE("several sites share by a hash that stays") {
     CHECK(count.size() == 3);
     // The same number in another message may go elsewhere.
     std::set<std::string> sites;
-    for (int i = 0; i < 50; ++i) sites.insert(site_of(config, "+49 89 1", "a@example.com", "X-N: " + std::to_string(i) + "\r\n"));
+    for (int i = 0; i < 50; ++i)
+        sites.insert(site_of(config, "+49 89 1", "a@example.com", "X-N: " + std::to_string(i) + "\r\n"));
     CHECK(sites.size() == 3);
     const auto block = block_of("RCPT TO:1\r\n");
     CHECK_THAT(table.decide({&block, ""}, block.recipients()[0]).reason, Catch::Contains("one of 3 sites"));
 }
 
 TEST_CASE("the looks say what was compared with what") {
-    auto config = ConfigBuilder().sites({"vienna", "munich"}).route(recipient("+43*"), {"vienna"}).route(service("sms"), {"vienna"}).config;
+    auto config = ConfigBuilder()
+                      .sites({"vienna", "munich"})
+                      .route(recipient("+43*"), {"vienna"})
+                      .route(service("sms"), {"vienna"})
+                      .config;
     config.routes.push_back(config.routes[0]);
     config.routes[2].name = "Germany";
     config.routes[2].when = header("X-A", "x*");
@@ -427,7 +458,8 @@ TEST_CASE("rules that nest are described") {
     const auto block = block_of("RCPT TO:+49\r\n", "x@a");
     std::vector<Look> looks;
     const auto decision = Table(config).decide({&block, ""}, block.recipients()[0], &looks);
-    CHECK(decision.reason == "rule 1 (mds.yaml:41): recipient '+4*', any (sender '@a'; header X '1'), not (service 'mwi')");
+    CHECK(decision.reason ==
+          "rule 1 (mds.yaml:41): recipient '+4*', any (sender '@a'; header X '1'), not (service 'mwi')");
     REQUIRE(looks.size() == 3);
     CHECK(looks[1].what == "any: sender '@a'");
     CHECK(looks[2].what == "not: service 'mwi'");
@@ -445,7 +477,8 @@ TEST_CASE("a message is split into groups that part its recipients") {
     const Table table(config);
     for (int i = 0; i < 300; ++i) {
         std::string lines;
-        for (std::size_t n = random.below(12); n > 0; --n) lines += "RCPT TO:" + random.of({"sms#", "+43", "+49", "1", "7", " "}, 4) + "\r\n";
+        for (std::size_t n = random.below(12); n > 0; --n)
+            lines += "RCPT TO:" + random.of({"sms#", "+43", "+49", "1", "7", " "}, 4) + "\r\n";
         const auto block = block_of(lines);
         const auto recipients = block.recipients();
         const auto groups = table.split({&block, ""});

@@ -23,7 +23,9 @@ config::Site make_site(const std::string& name, const std::string& area, const s
     return site;
 }
 
-message::HeaderBlock block_of(const std::string& lines) { return message::HeaderBlock::parse(lines + "\r\n"); }
+message::HeaderBlock block_of(const std::string& lines) {
+    return message::HeaderBlock::parse(lines + "\r\n");
+}
 
 std::string incoming_of(const config::Site& site, const std::string& lines) {
     const auto block = block_of(lines);
@@ -51,7 +53,8 @@ TEST_CASE("the first site that lists a kernel gives its numbering") {
 TEST_CASE("incoming numbers are formed, and the original is kept") {
     const auto site = make_site("berlin", "30", "456987");
     CHECK(incoming_of(site, "MAIL FROM:+43 1 5330\r\nRCPT TO:fax#123\r\nSubject: x\r\n") ==
-          "MAIL FROM:+43 1 5330\r\nRCPT TO:fax#+4930456987123\r\nX-UMS-Original-Recipient: fax#123\r\nSubject: x\r\n\r\n");
+          "MAIL FROM:+43 1 5330\r\nRCPT TO:fax#+4930456987123\r\nX-UMS-Original-Recipient: fax#123\r\nSubject: "
+          "x\r\n\r\n");
 }
 
 TEST_CASE("an incoming full number is not doubled") {
@@ -61,7 +64,9 @@ TEST_CASE("an incoming full number is not doubled") {
 
 TEST_CASE("incoming numbers that are international, and names, stay as they are spelled") {
     const auto site = make_site("berlin", "30", "456987");
-    const std::string lines = "RCPT TO:fax#+49 30 456987 123\r\nRCPT TO:0049 30 456987\r\nRCPT TO:anna@example.com\r\nX-UMS-Original-Recipient: 7\r\n";
+    const std::string lines =
+        "RCPT TO:fax#+49 30 456987 123\r\nRCPT TO:0049 30 456987\r\nRCPT "
+        "TO:anna@example.com\r\nX-UMS-Original-Recipient: 7\r\n";
     CHECK(incoming_of(site, lines) == lines + "\r\n");
     CHECK(incoming_edit(site, block_of(lines)).changes_nothing());
     std::vector<number::Step> steps;
@@ -99,8 +104,12 @@ TEST_CASE("outgoing: dial strings and marks") {
     auto site = make_site("munich", "8142", "4799");
     site.numbering->outside_line = "0";
     site.numbering->internal_length = 4;
-    const std::string lines = "MAIL FROM:a@b\r\nRCPT TO:fax#+49 8142 4711\r\nRCPT TO:<SMS#+43 1 5>\r\nRCPT TO:1234\r\nRCPT TO:x@y\r\nX-UMS-Site: forged\r\n";
-    SECTION("off, no marks") { CHECK(outgoing_of(site, lines) == lines + "\r\n"); }
+    const std::string lines =
+        "MAIL FROM:a@b\r\nRCPT TO:fax#+49 8142 4711\r\nRCPT TO:<SMS#+43 1 5>\r\nRCPT TO:1234\r\nRCPT "
+        "TO:x@y\r\nX-UMS-Site: forged\r\n";
+    SECTION("off, no marks") {
+        CHECK(outgoing_of(site, lines) == lines + "\r\n");
+    }
     SECTION("marks") {
         site.mark = {{"X-UMS-Site", "munich"}, {"X-IFAXDATA-HeaderFile", "m.txt"}};
         CHECK(outgoing_of(site, lines) ==
@@ -110,13 +119,15 @@ TEST_CASE("outgoing: dial strings and marks") {
     SECTION("rewrite") {
         site.dial = config::Dial::rewrite;
         CHECK(outgoing_of(site, lines) ==
-              "MAIL FROM:a@b\r\nRCPT TO:fax#04711\r\nRCPT TO:<SMS#0004315>\r\nRCPT TO:1234\r\nRCPT TO:x@y\r\nX-UMS-Site: forged\r\n\r\n");
+              "MAIL FROM:a@b\r\nRCPT TO:fax#04711\r\nRCPT TO:<SMS#0004315>\r\nRCPT TO:1234\r\nRCPT "
+              "TO:x@y\r\nX-UMS-Site: forged\r\n\r\n");
     }
     SECTION("header, one for each recipient") {
         site.dial = config::Dial::header;
         CHECK(outgoing_of(site, lines) ==
               "MAIL FROM:a@b\r\nRCPT TO:fax#+49 8142 4711\r\nRCPT TO:<SMS#+43 1 5>\r\nRCPT TO:1234\r\nRCPT TO:x@y\r\n"
-              "X-UMS-Dial: 04711\r\nX-UMS-Dial: 0004315\r\nX-UMS-Dial: 1234\r\nX-UMS-Dial: x@y\r\nX-UMS-Site: forged\r\n\r\n");
+              "X-UMS-Dial: 04711\r\nX-UMS-Dial: 0004315\r\nX-UMS-Dial: 1234\r\nX-UMS-Dial: x@y\r\nX-UMS-Site: "
+              "forged\r\n\r\n");
     }
     SECTION("E.164 only") {
         site.dial = config::Dial::rewrite;
@@ -135,7 +146,9 @@ TEST_CASE("the connector of an incoming number") {
                             .connector("Local", {"08142 55*", "77*"})
                             .connector("People", {"*@Example.com"})
                             .config;
-    const auto chosen = [&](const std::string& number, const config::Site* of) { return choose_connector(config, of, number).connector.value_or("none"); };
+    const auto chosen = [&](const std::string& number, const config::Site* of) {
+        return choose_connector(config, of, number).connector.value_or("none");
+    };
     CHECK(chosen("+498142483812", &site) == "ExConn");
     CHECK(chosen("+49 8142 4838", nullptr) == "ExConn");
     CHECK(chosen("+4981424839", nullptr) == "none");
@@ -154,7 +167,8 @@ TEST_CASE("the connector of an incoming number") {
 }
 
 TEST_CASE("a star takes what no connector before it takes") {
-    const auto config = ConfigBuilder().connector("A", {"+43*"}).connector("All", {"*"}).connector("Late", {"+49*"}).config;
+    const auto config =
+        ConfigBuilder().connector("A", {"+43*"}).connector("All", {"*"}).connector("Late", {"+49*"}).config;
     CHECK(choose_connector(config, nullptr, "+49 1").connector == "All");
     CHECK(choose_connector(config, nullptr, "").connector == "All");
     CHECK(choose_connector(config, nullptr, "0043").connector == "A");

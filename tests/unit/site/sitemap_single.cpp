@@ -39,8 +39,8 @@ message::Reader reader_of(const std::string& bytes) {
     };
 }
 
-std::string map(const config::Config& config, Direction direction, const std::string& bytes, Explain explain = Explain::no, Json json = Json::no,
-                int* exit = nullptr) {
+std::string map(const config::Config& config, Direction direction, const std::string& bytes,
+                Explain explain = Explain::no, Json json = Json::no, int* exit = nullptr) {
     std::ostringstream out;
     const int code = map_single(config, config.sites[0], direction, explain, json, reader_of(bytes), out);
     if (exit != nullptr) *exit = code;
@@ -87,10 +87,12 @@ TEST_CASE("ums-sitemap explains") {
           "    +4930456987123  country, area and subscriber of the site in front\n"
           "  -> +4930456987123, connector ExConn: connector 'ExConn' takes '+49 30 456987 1*'\n");
     CHECK(exit == 0);
-    CHECK(map(make_config(), Direction::incoming, "RCPT TO:223\n\n", Explain::no, Json::yes, &exit) ==
-          R"({"recipient":"223","site":"berlin","number":"+4930456987223","steps":[{"what":"signalled","number":"223"},)"
-          R"({"what":"country, area and subscriber of the site in front","number":"+4930456987223"}],"connector":"Mail",)"
-          R"("reason":"no connector's numbers cover '+4930456987223'; it is the connector of site 'berlin'"})" "\n");
+    CHECK(
+        map(make_config(), Direction::incoming, "RCPT TO:223\n\n", Explain::no, Json::yes, &exit) ==
+        R"({"recipient":"223","site":"berlin","number":"+4930456987223","steps":[{"what":"signalled","number":"223"},)"
+        R"({"what":"country, area and subscriber of the site in front","number":"+4930456987223"}],"connector":"Mail",)"
+        R"("reason":"no connector's numbers cover '+4930456987223'; it is the connector of site 'berlin'"})"
+        "\n");
     auto config = make_config();
     config.sites[0].connector.clear();
     map(config, Direction::incoming, "RCPT TO:x@y\n\n", Explain::yes, Json::no, &exit);
@@ -106,14 +108,19 @@ TEST_CASE("ums-sitemap explains") {
 }
 
 TEST_CASE("ums-sitemap refuses what it cannot use") {
-    CHECK(fault_of([] { map(make_config(), Direction::incoming, "Subject:x\n\n"); }, "no recipient") == Fault::unusable);
+    CHECK(fault_of([] { map(make_config(), Direction::incoming, "Subject:x\n\n"); }, "no recipient") ==
+          Fault::unusable);
     CHECK(fault_of([] { map(make_config(), Direction::incoming, ""); }, "empty") == Fault::unusable);
     std::ostringstream full;
     full.setstate(std::ios::badbit);
     const auto config = make_config();
     const std::string bytes = "RCPT TO:1\n\n";
-    CHECK(fault_of([&] { map_single(config, config.sites[0], Direction::incoming, Explain::no, Json::no, reader_of(bytes), full); },
-                   "cannot write") == Fault::cannot_write);
+    CHECK(fault_of(
+              [&] {
+                  map_single(config, config.sites[0], Direction::incoming, Explain::no, Json::no, reader_of(bytes),
+                             full);
+              },
+              "cannot write") == Fault::cannot_write);
 }
 
 TEST_CASE("ums-sitemap finds its site") {
@@ -136,9 +143,11 @@ TEST_CASE("ums-sitemap number") {
     CHECK(number_of(Direction::outgoing, "123") == "123\n");
     CHECK(number_of(Direction::incoming, "456987123", Quiet::no) ==
           "456987123\tsignalled\n+4930456987123\tis the full subscriber number already: not doubled\n");
-    CHECK(number_of(Direction::outgoing, "+49 89 1", Quiet::no, Json::yes) ==
-          R"({"site":"berlin","direction":"outgoing","number":"+49 89 1","result":"00891","steps":[{"what":"wanted","number":"+49891"},)"
-          R"({"what":"same country: national prefix '0'","number":"0891"},{"what":"outside line '0'","number":"00891"}]})" "\n");
+    CHECK(
+        number_of(Direction::outgoing, "+49 89 1", Quiet::no, Json::yes) ==
+        R"({"site":"berlin","direction":"outgoing","number":"+49 89 1","result":"00891","steps":[{"what":"wanted","number":"+49891"},)"
+        R"({"what":"same country: national prefix '0'","number":"0891"},{"what":"outside line '0'","number":"00891"}]})"
+        "\n");
     CHECK(fault_of([] { number_of(Direction::incoming, "anna"); }, "'anna' is no telephone number") == Fault::unusable);
 }
 
@@ -149,11 +158,20 @@ TEST_CASE("ums-sitemap sites") {
     std::ostringstream table;
     CHECK(list_sites(config, Json::no, table) == 0);
     CHECK(table.str() ==
-          "SITE    COUNTRY  AREA  SUBSCRIBER  EXTENSION  NATIONAL  INTERNATIONAL  OUTSIDE  INTERNAL  DIAL  CONNECTOR  KERNELS\n"
-          "berlin  49       30    456987      3          0         00             0        3         off   Mail       k1,k2\n"
-          "bare    -        -     -           -          -         -              -        -         off   -          -\n");
+          "SITE    COUNTRY  AREA  SUBSCRIBER  EXTENSION  NATIONAL  INTERNATIONAL  OUTSIDE  INTERNAL  DIAL  CONNECTOR  "
+          "KERNELS\n"
+          "berlin  49       30    456987      3          0         00             0        3         off   Mail       "
+          "k1,k2\n"
+          "bare    -        -     -           -          -         -              -        -         off   -          "
+          "-\n");
     std::ostringstream json;
     CHECK(list_sites(config, Json::yes, json) == 0);
-    CHECK_THAT(json.str(), Catch::EndsWith(R"({"site":"bare","numbering":null,"conversions":[],"dial":"off","connector":null,"kernels":[]})" "\n"));
-    CHECK_THAT(json.str(), Catch::StartsWith(R"({"site":"berlin","numbering":{"country":"49","area":"30","subscriber":"456987","extension-digits":3,)"));
+    CHECK_THAT(json.str(),
+               Catch::EndsWith(
+                   R"({"site":"bare","numbering":null,"conversions":[],"dial":"off","connector":null,"kernels":[]})"
+                   "\n"));
+    CHECK_THAT(
+        json.str(),
+        Catch::StartsWith(
+            R"({"site":"berlin","numbering":{"country":"49","area":"30","subscriber":"456987","extension-digits":3,)"));
 }

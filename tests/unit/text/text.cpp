@@ -17,21 +17,23 @@ TEST_CASE("escape makes one safe line of anything") {
     CHECK(escape("\x1b[31m") == "\\x1b[31m");
     CHECK(escape("\x7f"s + "\0"s) == "\\x7f\\x00");
     CHECK(escape("Müller €😀") == "Müller €😀");
-    CHECK(escape("\xc2\x9b" "31m") == "\\xc2\\x9b31m");     // CSI of C1
-    CHECK(escape("\u202etxt") == "\\xe2\\x80\\xaetxt");     // right-to-left override
+    CHECK(escape("\xc2\x9b"
+                 "31m") == "\\xc2\\x9b31m");             // CSI of C1
+    CHECK(escape("\u202etxt") == "\\xe2\\x80\\xaetxt");  // right-to-left override
     CHECK(escape("\u2066\u2069") == "\\xe2\\x81\\xa6\\xe2\\x81\\xa9");
     CHECK(escape("\u2028") == "\\xe2\\x80\\xa8");
     CHECK(quote("a'b") == "'a'b'");
 }
 
 TEST_CASE("escape shows bytes that are no UTF-8") {
-    CHECK(escape("\xfc" "ber") == "\\xfcber");
-    CHECK(escape("\xc0\xaf") == "\\xc0\\xaf");              // overlong
+    CHECK(escape("\xfc"
+                 "ber") == "\\xfcber");
+    CHECK(escape("\xc0\xaf") == "\\xc0\\xaf");  // overlong
     CHECK(escape("\xe0\x80\x80") == "\\xe0\\x80\\x80");
     CHECK(escape("\xf0\x80\x80\x80") == "\\xf0\\x80\\x80\\x80");
-    CHECK(escape("\xed\xa0\x80") == "\\xed\\xa0\\x80");     // surrogate
+    CHECK(escape("\xed\xa0\x80") == "\\xed\\xa0\\x80");  // surrogate
     CHECK(escape("\xf4\x90\x80\x80") == "\\xf4\\x90\\x80\\x80");
-    CHECK(escape("\xe2\x82") == "\\xe2\\x82");              // cut off
+    CHECK(escape("\xe2\x82") == "\\xe2\\x82");  // cut off
     CHECK(escape("\x80") == "\\x80");
     CHECK(escape("\xe2\x82z") == "\\xe2\\x82z");
 }
@@ -99,6 +101,7 @@ TEST_CASE("wildcards") {
     CHECK(matches_wildcard("*?", "ü"));
     CHECK_FALSE(matches_wildcard("*??", "€"));
     CHECK(matches_wildcard("*??", "€€€"));
+    CHECK_FALSE(matches_wildcard("*??b*", "€bX"));
     CHECK(matches_wildcard("ABC*", "abcd", IgnoreCase::yes));
     CHECK_FALSE(matches_wildcard("ABC*", "abcd"));
     CHECK(matches_wildcard("a*", "a*"));

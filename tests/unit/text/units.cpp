@@ -18,8 +18,8 @@ TEST_CASE("durations are read with their unit") {
     CHECK(parse_duration(" 5 s ") == 5s);
     CHECK(parse_duration("0") == 0s);
     CHECK(parse_duration("0s") == 0s);
-    for (const char* text : {"", "5", "s", "-5s", "5x", "5 s s", "1h30m", "5.5s", "5S", "99999999999999999999s", "9999999w",
-                             "200000d", "9223372036854775807ms"}) {
+    for (const char* text : {"", "5", "s", "-5s", "5x", "5 s s", "1h30m", "5.5s", "5S", "99999999999999999999s",
+                             "9999999w", "200000d", "9223372036854775807ms"}) {
         INFO(text);
         CHECK(parse_duration(text) == std::nullopt);
     }
@@ -58,7 +58,8 @@ TEST_CASE("sizes are read with their unit") {
     CHECK(parse_bytes("1Gi") == Bytes{1ULL << 30});
     CHECK(parse_bytes("2T") == Bytes{2'000'000'000'000});
     CHECK(parse_bytes("18446744073709551615") == Bytes{std::numeric_limits<std::uint64_t>::max()});
-    for (const char* text : {"", "MB", "-1", "1.5MB", "1 M B", "1XB", "18446744073709551616", "18446744073709552k", "1BB"}) {
+    for (const char* text :
+         {"", "MB", "-1", "1.5MB", "1 M B", "1XB", "18446744073709551616", "18446744073709552k", "1BB"}) {
         INFO(text);
         CHECK(parse_bytes(text) == std::nullopt);
     }

@@ -19,7 +19,7 @@ Reply reply(int status) {
 
 TEST_CASE("only a clear yes is done", "[dav_answer]") {
     const std::vector<std::pair<Method, std::vector<int>>> wanted{
-        {Method::propfind, {207}}, {Method::get, {200}},         {Method::head, {200}}, {Method::put, {200, 201, 204}},
+        {Method::propfind, {207}},  {Method::get, {200}},         {Method::head, {200}}, {Method::put, {200, 201, 204}},
         {Method::move, {201, 204}}, {Method::remove, {200, 204}}, {Method::mkcol, {201}}};
     for (const auto& [method, statuses] : wanted) {
         for (int status = 100; status < 600; ++status) {

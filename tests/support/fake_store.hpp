@@ -1,0 +1,231 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//
+// A store in memory whose answers can be lost, whose requests can be late or never arrive, and that can end the process
+// at any request. It counts every file that ever came to stand below a final directory: what a kernel would have sent.
+#pragma once
+
+#include <map>
+#include <vector>
+
+#include "faulty_disk.hpp"
+#include "transport/store.hpp"
+
+namespace ums::test {
+
+class FakeStore final : public transport::Store {
+  public:
+    enum class Fault {
+        none,
+        unreachable,   ///< never left
+        lost_request,  ///< left, never arrived, no answer
+        lost_answer,   ///< carried out, no answer
+        late,          ///< no answer now; carried out some requests later
+        error,         ///< 503: not carried out
+        full,          ///< 507: not carried out
+        crash_before,
+        crash_after,
+    };
+
+    std::map<std::string, std::string> files;
+    std::set<std::string> directories{""};
+    std::map<std::string, int> arrivals;  ///< content -> how often it was published
+    bool kernel_eats = false;             ///< the kernel takes published files away at once
+    bool renames_copy = false;            ///< a server whose MOVE leaves the source
+
+    void plan(Fault fault, std::size_t request, std::size_t delay = 0) {
+        fault_ = fault;
+        at_ = request;
+        delay_ = delay;
+        requests_ = 0;
+        fired_ = false;
+    }
+    bool fired() const { return fired_; }
+    std::size_t requests() const { return requests_; }
+    /// What is still on its way arrives now.
+    void deliver_late() {
+        const auto all = std::move(late_);
+        late_.clear();
+        for (const auto& [when, action] : all) action();
+    }
+
+    transport::Answer list(const std::string& directory, const std::function<bool(const transport::Item&)>& each) override {
+        transport::Answer result;
+        const auto answer = request([&] {
+            if (!directories.contains(directory)) {
+                result = answer_of(transport::Verdict::absent);
+                return;
+            }
+            const std::string prefix = directory.empty() ? "" : directory + "/";
+            for (const auto& [path, content] : files) {
+                if (path.starts_with(prefix) && path.find('/', prefix.size()) == std::string::npos) {
+                    if (!each(item(path, content))) return;
+                }
+            }
+        }, Kind::reads);
+        return answer.done() ? result : answer;
+    }
+    std::vector<transport::Answer> look(std::span<const std::string> paths, std::vector<transport::Item>& items) override {
+        items.assign(paths.size(), {});
+        std::vector<transport::Answer> answers;
+        for (std::size_t i = 0; i < paths.size(); ++i) {
+            transport::Answer result;
+            const auto answer = request([&] {
+                const auto found = files.find(paths[i]);
+                if (found == files.end()) {
+                    result = answer_of(transport::Verdict::absent);
+                } else {
+                    items[i] = item(found->first, found->second);
+                }
+            }, Kind::reads);
+            answers.push_back(answer.done() ? result : answer);
+        }
+        return answers;
+    }
+    std::vector<transport::Answer> upload(std::span<const transport::Upload> uploads) override {
+        std::vector<transport::Answer> answers;
+        for (const auto& one : uploads) {
+            std::string content = one.body.head;
+            if (one.body.file != nullptr) {
+                std::string rest(one.body.length.count, '\0');
+                rest.resize(disk_.read(*one.body.file, rest, one.body.offset, "body"));
+                content += rest;
+            }
+            auto result = std::make_shared<transport::Answer>();
+            const auto answer = request([this, path = one.path, content, result] {
+                if (!directories.contains(io::parent_of("/" + path).substr(1))) {
+                    *result = answer_of(transport::Verdict::absent);
+                } else if (!files.emplace(path, content).second) {
+                    *result = answer_of(transport::Verdict::exists);
+                }
+            });
+            answers.push_back(answer.done() ? *result : answer);
+        }
+        return answers;
+    }
+    std::vector<transport::Answer> rename(std::span<const transport::Rename> renames) override {
+        std::vector<transport::Answer> answers;
+        for (const auto& one : renames) {
+            auto result = std::make_shared<transport::Answer>();
+            const auto answer = request([this, from = one.from, to = one.to, result] { *result = move(from, to); });
+            answers.push_back(answer.done() ? *result : answer);
+        }
+        return answers;
+    }
+    std::vector<transport::Answer> download(std::span<transport::Download> downloads) override {
+        std::vector<transport::Answer> answers;
+        for (auto& one : downloads) {
+            transport::Answer result;
+            const auto answer = request([&] {
+                const auto found = files.find(one.path);
+                if (found == files.end()) {
+                    result = answer_of(transport::Verdict::absent);
+                    return;
+                }
+                disk_.write(*one.into, found->second, "download");
+                one.received = Bytes{found->second.size()};
+                if (one.received != one.expected) result = answer_of(transport::Verdict::broken);
+            }, Kind::reads);
+            answers.push_back(answer.done() ? result : answer);
+        }
+        return answers;
+    }
+    transport::Answer read(const std::string& path, Bytes, std::string& content) override {
+        transport::Answer result;
+        const auto answer = request([&] {
+            const auto found = files.find(path);
+            if (found == files.end()) {
+                result = answer_of(transport::Verdict::absent);
+            } else {
+                content = found->second;
+            }
+        }, Kind::reads);
+        return answer.done() ? result : answer;
+    }
+    std::vector<transport::Answer> remove(std::span<const std::string> paths) override {
+        std::vector<transport::Answer> answers;
+        for (const auto& path : paths) {
+            auto result = std::make_shared<transport::Answer>();
+            const auto answer = request([this, path, result] {
+                if (files.erase(path) == 0) *result = answer_of(transport::Verdict::absent);
+            });
+            answers.push_back(answer.done() ? *result : answer);
+        }
+        return answers;
+    }
+    transport::Answer make_directory(const std::string& path) override {
+        auto result = std::make_shared<transport::Answer>();
+        const auto answer = request([this, path, result] {
+            const auto slash = path.rfind('/');
+            if (slash != std::string::npos && !directories.contains(path.substr(0, slash))) {
+                *result = answer_of(transport::Verdict::absent);
+            } else {
+                directories.insert(path);
+            }
+        });
+        return answer.done() ? *result : answer;
+    }
+    transport::Answer sync(std::span<const std::string>) override { return {}; }
+    std::string describe() const override { return "in memory"; }
+
+  private:
+    static transport::Answer answer_of(transport::Verdict verdict, int status = 0) {
+        return {verdict, std::string(transport::to_string(verdict)), status, {}};
+    }
+    static transport::Item item(const std::string& path, const std::string& content) {
+        return {path.substr(path.rfind('/') + 1), transport::ItemKind::file, Bytes{content.size()},
+                std::to_string(std::hash<std::string>()(content)), {}};
+    }
+    transport::Answer move(const std::string& from, const std::string& to) {
+        const auto found = files.find(from);
+        if (found == files.end()) return answer_of(transport::Verdict::absent, 404);
+        if (files.contains(to)) return answer_of(transport::Verdict::exists, 412);
+        if (!directories.contains(to.substr(0, to.rfind('/')))) return answer_of(transport::Verdict::absent, 409);
+        const std::string content = found->second;
+        if (!renames_copy) files.erase(found);
+        const bool is_final = to.find("/Out/") != std::string::npos || to.starts_with("In/");
+        if (is_final) ++arrivals[content];
+        if (!is_final || !kernel_eats) files[to] = content;
+        return {};
+    }
+    /// A read that is carried out late changes nothing: it is as good as lost.
+    enum class Kind { reads, changes };
+    transport::Answer request(const std::function<void()>& carry_out, Kind kind = Kind::changes) {
+        ++requests_;
+        for (std::size_t i = late_.size(); i-- > 0;) {
+            if (late_[i].first > requests_) continue;
+            const auto action = late_[i].second;
+            late_.erase(late_.begin() + static_cast<long>(i));
+            action();
+        }
+        if (fault_ == Fault::none || requests_ != at_) {
+            carry_out();
+            return {};
+        }
+        fired_ = true;
+        switch (fault_) {
+            case Fault::none: break;
+            case Fault::unreachable: return answer_of(transport::Verdict::unreachable);
+            case Fault::lost_request: return answer_of(transport::Verdict::unknown);
+            case Fault::lost_answer: carry_out(); return answer_of(transport::Verdict::unknown);
+            case Fault::late:
+                if (kind == Kind::reads) return answer_of(transport::Verdict::unknown);
+                late_.emplace_back(requests_ + delay_, carry_out);
+                return answer_of(transport::Verdict::unknown);
+            case Fault::error: return answer_of(transport::Verdict::broken, 503);
+            case Fault::full: return answer_of(transport::Verdict::full, 507);
+            case Fault::crash_before: throw Crash{};
+            case Fault::crash_after: carry_out(); throw Crash{};
+        }
+        return {};
+    }
+
+    io::PosixDisk disk_;
+    Fault fault_ = Fault::none;
+    std::size_t at_ = 0;
+    std::size_t delay_ = 0;
+    std::size_t requests_ = 0;
+    bool fired_ = false;
+    std::vector<std::pair<std::size_t, std::function<void()>>> late_;
+};
+
+}  // namespace ums::test

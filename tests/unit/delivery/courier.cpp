@@ -1,0 +1,355 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//
+// The delivery protocol under every fault: at each request of a run, each way in which a request can go wrong; at each
+// change of the spool, a crash before and after it. Whatever happened, after recovery every message has arrived exactly
+// once, nothing is left in the spool, and the stage directory has its owner file alone.
+#include "delivery/courier.hpp"
+
+#include <catch2/catch.hpp>
+
+#include "fake_store.hpp"
+#include "temporary_directory.hpp"
+
+using namespace ums;
+using delivery::Courier;
+using delivery::Destination;
+using delivery::Outcome;
+using spool::Entry;
+using spool::EntryName;
+using spool::Queue;
+using spool::State;
+using test::FakeStore;
+using test::FaultyDisk;
+
+namespace {
+
+const clock::Instant start_time{std::chrono::seconds(1'800'000'000)};
+
+Destination destination() {
+    Destination d;
+    d.name = "munich-1";
+    d.queue = Queue::kernel("munich-1");
+    d.stage = ".BER1";
+    d.extension = ".tmp";
+    d.directory = [](const EntryName& name) -> std::optional<std::string> {
+        if (name.get('c').empty()) return std::nullopt;
+        return "R_" + std::string(name.get('c')) + "/Out";
+    };
+    d.edits = [](const EntryName& name) { return name.number('d') > 0; };
+    d.edit = [](const EntryName&, const message::HeaderBlock&) {
+        message::Edit edit;
+        edit.fields.emplace_back("X-UMS-Possible-Duplicate", "yes");
+        return edit;
+    };
+    return d;
+}
+
+struct World {
+    test::TemporaryDirectory directory;
+    io::QuickDisk real;
+    FaultyDisk disk{real};
+    clock::ManualClock clock{start_time};
+    FakeStore store;
+    std::vector<std::string> contents;
+
+    explicit World(unsigned messages) {
+        spool::Spool spool(real, clock, directory.path() + "/spool", "BER1");
+        for (unsigned i = 0; i < messages; ++i) {
+            contents.push_back("RCPT TO:fax#+49 " + std::to_string(i) + "\r\n\r\nbody " + std::to_string(i) + "\r\n");
+            put(spool, contents.back());
+        }
+    }
+    EntryName put(spool::Spool& spool, const std::string& content, const std::string& connector = "ExConn") {
+        auto name = EntryName::make(clock.now(), "BER1");
+        if (!connector.empty()) name = name.with('c', connector);
+        std::vector<spool::Draft> one;
+        one.push_back(spool.draft(Queue::outgoing(), name));
+        one.front().write(content);
+        spool.accept(one);
+        REQUIRE(spool.move({Queue::outgoing(), State::fresh, name}, {Queue::kernel("munich-1"), State::fresh, name}));
+        return name;
+    }
+    /// One run of a pusher, as ums-push does it.
+    void run(std::vector<delivery::Report>* all = nullptr) {
+        spool::Spool spool(disk, clock, directory.path() + "/spool", "BER1");
+        const auto worker = spool.work(Queue::kernel("munich-1"));
+        REQUIRE(worker);
+        Courier courier(spool, *worker, store, destination(), clock);
+        if (!courier.prepare().done()) return;
+        const auto keep = [&](std::vector<delivery::Report> reports) {
+            if (all != nullptr) all->insert(all->end(), reports.begin(), reports.end());
+        };
+        keep(courier.settle());
+        if (courier.target_fault()) return;
+        const auto due = spool.due(Queue::kernel("munich-1"));
+        keep(courier.deliver(due));
+        if (courier.target_fault()) return;
+        courier.clean();
+    }
+    std::size_t left() {
+        spool::Spool spool(real, clock, directory.path() + "/spool", "BER1");
+        std::size_t count = 0;
+        for (const State state : {State::fresh, State::sending, State::publishing, State::hold}) {
+            count += spool.list(Queue::kernel("munich-1"), state).size();
+        }
+        return count + spool.list(Queue::failed(), State::fresh).size();
+    }
+    /// Runs without faults until nothing is left.
+    void recover() {
+        disk.plan(FaultyDisk::Fault::none, 0);
+        store.plan(FakeStore::Fault::none, 0);
+        for (int i = 0; i < 6 && left() > 0; ++i) {
+            clock.sleep(std::chrono::hours(1));
+            run();
+        }
+        store.deliver_late();
+        run();
+        run();
+    }
+    void check_arrived_once() {
+        REQUIRE(left() == 0);
+        for (const auto& content : contents) {
+            INFO(content);
+            REQUIRE(store.arrivals[content] == 1);
+        }
+        REQUIRE(store.arrivals.size() == contents.size());
+        std::set<std::string> stage;
+        for (const auto& [path, content] : store.files) {
+            if (path.starts_with(".BER1/")) stage.insert(path);
+        }
+        REQUIRE(stage == std::set<std::string>{".BER1/owner"});
+    }
+};
+
+}  // namespace
+
+TEST_CASE("messages arrive in the directory of their connector, byte for byte", "[delivery]") {
+    World world(3);
+    std::vector<delivery::Report> reports;
+    world.run(&reports);
+    REQUIRE(reports.size() == 3);
+    for (const auto& report : reports) REQUIRE(report.outcome == Outcome::delivered);
+    world.check_arrived_once();
+    std::size_t in_out = 0;
+    for (const auto& [path, content] : world.store.files) in_out += path.starts_with("R_ExConn/Out/") ? 1 : 0;
+    REQUIRE(in_out == 3);
+}
+
+TEST_CASE("every request, every fault: all arrive exactly once", "[delivery][fault]") {
+    using F = FakeStore::Fault;
+    std::size_t requests = 0;
+    {
+        World world(3);
+        world.run();
+        requests = world.store.requests();
+    }
+    REQUIRE(requests > 12);
+    std::size_t fired = 0;
+    for (const bool eats : {false, true}) {
+        for (const F fault : {F::unreachable, F::lost_request, F::lost_answer, F::error, F::full, F::crash_before, F::crash_after}) {
+            for (std::size_t at = 1; at <= requests; ++at) {
+                INFO("fault " << static_cast<int>(fault) << " at request " << at << (eats ? ", kernel takes files" : ""));
+                World world(3);
+                world.store.kernel_eats = eats;
+                world.store.plan(fault, at);
+                try {
+                    world.run();
+                } catch (const test::Crash&) {
+                }
+                REQUIRE(world.store.fired());
+                ++fired;
+                world.recover();
+                world.check_arrived_once();
+            }
+        }
+    }
+    REQUIRE(fired == requests * 14);
+}
+
+TEST_CASE("a request that is carried out late: still exactly once", "[delivery][fault]") {
+    std::size_t requests = 0;
+    {
+        World world(2);
+        world.run();
+        requests = world.store.requests();
+    }
+    for (const bool eats : {false, true}) {
+        for (std::size_t at = 1; at <= requests; ++at) {
+            for (std::size_t delay = 1; delay <= 40; ++delay) {
+                INFO("request " << at << " late by " << delay << (eats ? ", kernel takes files" : ""));
+                World world(2);
+                world.store.kernel_eats = eats;
+                world.store.plan(FakeStore::Fault::late, at, delay);
+                world.run();
+                REQUIRE(world.store.fired());
+                world.store.plan(FakeStore::Fault::none, 0);
+                world.recover();
+                world.check_arrived_once();
+            }
+        }
+    }
+}
+
+TEST_CASE("a crash at every change of the spool: all arrive exactly once", "[delivery][fault]") {
+    std::size_t calls = 0;
+    {
+        World world(3);
+        world.disk.plan(FaultyDisk::Fault::none, 0);
+        world.run();
+        calls = world.disk.calls();
+    }
+    REQUIRE(calls > 10);
+    for (const auto fault : {FaultyDisk::Fault::crash_before, FaultyDisk::Fault::crash_after}) {
+        for (std::size_t at = 1; at <= calls; ++at) {
+            INFO("crash at change " << at);
+            World world(3);
+            world.disk.plan(fault, at);
+            REQUIRE_THROWS_AS(world.run(), test::Crash);
+            REQUIRE(world.disk.fired());
+            world.recover();
+            world.check_arrived_once();
+        }
+    }
+}
+
+TEST_CASE("two faults in one life: a lost answer, then a crash anywhere while it is settled", "[delivery][fault]") {
+    for (std::size_t at = 1; at <= 40; ++at) {
+        for (std::size_t crash = 1; crash <= 60; ++crash) {
+            INFO("lost answer at " << at << ", crash at " << crash);
+            World world(1);
+            world.store.kernel_eats = crash % 2 == 0;
+            world.store.plan(FakeStore::Fault::lost_answer, at);
+            world.disk.plan(FaultyDisk::Fault::crash_after, crash);
+            try {
+                world.run();
+                world.store.plan(FakeStore::Fault::none, 0);
+                world.run();
+            } catch (const test::Crash&) {
+            }
+            world.recover();
+            world.check_arrived_once();
+        }
+    }
+}
+
+TEST_CASE("a failed system call of the spool loses and doubles nothing", "[delivery][fault]") {
+    for (std::size_t at = 1; at <= 40; ++at) {
+        INFO("failure at change " << at);
+        World world(2);
+        world.disk.plan(FaultyDisk::Fault::fail, at);
+        try {
+            world.run();
+        } catch (const Error&) {
+        }
+        world.recover();
+        world.check_arrived_once();
+    }
+}
+
+TEST_CASE("a server whose rename copies is found out, and sends once", "[delivery]") {
+    World world(1);
+    world.store.renames_copy = true;
+    const auto count = [&] { return world.store.requests(); };
+    world.run();
+    const auto requests = count();
+    for (std::size_t at = 1; at <= requests; ++at) {
+        World again(1);
+        again.store.renames_copy = true;
+        again.store.plan(FakeStore::Fault::lost_answer, at);
+        again.run();
+        again.recover();
+        INFO("lost answer at " << at);
+        REQUIRE(again.left() == 0);
+        REQUIRE(again.store.arrivals[again.contents[0]] == 1);
+    }
+}
+
+TEST_CASE("a stage directory that was cleared proves nothing: the doubt stays", "[delivery]") {
+    World world(1);
+    world.store.kernel_eats = true;
+    // The last request of a run before clean() is the publish: find it by trying.
+    for (std::size_t at = 1; at <= 20; ++at) {
+        World one(1);
+        one.store.kernel_eats = true;
+        one.store.plan(FakeStore::Fault::crash_after, at);
+        bool published = false;
+        try {
+            one.run();
+        } catch (const test::Crash&) {
+            published = one.store.arrivals[one.contents[0]] == 1;
+        }
+        if (!published) continue;
+        for (auto it = one.store.files.begin(); it != one.store.files.end();) {
+            it = it->first.starts_with(".BER1/") && it->first != ".BER1/owner" ? one.store.files.erase(it) : std::next(it);
+        }
+        one.store.plan(FakeStore::Fault::none, 0);
+        std::vector<delivery::Report> reports;
+        one.run(&reports);
+        REQUIRE(reports.size() == 1);
+        REQUIRE(reports[0].outcome == Outcome::in_doubt);
+        REQUIRE(reports[0].name.number('w') == 1'800'000'000);
+        REQUIRE(one.left() == 1);
+        return;
+    }
+    FAIL("no request published");
+}
+
+TEST_CASE("a stage directory of another spool is a configuration error", "[delivery]") {
+    World world(1);
+    world.store.directories.insert(".BER1");
+    world.store.files[".BER1/owner"] = "somebody else\n";
+    REQUIRE_THROWS_WITH(world.run(), Catch::Contains("belongs to another spool"));
+    REQUIRE(world.left() == 1);
+    REQUIRE(world.store.arrivals.empty());
+}
+
+TEST_CASE("a message without a connector is parked, the others go", "[delivery]") {
+    World world(1);
+    {
+        spool::Spool spool(world.real, world.clock, world.directory.path() + "/spool", "BER1");
+        world.put(spool, "RCPT TO:1\n\n", "");
+    }
+    std::vector<delivery::Report> reports;
+    world.run(&reports);
+    REQUIRE(reports.size() == 2);
+    REQUIRE(world.store.arrivals[world.contents[0]] == 1);
+    spool::Spool spool(world.real, world.clock, world.directory.path() + "/spool", "BER1");
+    const auto failed = spool.list(Queue::failed(), State::fresh);
+    REQUIRE(failed.size() == 1);
+    REQUIRE_THAT(spool.why(failed[0]).value(), Catch::Contains("connector"));
+}
+
+TEST_CASE("a possible duplicate is marked, and its body stays", "[delivery]") {
+    World world(0);
+    {
+        spool::Spool spool(world.real, world.clock, world.directory.path() + "/spool", "BER1");
+        const auto name = world.put(spool, "RCPT TO:fax#1\r\nSubject: x\r\n\r\nbody\r\n");
+        REQUIRE(spool.move({Queue::kernel("munich-1"), State::fresh, name},
+                           {Queue::kernel("munich-1"), State::fresh, name.with('d', 1)}));
+    }
+    world.run();
+    REQUIRE(world.store.arrivals.size() == 1);
+    REQUIRE(world.store.arrivals.begin()->first ==
+            "RCPT TO:fax#1\r\nX-UMS-Possible-Duplicate: yes\r\nSubject: x\r\n\r\nbody\r\n");
+}
+
+TEST_CASE("attempt numbers never repeat", "[delivery]") {
+    World world(1);
+    for (int i = 0; i < 4; ++i) {
+        world.store.plan(FakeStore::Fault::error, 6);
+        world.run();
+    }
+    spool::Spool spool(world.real, world.clock, world.directory.path() + "/spool", "BER1");
+    const auto waiting = spool.list(Queue::kernel("munich-1"), State::fresh);
+    REQUIRE(waiting.size() == 1);
+    REQUIRE(waiting[0].name.number('n') == 4);
+}
+
+TEST_CASE("final names are made of the id and characters that every server takes", "[delivery]") {
+    const auto name = EntryName::parse("1795406406123456.k2j4x7ab.BER1~2,c=ExConn").value();
+    const auto final = delivery::final_name(name, "uuid", ".tmp");
+    REQUIRE(final.find_first_not_of("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-") == std::string::npos);
+    REQUIRE(final.ends_with(".tmp"));
+    REQUIRE(final == delivery::final_name(name.with('n', 7), "uuid", ".tmp"));
+    REQUIRE(final != delivery::final_name(name, "another", ".tmp"));
+}
