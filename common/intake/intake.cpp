@@ -65,22 +65,41 @@ void Intake::save_looks() {
 
 std::string Intake::claim_name(const EntryName& name) const { return claim_prefix_ + std::string(name.id()); }
 
-EntryName Intake::new_name() const {
-    auto name = EntryName::make(clock_.now(), spool_.mds_id());
+EntryName Intake::with_attributes(EntryName name) const {
     if (!source_.connector.empty()) name = name.with(attribute::connector, source_.connector);
     if (!source_.origin.empty()) name = name.with(attribute::origin, source_.origin);
     return name;
+}
+
+EntryName Intake::new_name() const { return with_attributes(EntryName::make(clock_.now(), spool_.mds_id())); }
+
+void Intake::save_open_claims() {
+    const auto path = spool_.state_path("claims/" + source_.key);
+    std::string text;
+    for (const auto& claim : open_claims_) text += claim + "\n";
+    if (!text.empty()) {
+        io::write_file(spool_.disk(), path, text);
+    } else {
+        spool_.disk().remove(path);
+    }
+}
+
+std::vector<std::string> Intake::noted_claims() const {
+    const auto text = io::read_file(spool_.disk(), spool_.root() + "/state/claims/" + source_.key);
+    std::vector<std::string> names;
+    if (!text) return names;
+    for (const auto line : text::split(*text, '\n')) {
+        if (!line.empty()) names.emplace_back(line);
+    }
+    return names;
 }
 
 Answer Intake::list(std::vector<Item>& ripe, std::vector<Claim>& ours) {
     const auto now = clock_.now();
     const auto answer = store_.list(source_.directory, [&](const Item& item) {
         if (auto id = id_of_claim(item.name, claim_prefix_)) {
-            auto name = *id;
-            if (!source_.connector.empty()) name = name.with(attribute::connector, source_.connector);
-            if (!source_.origin.empty()) name = name.with(attribute::origin, source_.origin);
             looks_.look(item, now);
-            ours.push_back({name, item.name, "", item});
+            ours.push_back({with_attributes(*id), item.name, "", item});
             return true;
         }
         if (item.kind != ItemKind::file || is_ignored(item.name)) return true;
@@ -117,6 +136,8 @@ Answer Intake::claim(std::vector<Item> items, std::vector<Claim>& claims) {
         const auto original = item.name;
         wanted.push_back({name, claim, original, std::move(item)});
     }
+    for (const auto& one : wanted) open_claims_.insert(one.claim);
+    save_open_claims();
     const auto answers = store_.rename(renames);
     std::vector<std::string> doubtful;
     std::vector<std::size_t> doubtful_index;
@@ -128,7 +149,10 @@ Answer Intake::claim(std::vector<Item> items, std::vector<Claim>& claims) {
         }
         // Gone: another MDS, or the writer himself, was faster. That is no error.
         if (answers[i].verdict != Verdict::absent && worst.done()) worst = answers[i];
-        if (answers[i].verdict == Verdict::unreachable) continue;
+        if (answers[i].verdict == Verdict::unreachable) {
+            open_claims_.erase(wanted[i].claim);
+            continue;
+        }
         doubtful.push_back(at_source(wanted[i].claim));
         doubtful_index.push_back(i);
     }
@@ -137,7 +161,11 @@ Answer Intake::claim(std::vector<Item> items, std::vector<Claim>& claims) {
         std::vector<Item> found;
         const auto looks = store_.look(doubtful, found);
         for (std::size_t k = 0; k < doubtful.size(); ++k) {
-            if (looks[k].done()) claims.push_back(std::move(wanted[doubtful_index[k]]));
+            auto& one = wanted[doubtful_index[k]];
+            if (looks[k].verdict == Verdict::absent && answers[doubtful_index[k]].verdict == Verdict::absent) {
+                open_claims_.erase(one.claim);
+            }
+            if (looks[k].done()) claims.push_back(std::move(one));
         }
     }
     return worst;
@@ -198,6 +226,8 @@ Answer Intake::take(std::vector<Claim> claims, std::vector<Report>& reports) {
 
     // 2. and 3.: content, then notes, then the notes' directory.
     spool_.sync(whole);
+    // With its note the draft is the message: whatever fails from here on, it must stay for the next run to accept.
+    for (auto& draft : whole) draft.keep();
     std::vector<io::Fd> notes;
     for (const auto& claim : accepted) {
         const auto path = spool_.note_path(claim.name.id());
@@ -214,6 +244,7 @@ Answer Intake::take(std::vector<Claim> claims, std::vector<Report>& reports) {
     spool_.accept(whole);
     for (const auto& claim : accepted) {
         looks_.forget(claim.original);
+        open_claims_.erase(claim.claim);
         reports.push_back({claim.name.text(), Report::Outcome::fetched,
                            source_.name + (claim.original.empty() ? "" : " " + claim.original)});
     }
@@ -269,15 +300,30 @@ Answer Intake::recover(std::vector<Report>& reports) {
     std::vector<Claim> ours;
     auto answer = store_.list(source_.directory, [&](const Item& item) {
         if (auto id = id_of_claim(item.name, claim_prefix_)) {
-            auto name = *id;
-            if (!source_.connector.empty()) name = name.with(attribute::connector, source_.connector);
-            if (!source_.origin.empty()) name = name.with(attribute::origin, source_.origin);
             looks_.look(item, clock_.now());
-            ours.push_back({name, item.name, "", item});
+            ours.push_back({with_attributes(*id), item.name, "", item});
         }
         return true;
     });
     if (!answer.done()) return answer;
+    // Claims that the listing does not show.
+    std::vector<std::string> hidden;
+    for (const auto& name : noted_claims()) {
+        const bool listed = std::any_of(ours.begin(), ours.end(), [&](const Claim& claim) { return claim.claim == name; });
+        if (!listed && id_of_claim(name, claim_prefix_)) hidden.push_back(at_source(name));
+    }
+    if (!hidden.empty()) {
+        std::vector<Item> items;
+        const auto looks = store_.look(hidden, items);
+        for (std::size_t i = 0; i < hidden.size(); ++i) {
+            const auto name = io::name_of(hidden[i]);
+            if (looks[i].verdict != Verdict::absent) open_claims_.insert(name);
+            if (looks[i].done()) {
+                looks_.look(items[i], clock_.now());
+                ours.push_back({with_attributes(*id_of_claim(name, claim_prefix_)), name, "", items[i]});
+            }
+        }
+    }
     std::erase_if(ours, [&](const Claim& claim) {
         const auto note = io::read_file(disk, spool_.note_path(claim.name.id()), Bytes{64 << 10});
         return (note && note->ends_with('\n')) || looks_.failures(claim.claim) >= most_failures;
@@ -286,7 +332,7 @@ Answer Intake::recover(std::vector<Report>& reports) {
         // What the dead run left without a whole note was never accepted: its draft in tmp/ is worth nothing. Nobody else
         // can be writing it: the claim is in our source, and we hold the source's lock.
         disk.remove(spool_.note_path(claim.name.id()));
-        if (auto stale = spool_.adopt(source_.queue, claim.name.id())) stale.reset();
+        if (auto stale = spool_.adopt(source_.queue, claim.name.id())) stale->discard();
     }
     for (std::size_t i = 0; i < ours.size(); i += batch_messages) {
         std::vector<Claim> batch(ours.begin() + static_cast<long>(i),
@@ -324,6 +370,7 @@ Answer Intake::collect(std::size_t limit, const std::function<bool()>& pause, st
         if (!worst.done() && worst.verdict != Verdict::absent && worst.verdict != Verdict::refused) break;
     }
     save_looks();
+    save_open_claims();
     return worst;
 }
 

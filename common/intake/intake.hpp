@@ -3,7 +3,9 @@
 // intake: the protocol by which a message comes from a source directory into the spool. Section 4 of the design.
 //
 //  1. A ripe file (looks.hpp) is claimed: renamed, never over anything, to a dotfile in its own directory that carries
-//     our MDS id, our spool and the id of the entry that it will be. Of several MDS exactly one wins.
+//     our MDS id, our spool and the id of the entry that it will be. Of several MDS exactly one wins. The names of a
+//     batch's claims are on disk (state/claims/) before the first is made: some servers do not list dotfiles (nginx), and
+//     a claim that only a listing could find would be lost with its process.
 //  2. It is downloaded into tmp/ of the queue, its length checked, synced.
 //  3. A note `state/fetch/<id>` is made durable: from here on the message is ours, and tmp/ keeps it.
 //  4. It is moved to new/: accepted.
@@ -76,6 +78,9 @@ class Intake {
     transport::Answer list(std::vector<transport::Item>& ripe, std::vector<Claim>& ours);
     transport::Answer claim(std::vector<transport::Item> items, std::vector<Claim>& claims);
     transport::Answer take(std::vector<Claim> claims, std::vector<Report>& reports);
+    void save_open_claims();
+    std::vector<std::string> noted_claims() const;
+    spool::EntryName with_attributes(spool::EntryName name) const;
     transport::Answer finish(const std::vector<Claim>& accepted);
     bool is_being_written(const transport::Item& item, std::vector<Report>& reports);
     void save_looks();
@@ -86,6 +91,7 @@ class Intake {
     const clock::Clock& clock_;
     Looks looks_;
     std::string claim_prefix_;
+    std::set<std::string> open_claims_;  ///< claims that may stand at the source: state/claims/<key>
 };
 
 }  // namespace ums::intake

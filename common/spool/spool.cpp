@@ -101,10 +101,17 @@ Draft::Draft(Draft&& other) noexcept
       name_(std::move(other.name_)),
       tmp_name_(std::move(other.tmp_name_)),
       fd_(std::move(other.fd_)),
-      path_(std::move(other.path_)) {}
+      path_(std::move(other.path_)),
+      kept_(other.kept_) {}
+
+void Draft::discard() {
+    if (spool_ == nullptr || !fd_) return;
+    spool_->disk().remove(path_);
+    fd_.reset();
+}
 
 Draft::~Draft() {
-    if (spool_ == nullptr || !fd_) return;
+    if (spool_ == nullptr || !fd_ || kept_) return;
     try {
         spool_->disk().remove(path_);
     } catch (...) {  // it belongs to nobody once the lock is gone: the next sweep takes it
@@ -287,7 +294,9 @@ std::optional<Draft> Spool::adopt(const Queue& queue, std::string_view id) {
         auto fd = disk_.open_to_write(file);
         if (!fd) return std::nullopt;
         if (!disk_.try_lock(*fd, file)) throw Error(Fault::later, text::quote(file) + " is in use");
-        return Draft(*this, queue, entry.name, std::move(*fd), file);
+        Draft draft(*this, queue, entry.name, std::move(*fd), file);
+        draft.keep();
+        return draft;
     }
     return std::nullopt;
 }

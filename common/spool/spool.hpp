@@ -76,7 +76,7 @@ enum class Moved {
 
 class Spool;
 
-/// A message being written in tmp/. The destructor discards what was not accepted.
+/// A message being written in tmp/. The destructor discards what was neither accepted nor kept.
 class Draft {
   public:
     Draft(Draft&& other) noexcept;
@@ -94,6 +94,11 @@ class Draft {
     const Queue& queue() const noexcept { return queue_; }
     /// Attributes may still be set before it is accepted; the id stays.
     void rename(EntryName name);
+    /// From now on the file stays in tmp/ if it is not accepted: an intake note speaks for it, and says that losing it would
+    /// lose the message.
+    void keep() noexcept { kept_ = true; }
+    /// Removes the file now, kept or not.
+    void discard();
 
   private:
     friend class Spool;
@@ -104,6 +109,7 @@ class Draft {
     EntryName tmp_name_;
     io::Fd fd_;
     std::string path_;
+    bool kept_ = false;
 };
 
 /// The lock of a queue. While it lives, sending/ and publishing/ of that queue are ours.
@@ -161,7 +167,7 @@ class Spool {
     void sweep(const Queue& queue);
     /// The intake note of `id` (state/fetch/<id>): while it is there, its draft is not swept.
     std::string note_path(std::string_view id) const;
-    /// A draft that a dead process left in tmp/ of `queue`, reopened under its lock; nothing if it is not there. Throws
+    /// A draft that a dead process left in tmp/ of `queue`, reopened under its lock and kept; nothing if it is not there. Throws
     /// Error{later} if it is in use.
     std::optional<Draft> adopt(const Queue& queue, std::string_view id);
 

@@ -30,6 +30,7 @@ class FakeStore final : public transport::Store {
     std::set<std::string> directories{""};
     std::map<std::string, int> arrivals;  ///< content -> how often it was published
     bool kernel_eats = false;             ///< the kernel takes published files away at once
+    bool hides_dotfiles = false;          ///< nginx does not list them
     bool renames_copy = false;            ///< a server whose MOVE leaves the source
 
     void plan(Fault fault, std::size_t request, std::size_t delay = 0) {
@@ -57,7 +58,8 @@ class FakeStore final : public transport::Store {
             }
             const std::string prefix = directory.empty() ? "" : directory + "/";
             for (const auto& [path, content] : files) {
-                if (path.starts_with(prefix) && path.find('/', prefix.size()) == std::string::npos) {
+                if (path.starts_with(prefix) && path.find('/', prefix.size()) == std::string::npos &&
+                    !(hides_dotfiles && path[prefix.size()] == '.')) {
                     if (!each(item(path, content))) return;
                 }
             }

@@ -166,7 +166,8 @@ class Loops:
             process = self.installation.start(name, "-q", stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
             with self.lock:
                 self.running[(name, copy)] = process.pid
-            error = process.stderr.read().decode(errors="replace")
+            with process.stderr:
+                error = process.stderr.read().decode(errors="replace")
             code = process.wait()
             with self.lock:
                 self.running.pop((name, copy), None)

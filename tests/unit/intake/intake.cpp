@@ -1,0 +1,282 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//
+// The intake protocol under every fault, as for delivery: each file of the source is accepted exactly once, and nothing
+// of ours stays at the source, whatever went wrong.
+#include "intake/intake.hpp"
+
+#include <catch2/catch.hpp>
+
+#include "fake_store.hpp"
+#include "temporary_directory.hpp"
+
+using namespace ums;
+using spool::Queue;
+using spool::State;
+using test::FakeStore;
+using test::FaultyDisk;
+
+namespace {
+
+const clock::Instant start_time{std::chrono::seconds(1'800'000'000)};
+
+struct World {
+    test::TemporaryDirectory directory;
+    io::QuickDisk real;
+    FaultyDisk disk{real};
+    clock::ManualClock clock{start_time};
+    FakeStore store;
+    std::vector<std::string> contents;
+
+    explicit World(unsigned messages) {
+        spool::Spool spool(real, clock, directory.path() + "/spool", "BER1");
+        store.directories.insert("Out");
+        for (unsigned i = 0; i < messages; ++i) {
+            contents.push_back("RCPT TO:fax#+49 " + std::to_string(i) + "\r\n\r\nbody\r\n");
+            store.files["Out/job" + std::to_string(i) + ".tmp"] = contents.back();
+        }
+    }
+    intake::Source source() const {
+        intake::Source s;
+        s.name = "ExConn/Out";
+        s.key = "connector.ExConn.Out";
+        s.directory = "Out";
+        s.connector = "ExConn";
+        return s;
+    }
+    std::vector<intake::Report> run(std::chrono::milliseconds settle = std::chrono::milliseconds(0), const std::string& mds = "BER1",
+                                    const std::string& spool_name = "spool") {
+        spool::Spool spool(disk, clock, directory.path() + "/" + spool_name, mds);
+        // As ums-route does: it sweeps what belongs to nobody.
+        static_cast<void>(spool.work(Queue::outgoing()));
+        intake::Intake intake(spool, store, source(), settle, clock);
+        std::vector<intake::Report> reports;
+        if (intake.recover(reports).done()) intake.collect(0, [] { return false; }, reports);
+        return reports;
+    }
+    void recover() {
+        disk.plan(FaultyDisk::Fault::none, 0);
+        store.plan(FakeStore::Fault::none, 0);
+        for (int i = 0; i < 3; ++i) run();
+        store.deliver_late();
+        for (int i = 0; i < 2; ++i) run();
+    }
+    std::map<std::string, int> accepted(const std::string& spool_name = "spool") {
+        spool::Spool spool(real, clock, directory.path() + "/" + spool_name, "BER1");
+        std::map<std::string, int> found;
+        for (const auto& entry : spool.list(Queue::outgoing(), State::fresh)) ++found[test::content_of(spool.path(entry))];
+        return found;
+    }
+    void check_accepted_once() {
+        const auto found = accepted();
+        for (const auto& content : contents) {
+            INFO(content);
+            REQUIRE(found.contains(content));
+            REQUIRE(found.at(content) == 1);
+        }
+        REQUIRE(found.size() == contents.size());
+        REQUIRE(store.files.empty());
+        const auto root = directory.path() + "/spool";
+        REQUIRE(test::names_in(root + "/outgoing/tmp").empty());
+        REQUIRE(test::names_in(root + "/state/fetch").empty());
+        REQUIRE(test::names_in(root + "/state/claims").empty());
+    }
+};
+
+}  // namespace
+
+TEST_CASE("every file is accepted once, with its connector, and removed at the source", "[intake]") {
+    World world(3);
+    const auto reports = world.run();
+    REQUIRE(reports.size() == 3);
+    for (const auto& report : reports) REQUIRE(report.name.find(",c=ExConn") != std::string::npos);
+    world.check_accepted_once();
+}
+
+TEST_CASE("what is not for us is left alone", "[intake]") {
+    World world(0);
+    for (const char* name : {"Out/.hidden", "Out/half.part", "Out/.ums-claim-otherspl-1795406406123456.k2j4x7ab.OTHER"}) {
+        world.store.files[name] = "x";
+    }
+    world.store.files["Out/empty.tmp"] = "";
+    REQUIRE(world.run().empty());
+    REQUIRE(world.store.files.size() == 4);
+    REQUIRE(world.accepted().empty());
+}
+
+TEST_CASE("every request, every fault: each file is accepted exactly once", "[intake][fault]") {
+    using F = FakeStore::Fault;
+    std::size_t requests = 0;
+    {
+        World world(3);
+        world.run();
+        requests = world.store.requests();
+    }
+    REQUIRE(requests >= 11);
+    for (const bool hides_dotfiles : {false, true}) {
+        for (const F fault : {F::unreachable, F::lost_request, F::lost_answer, F::error, F::full, F::crash_before, F::crash_after}) {
+            for (std::size_t at = 1; at <= requests; ++at) {
+                INFO("fault " << static_cast<int>(fault) << " at request " << at << (hides_dotfiles ? ", dotfiles hidden" : ""));
+                World world(3);
+                world.store.hides_dotfiles = hides_dotfiles;
+                world.store.plan(fault, at);
+                try {
+                    world.run();
+                } catch (const test::Crash&) {
+                }
+                REQUIRE(world.store.fired());
+                world.recover();
+                world.check_accepted_once();
+            }
+        }
+    }
+}
+
+TEST_CASE("a claim or a removal that is carried out late", "[intake][fault]") {
+    for (std::size_t at = 1; at <= 12; ++at) {
+        for (std::size_t delay = 1; delay <= 25; ++delay) {
+            INFO("request " << at << " late by " << delay);
+            World world(2);
+            world.store.plan(FakeStore::Fault::late, at, delay);
+            world.run();
+            world.store.plan(FakeStore::Fault::none, 0);
+            world.recover();
+            world.check_accepted_once();
+        }
+    }
+}
+
+TEST_CASE("a crash at every change of the disk: each file is accepted exactly once", "[intake][fault]") {
+    std::size_t calls = 0;
+    {
+        World world(3);
+        world.disk.plan(FaultyDisk::Fault::none, 0);
+        world.run();
+        calls = world.disk.calls();
+    }
+    REQUIRE(calls > 15);
+    for (const bool hides_dotfiles : {false, true}) {
+        for (const auto fault : {FaultyDisk::Fault::crash_before, FaultyDisk::Fault::crash_after, FaultyDisk::Fault::fail}) {
+            for (std::size_t at = 1; at <= calls; ++at) {
+                INFO("fault " << static_cast<int>(fault) << " at change " << at << (hides_dotfiles ? ", dotfiles hidden" : ""));
+                World world(3);
+                world.store.hides_dotfiles = hides_dotfiles;
+                world.disk.plan(fault, at);
+                try {
+                    world.run();
+                } catch (const test::Crash&) {
+                } catch (const Error&) {
+                }
+                REQUIRE(world.disk.fired());
+                world.recover();
+                world.check_accepted_once();
+            }
+        }
+    }
+}
+
+TEST_CASE("a second crash while recovering", "[intake][fault]") {
+    for (std::size_t first = 1; first <= 40; ++first) {
+        for (std::size_t second = 1; second <= 30; second += 2) {
+            INFO("crash at " << first << ", then at " << second);
+            World world(1);
+            world.disk.plan(FaultyDisk::Fault::crash_after, first);
+            try {
+                world.run();
+            } catch (const test::Crash&) {
+            }
+            world.disk.plan(FaultyDisk::Fault::crash_before, second);
+            try {
+                world.run();
+            } catch (const test::Crash&) {
+            }
+            world.recover();
+            world.check_accepted_once();
+        }
+    }
+}
+
+TEST_CASE("two spools with one MDS id do not take each other's claims", "[intake]") {
+    World world(1);
+    world.store.plan(FakeStore::Fault::crash_after, 3);  // list, list, claim
+    REQUIRE_THROWS_AS(world.run(), test::Crash);
+    world.store.plan(FakeStore::Fault::none, 0);
+    REQUIRE(world.store.files.begin()->first.starts_with("Out/.ums-claim-"));
+    world.run(std::chrono::milliseconds(0), "BER1", "another");
+    REQUIRE(world.accepted("another").empty());
+    world.recover();
+    world.check_accepted_once();
+}
+
+TEST_CASE("take-over makes the claims of a dead MDS ours", "[intake]") {
+    World world(1);
+    world.store.plan(FakeStore::Fault::crash_after, 3);
+    REQUIRE_THROWS_AS(world.run(), test::Crash);
+    world.store.plan(FakeStore::Fault::none, 0);
+    spool::Spool spool(world.disk, world.clock, world.directory.path() + "/another", "BER2");
+    intake::Intake intake(spool, world.store, world.source(), std::chrono::milliseconds(0), world.clock);
+    std::vector<intake::Report> reports;
+    REQUIRE(intake.take_over("NOBODY", reports).done());
+    REQUIRE(intake.recover(reports).done());
+    REQUIRE(reports.empty());
+    REQUIRE(intake.take_over("BER1", reports).done());
+    REQUIRE(intake.recover(reports).done());
+    REQUIRE(world.accepted("another").size() == 1);
+    REQUIRE(world.store.files.empty());
+}
+
+TEST_CASE("a file is taken when it was the same for the settle time", "[intake]") {
+    World world(1);
+    const auto settle = std::chrono::seconds(5);
+    REQUIRE(world.run(settle).empty());
+    world.clock.sleep(std::chrono::seconds(4));
+    REQUIRE(world.run(settle).empty());
+    world.clock.sleep(std::chrono::seconds(2));
+    REQUIRE(world.run(settle).size() == 1);
+    world.check_accepted_once();
+}
+
+TEST_CASE("a file that grows is not taken, and its wait begins again", "[intake]") {
+    World world(1);
+    const auto settle = std::chrono::seconds(5);
+    for (int i = 0; i < 5; ++i) {
+        REQUIRE(world.run(settle).empty());
+        world.clock.sleep(std::chrono::seconds(6));
+        world.store.files["Out/job0.tmp"] += "more\r\n";
+        world.contents[0] += "more\r\n";
+    }
+    REQUIRE(world.run(settle).empty());
+    world.clock.sleep(std::chrono::seconds(6));
+    REQUIRE(world.run(settle).size() == 1);
+    world.check_accepted_once();
+}
+
+TEST_CASE("a clock that is set back makes nothing wait for ever", "[intake]") {
+    World world(1);
+    const auto settle = std::chrono::seconds(5);
+    REQUIRE(world.run(settle).empty());
+    world.clock.set(start_time - std::chrono::hours(48));
+    REQUIRE(world.run(settle).empty());
+    world.clock.sleep(std::chrono::seconds(6));
+    REQUIRE(world.run(settle).size() == 1);
+}
+
+TEST_CASE("an important message is marked in its name", "[intake]") {
+    World world(0);
+    world.store.files["Out/a.tmp"] = "RCPT TO:1\r\nImportance: high\r\n\r\n";
+    const auto reports = world.run();
+    REQUIRE(reports.size() == 1);
+    REQUIRE(reports[0].name.find(",p=1") != std::string::npos);
+}
+
+TEST_CASE("what was seen is kept between runs, whatever the names", "[intake]") {
+    intake::Looks looks(std::chrono::seconds(5));
+    const transport::Item item{"a\tb\nc %41 ü", transport::ItemKind::file, Bytes{7}, "v\t1", {}};
+    REQUIRE_FALSE(looks.look(item, start_time));
+    REQUIRE(looks.failed(item.name) == 1);
+    intake::Looks again(std::chrono::seconds(5));
+    again.read(looks.to_text());
+    REQUIRE(again.failures(item.name) == 1);
+    REQUIRE(again.look(item, start_time + std::chrono::seconds(5)));
+    again.read("nonsense\n\t\t\t\t\n%zz\t1\tv\t2026-11-23T04:00:06.000Z\t0\n");
+    REQUIRE(again.to_text() == looks.to_text());
+}
