@@ -58,10 +58,10 @@ void add_common(CLI::App& app, Common& common, Kind kind) {
     app.add_option("--log", common.log, "Also log to the systemd journal, or to a file as JSON lines")
         ->type_name("journal|FILE");
     app.add_flag("--check-config", common.check_config, "Only check the configuration");
+    app.add_flag("-0,--null", common.nul, "Names end with NUL, not with a line end");
     if (kind == Kind::plain) return;
     app.add_option("--names", common.names, "Work on these entries only, names from FILE or - (standard input)")
         ->type_name("FILE");
-    app.add_flag("-0,--null", common.nul, "Names end with NUL, not with a line end");
     app.add_flag_function(
            "--watch{5}",
            [&common](std::int64_t seconds) {
@@ -145,13 +145,16 @@ int run_tool(const Tool& tool, int argc, char** argv, const std::function<void(C
     app.get_formatter()->column_width(34);
     add_common(app, common, tool.kind);
     setup(app);
+    // An option that is a digit does not fall through from a subcommand: CLI11 takes it there for a negative number.
+    for (auto* sub : app.get_subcommands({})) sub->add_flag("-0,--null", common.nul)->group("");
     const clock::SystemClock clock;
     try {
         app.parse(argc, argv);
     } catch (const CLI::Success& success) {
         app.exit(success);
-        std::cout.flush();
-        return std::cout ? 0 : exit_code(Fault::cannot_read);
+        if (std::cout.flush()) return 0;
+        std::cerr << tool.name << ": error: cannot write to standard output\n";
+        return exit_code(Fault::cannot_read);
     } catch (const CLI::ParseError& problem) {
         std::cerr << tool.name << ": error: " << text::escape(problem.what()) << "; see " << tool.name << " --help\n";
         return exit_code(Fault::usage);

@@ -34,9 +34,9 @@ struct Common {
     unsigned verbose = 0;
     bool quiet = false;
     bool json = false;
+    bool nul = false;                  ///< -0, of names that are read and of those that -q prints
     // Only of tools that work a stage:
     std::string names;                 ///< --names: `-` or a file
-    bool nul = false;                  ///< -0
     std::optional<std::chrono::milliseconds> watch;
     std::size_t limit = 0;             ///< 0: none
 };

@@ -243,7 +243,7 @@ bool PosixDisk::remove_directory(const std::string& path) {
 bool PosixDisk::list(const std::string& path, const std::function<bool(std::string_view)>& each) {
     Fd fd(retried([&] { return ::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC); }));
     if (!fd) {
-        if (errno == ENOENT) return false;
+        if (errno == ENOENT || errno == ENOTDIR) return false;
         fail(Fault::cannot_read, "open directory", path);
     }
     const std::unique_ptr<DIR, int (*)(DIR*)> directory(::fdopendir(fd.get()), [](DIR* d) { return ::closedir(d); });

@@ -230,6 +230,15 @@ std::optional<std::string> convert(const std::vector<Conversion>& conversions, C
     return result;
 }
 
+namespace {
+
+// `+49 30 456987123`: country and area of the site in front.
+std::string written(const Numbering& site, const std::string& local) {
+    return "+" + site.country + (site.area.empty() ? "" : " " + site.area) + " " + local;
+}
+
+}  // namespace
+
 std::string incoming(const Numbering& site, const std::vector<Conversion>& conversions, std::string_view signalled,
                      std::vector<Step>* steps) {
     std::string number = strip(signalled);
@@ -254,22 +263,23 @@ std::string incoming(const Numbering& site, const std::vector<Conversion>& conve
         struct Form {
             std::string begins;
             std::string what;
-            std::size_t skip;     // of the number
-            std::string missing;  // to be put in front, behind the country
+            std::size_t skip;  // what stands before the subscriber number
         };
         const std::array<Form, 4> forms{
-            {{site.subscriber, "subscriber number", 0, site.area},
-             {site.national_prefix + site.area + site.subscriber, "national number", site.national_prefix.size(), ""},
-             {site.area + site.subscriber, "national number", 0, ""},
-             {site.country + site.area + site.subscriber, "international number", site.country.size(), ""}}};
+            {{site.subscriber, "subscriber number", 0},
+             {site.national_prefix + site.area + site.subscriber, "national number",
+              site.national_prefix.size() + site.area.size()},
+             {site.area + site.subscriber, "national number", site.area.size()},
+             {site.country + site.area + site.subscriber, "international number",
+              site.country.size() + site.area.size()}}};
         for (const auto& form : forms) {
             if (!number.starts_with(form.begins)) continue;
-            number = "+" + site.country + form.missing + number.substr(form.skip);
+            number = written(site, number.substr(form.skip));
             note(steps, "is the full " + form.what + " already: not doubled", number);
             return number;
         }
     }
-    number = "+" + site.country + site.area + site.subscriber + number;
+    number = written(site, site.subscriber + number);
     note(steps, "country, area and subscriber of the site in front", number);
     return number;
 }

@@ -82,8 +82,8 @@ std::optional<std::string> convert(const std::vector<Conversion>& conversions, C
 /// The limit of incoming() where a site does not say its extension digits.
 inline constexpr unsigned usual_extension_digits = 4;
 
-/// What the PBX of `site` signalled, as `+<country> <area> <subscriber><extension>` without blanks inside: conversions
-/// first; a number that begins with `+`, or with the international prefix, is international already; otherwise the
+/// What the PBX of `site` signalled, as `+<country> <area> <subscriber><extension>`, `+49 30 456987123`: conversions
+/// first; a number that begins with `+`, or with the international prefix, is international already and gets no blanks; otherwise the
 /// site's country, area and subscriber are put in front, always. But if the number already begins with the subscriber
 /// number (or with area and subscriber, with or without the national prefix, or with country, area and subscriber) and
 /// is longer than `extension_digits`, it is the full one, and only what is missing is put in front: the doubled number

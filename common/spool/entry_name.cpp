@@ -14,6 +14,7 @@ namespace ums::spool {
 namespace {
 
 constexpr std::string_view attribute_order = "csonptwdr";
+constexpr std::string_view why_suffix = ".why";
 
 bool is_alphanumeric(char c) noexcept {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
@@ -58,7 +59,7 @@ std::optional<EntryName> EntryName::parse(std::string_view text) {
     if (text.size() > longest) return std::nullopt;
     const auto comma = text.find(',');
     // The reason that stands beside an entry; no value of an attribute ends like this.
-    if (comma != std::string_view::npos && text.ends_with(".why")) return std::nullopt;
+    if (comma != std::string_view::npos && text.ends_with(why_suffix)) return std::nullopt;
     if (!is_id(text.substr(0, comma))) return std::nullopt;
     std::string seen;
     for (auto rest = comma == std::string_view::npos ? std::string_view{} : text.substr(comma); !rest.empty();) {
@@ -126,10 +127,18 @@ std::string EntryName::compose(std::string_view id, const std::vector<std::pair<
 
 EntryName EntryName::with(char key, std::string_view value) const {
     auto all = attributes();
-    std::erase_if(all, [&](const auto& a) { return a.first == key; });
-    if (!value.empty()) {
-        std::string clean(value);
-        std::replace_if(clean.begin(), clean.end(), [](char c) { return !in_value_charset(c); }, '_');
+    const auto old = std::find_if(all.begin(), all.end(), [&](const auto& a) { return a.first == key; });
+    if (value.empty()) {
+        if (old != all.end()) all.erase(old);
+        return EntryName(compose(id(), all));
+    }
+    std::string clean(value);
+    std::replace_if(clean.begin(), clean.end(), [](char c) { return !in_value_charset(c); }, '_');
+    // At the end of a name it would make the entry look like the reason beside another, and nobody would see it.
+    if (clean.ends_with(why_suffix)) clean[clean.size() - why_suffix.size()] = '_';
+    if (old != all.end()) {
+        old->second = clean;
+    } else {
         all.emplace_back(key, clean);
     }
     return EntryName(compose(id(), all));

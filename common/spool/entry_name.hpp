@@ -38,7 +38,8 @@ class EntryName {
     std::string_view get(char key) const noexcept;
     /// get() as a number; 0 if there is none.
     unsigned long long number(char key) const noexcept;
-    /// The same name with this attribute; an empty value takes it away. Characters outside the charset become `_`.
+    /// The same name with this attribute; an empty value takes it away. Characters outside the charset
+    /// become `_`, and so does the dot of a `.why` at the end.
     EntryName with(char key, std::string_view value) const;
     EntryName with(char key, unsigned long long value) const { return with(key, std::to_string(value)); }
     EntryName without(char key) const { return with(key, ""); }

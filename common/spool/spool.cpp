@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 #include <memory>
+#include <thread>
 #include <tuple>
 #include <utility>
 
@@ -16,6 +17,7 @@ namespace {
 constexpr std::string_view version_text = "ums-spool 1\n";
 constexpr std::string_view why_suffix = ".why";
 constexpr Bytes largest_reserve{16 << 20};
+constexpr Bytes longest_why{8 << 10};
 
 struct KindName {
     Queue::Kind kind;
@@ -152,15 +154,20 @@ Spool::Spool(io::Disk& disk, const clock::Clock& clock, std::string root, std::s
     auto version = io::read_file(disk_, version_path, Bytes{4096});
     if (!version) {
         if (opening == Opening::examine) throw Error(Fault::cannot_read, text::quote(root_) + " is no spool");
+        bool is_foreign = false;
         disk_.list(root_, [&](std::string_view name) {
             // A first run that died left nothing but these; anything else is somebody's directory.
-            if (name != "state" && !name.starts_with("VERSION")) {
-                throw Error(Fault::configuration, "the spool " + text::quote(root_) +
-                                                      " is a directory with other things in it, and no spool");
-            }
-            return true;
+            is_foreign = name != "state" && !name.starts_with("VERSION");
+            return !is_foreign;
         });
-    } else if (*version != version_text) {
+        // Unless another first run has just finished: VERSION is there before anything else is.
+        if (is_foreign) version = io::read_file(disk_, version_path, Bytes{4096});
+        if (is_foreign && !version) {
+            throw Error(Fault::configuration, "the spool " + text::quote(root_) +
+                                                  " is a directory with other things in it, and no spool");
+        }
+    }
+    if (version && *version != version_text) {
         throw Error(Fault::configuration, "the spool " + text::quote(root_) + " has the version " +
                                               text::quote(text::trim(*version)) + ", this program knows " +
                                               text::quote(text::trim(version_text)));
@@ -238,7 +245,8 @@ Draft Spool::draft(const Queue& queue, const EntryName& name) {
     // A sweep may lock, and remove, the file between our open and our lock: then it is not ours, and we make another.
     for (;;) {
         io::Fd fd = disk_.create(file);
-        if (disk_.try_lock(fd, file) && disk_.info(fd, file).links > 0) return Draft(*this, queue, name, std::move(fd), file);
+        while (!disk_.try_lock(fd, file)) std::this_thread::yield();
+        if (disk_.info(fd, file).links > 0) return Draft(*this, queue, name, std::move(fd), file);
     }
 }
 
@@ -281,8 +289,9 @@ void Spool::sweep(const Queue& queue) {
         if (disk_.info(note_path(entry.name.id()))) continue;
         const auto fd = disk_.open_to_write(file);
         if (!fd || !disk_.try_lock(*fd, file)) continue;
-        // The owner may have noted and moved it, or died, between our look and our lock.
-        if (disk_.info(note_path(entry.name.id()))) continue;
+        // The owner may have noted and moved it, or died, between our look and our lock. A file without a name says nothing
+        // about the one that now has this name.
+        if (disk_.info(note_path(entry.name.id())) || disk_.info(*fd, file).links == 0) continue;
         disk_.remove(file);
     }
 }
@@ -361,6 +370,13 @@ void Spool::commit_split(const Worker& worker, const Entry& original, std::span<
     if (worker.queue() != original.queue || original.state != State::sending) {
         throw Error(Fault::internal, "only the worker of a queue splits, and only what it has in sending/");
     }
+    // Recovery knows the parts by their id; and without a part there is no message left.
+    const auto is_part = [&](const Draft& child) {
+        return child.queue_ == original.queue && child.name_.parent_id() == original.name.id();
+    };
+    if (children.empty() || !std::all_of(children.begin(), children.end(), is_part)) {
+        throw Error(Fault::internal, "a message is split into parts of its own");
+    }
     sync(children);
     std::vector<Move> moves;
     for (const auto& child : children) {
@@ -389,11 +405,12 @@ std::vector<Entry> Spool::list(const Queue& queue, State state) const {
 
 std::vector<Entry> Spool::due(const Queue& queue) const {
     auto entries = list(queue, State::fresh);
-    const auto now = std::chrono::floor<std::chrono::seconds>(clock_.now()).time_since_epoch().count();
+    const auto seconds = std::chrono::floor<std::chrono::seconds>(clock_.now()).time_since_epoch().count();
+    const auto now = static_cast<unsigned long long>(std::max<long long>(seconds, 0));
     std::erase_if(entries, [&](const Entry& entry) {
         // A time further ahead than any wait of ours was set by a clock that ran wrong.
-        const auto wait = static_cast<long long>(entry.name.number(attribute::not_before)) - now;
-        return wait > 0 && wait < 86'400;
+        const auto not_before = entry.name.number(attribute::not_before);
+        return not_before > now && not_before - now < 86'400;
     });
     std::stable_partition(entries.begin(), entries.end(),
                           [](const Entry& entry) { return entry.name.number(attribute::priority) > 0; });
@@ -443,16 +460,24 @@ std::vector<Moved> Spool::move(std::span<const Move> moves) {
     std::set<std::string> sources;
     const auto make_durable = [&] {
         for (const auto& directory : destinations) disk_.sync_directory(directory);
-        for (const auto& directory : sources) disk_.sync_directory(directory);
+        for (const auto& directory : sources) {
+            if (!destinations.contains(directory)) disk_.sync_directory(directory);
+        }
+        destinations.clear();
+        sources.clear();
     };
     try {
         for (const auto& one : moves) {
             ensure(one.to.queue);
+            const auto source = path(one.from.queue, one.from.state);
+            const auto destination = path(one.to.queue, one.to.state);
+            // A directory that is left and reached by one batch cannot be synced both first and last.
+            if (source != destination && (destinations.contains(source) || sources.contains(destination))) make_durable();
             switch (disk_.rename(path(one.from), path(one.to))) {
                 case io::Renamed::moved:
                     results.push_back(Moved::yes);
-                    destinations.insert(path(one.to.queue, one.to.state));
-                    sources.insert(path(one.from.queue, one.from.state));
+                    destinations.insert(destination);
+                    if (source != destination) sources.insert(source);
                     break;
                 case io::Renamed::source_missing: results.push_back(Moved::gone); break;
                 case io::Renamed::target_exists: results.push_back(Moved::clash); break;
@@ -463,7 +488,6 @@ std::vector<Moved> Spool::move(std::span<const Move> moves) {
         make_durable();
         throw;
     }
-    for (const auto& destination : destinations) sources.erase(destination);
     make_durable();
     return results;
 }
@@ -499,7 +523,7 @@ bool Spool::park(const Entry& from, const Entry& to, std::string_view why) {
     try {
         disk_.remove(file);
         const io::Fd fd = disk_.create(file);
-        disk_.write(fd, text::escape(why) + "\n", file);
+        disk_.write(fd, text::escape(why.substr(0, longest_why.count)) + "\n", file);
     } catch (const Error&) {
     }
     if (move(from, to)) return true;

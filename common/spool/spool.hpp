@@ -191,7 +191,8 @@ class Spool {
     /// entry that moves meanwhile may be missed.
     std::vector<Entry> find(std::string_view id) const;
 
-    /// Moves a batch, each on its own: one rename, then all destination directories are synced, then all source ones.
+    /// Moves a batch, each on its own: one rename, then all destination directories are synced, then all source ones. (A
+    /// batch that leaves a directory and also reaches it is synced in between, for the same order.)
     std::vector<Moved> move(std::span<const Move> moves);
     /// The same for one; true if it was ours.
     bool move(const Entry& from, const Entry& to);

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
+#include <fcntl.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -65,11 +66,17 @@ class Collector {
         store_ = place_.kernel != nullptr ? delivery::store_of(*place_.kernel, outside_)
                                           : delivery::store_of(*place_.connector, outside_);
         spool_.emplace(disk_, clock_, cli::spool_root(common_, config_), config_.mds.id,
-                       config_.mds.force_spool ? spool::NetworkFileSystem::allow : spool::NetworkFileSystem::refuse);
+                       config_.mds.force_spool ? spool::NetworkFileSystem::allow : spool::NetworkFileSystem::refuse,
+                       common_.dry_run ? spool::Opening::examine : spool::Opening::create);
         std::vector<std::string> watched;
         if (place_.connector != nullptr) watched.push_back(local_path(*place_.connector->root, place_.name + "/Out"));
         limit_ = limit;
-        return cli::run_passes(common_, reporter_, watched, [&] { return pass(); });
+        cli::Common common = common_;
+        if (common.watch && !watched.empty() && !watched.front().empty() && config_.mds.settle.count() > 0) {
+            // inotify tells of a file's last change; that it has settled since, only another look tells.
+            common.watch = std::min(*common.watch, std::max<std::chrono::milliseconds>(config_.mds.settle, std::chrono::seconds(1)));
+        }
+        return cli::run_passes(common, reporter_, watched, [&] { return pass(); });
     }
 
   private:
@@ -77,11 +84,14 @@ class Collector {
     int pass() {
         const auto now = clock_.steady();
         if (now < rest_until_) return 0;
-        const std::string lock_path = spool_->state_path("sources/" + key("") + ".lock");
-        const io::Fd lock = disk_.open_or_create(lock_path);
-        if (!disk_.try_lock(lock, lock_path)) {
-            reporter_.info(text::quote(place_.name) + ": another run is at it");
-            return 0;
+        io::Fd lock;
+        if (!common_.dry_run) {
+            const std::string lock_path = spool_->state_path("sources/" + key("") + ".lock");
+            lock = disk_.open_or_create(lock_path);
+            if (!disk_.try_lock(lock, lock_path)) {
+                reporter_.info(text::quote(place_.name) + ": another run is at it");
+                return 0;
+            }
         }
         code_ = cli::ExitCode();
         left_ = limit_;
@@ -223,23 +233,23 @@ class Collector {
     std::chrono::steady_clock::time_point rest_until_{};
 };
 
-void copy_stdin(spool::Draft& draft) {
+void copy_stream(int fd, const std::string& name, spool::Draft& draft) {
     std::vector<char> buffer(256 * 1024);
     bool any = false;
     for (;;) {
-        const auto n = ::read(STDIN_FILENO, buffer.data(), buffer.size());
+        const auto n = ::read(fd, buffer.data(), buffer.size());
         if (n < 0) {
             if (errno == EINTR) {
                 if (cli::stopping()) throw Error(Fault::later, "interrupted; nothing was accepted");
                 continue;
             }
-            throw system_error(Fault::cannot_read, "read standard input", errno);
+            throw system_error(Fault::cannot_read, "read " + name, errno);
         }
         if (n == 0) break;
         any = true;
         draft.write({buffer.data(), static_cast<std::size_t>(n)});
     }
-    if (!any) throw Error(Fault::unusable, "standard input is empty; nothing was accepted");
+    if (!any) throw Error(Fault::unusable, name + " is empty; nothing was accepted");
 }
 
 /// Puts the messages given on the command line into the spool; each is accepted when its line is printed.
@@ -263,13 +273,12 @@ int put(const cli::Common& common, const Options& options, const config::Config&
         one.push_back(spool.draft(Queue::outgoing(), name));
         auto& draft = one.front();
         if (file == "-") {
-            copy_stdin(draft);
+            copy_stream(STDIN_FILENO, "standard input", draft);
         } else {
-            const auto source = disk.open(file);
-            if (!source) throw Error(Fault::cannot_read, "cannot read " + text::quote(file) + ": there is no such file");
-            const auto size = disk.info(*source, file).size;
-            if (size.count == 0) throw Error(Fault::unusable, text::quote(file) + " is empty; it was not accepted");
-            draft.copy(*source, 0, size);
+            // Whatever can be read will do: a link, a pipe. Whoever names it knows what it is.
+            const io::Fd source(::open(file.c_str(), O_RDONLY | O_CLOEXEC));
+            if (!source) throw system_error(fault_of_errno(errno, Fault::cannot_read), "open " + text::quote(file), errno);
+            copy_stream(source.get(), text::quote(file), draft);
         }
         // Whoever hands in a single message is there to hear that it cannot be used.
         const auto header = message::read_header(disk, draft.file(), draft.path());

@@ -14,15 +14,15 @@ namespace ums::push {
 
 namespace {
 
-/// Standard input in a nameless file: what is sent must be readable twice.
-io::Fd buffer_stdin(io::Disk& disk) {
+/// A stream in a nameless file: what is sent must be readable twice.
+io::Fd buffered(int stream, const std::string& name, io::Disk& disk) {
     io::Fd fd(::open("/tmp", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600));
     if (!fd) throw system_error(Fault::cannot_write, "make a temporary file in /tmp", errno);
     std::vector<char> buffer(256 * 1024);
     for (;;) {
-        const auto n = ::read(STDIN_FILENO, buffer.data(), buffer.size());
+        const auto n = ::read(stream, buffer.data(), buffer.size());
         if (n < 0 && errno == EINTR && !cli::stopping()) continue;
-        if (n < 0) throw system_error(Fault::cannot_read, "read standard input", errno);
+        if (n < 0) throw system_error(Fault::cannot_read, "read " + name, errno);
         if (n == 0) return fd;
         disk.write(fd, {buffer.data(), static_cast<std::size_t>(n)}, "/tmp");
     }
@@ -52,11 +52,16 @@ int push_single(const cli::Common& common, const Options& options, const config:
     const clock::SystemClock clock;
     io::Fd file;
     if (options.file == "-") {
-        file = buffer_stdin(disk);
+        file = buffered(STDIN_FILENO, "standard input", disk);
     } else {
-        auto opened = disk.open(options.file);
-        if (!opened) throw Error(Fault::cannot_read, "cannot read " + text::quote(options.file) + ": there is no such file");
-        file = std::move(*opened);
+        file = io::Fd(::open(options.file.c_str(), O_RDONLY | O_CLOEXEC));
+        if (!file) {
+            throw system_error(fault_of_errno(errno, Fault::cannot_read), "open " + text::quote(options.file), errno);
+        }
+        // A pipe, such as <(...) of a shell, can be read once.
+        if (disk.info(file, options.file).kind != io::FileKind::regular) {
+            file = buffered(file.get(), text::quote(options.file), disk);
+        }
     }
     auto name = spool::EntryName::make(clock.now(), config.mds.id);
     if (!owner.empty()) name = name.with(spool::attribute::connector, owner);

@@ -43,6 +43,9 @@ int by_hand(const cli::Common& common, const Options& options, const config::Con
 }
 
 int run(const cli::Common& common, const Options& options, report::Reporter& reporter) {
+    if (options.command != Options::Command::stage && !options.file.empty()) {
+        throw Error(Fault::usage, text::quote(options.file) + " is one argument too many");
+    }
     const auto config = cli::load_config(common, reporter);
     const auto json = common.json ? sitemap::Json::yes : sitemap::Json::no;
     int code = 0;
@@ -60,7 +63,12 @@ int run(const cli::Common& common, const Options& options, report::Reporter& rep
                 }
                 return sitemap::run_stage(common, config, reporter);
             }
-            code = by_hand(common, options, config);
+            try {
+                code = by_hand(common, options, config);
+            } catch (const Error& error) {
+                if (error.fault() != Fault::cannot_write) throw;
+                std::cout.setstate(std::ios::badbit);  // 73 is the spool's; an output that fails is 74 for every tool
+            }
             break;
     }
     if (!std::cout.flush()) throw Error(Fault::cannot_read, "cannot write to standard output");

@@ -13,7 +13,6 @@ int main(int argc, char** argv) {
     spool_tool::ListOptions list;
     std::vector<std::string> ids;
     std::string reason;
-    bool nul = false;
     Command command;
     const cli::Tool tool{
         "ums-spool", "Look at the spool, and move messages in it by hand",
@@ -60,11 +59,6 @@ int main(int argc, char** argv) {
             add("delete", "Delete messages for good", [&](const auto& c, auto& r) {
                 return spool_tool::act(c, Action::remove, ids, "", r);
             });
-            app.add_flag("-0,--null", nul, "Names end with NUL, not with a line end");
         },
-        [&](const cli::Common& common, report::Reporter& reporter) {
-            auto with_nul = common;
-            with_nul.nul = nul;
-            return command(with_nul, reporter);
-        });
+        [&](const cli::Common& common, report::Reporter& reporter) { return command(common, reporter); });
 }

@@ -71,7 +71,7 @@ TEST_CASE("ums-sitemap prints the changed message, its body untouched") {
     for (std::size_t i = 0; i < body.size(); ++i) body[i] = static_cast<char>(i * 7);
     // In brackets: a failure need not print the body.
     CHECK((map(make_config(), Direction::incoming, "RCPT TO:fax#123\r\n\r\n" + body) ==
-           "RCPT TO:fax#+4930456987123\r\nX-UMS-Original-Recipient: fax#123\r\n\r\n" + body));
+           "RCPT TO:fax#+49 30 456987123\r\nX-UMS-Original-Recipient: fax#123\r\n\r\n" + body));
     CHECK((map(make_config(), Direction::outgoing, "RCPT TO:+49 30 1\r\n\r\n" + body) ==
            "RCPT TO:+49 30 1\r\nX-UMS-Site: berlin\r\n\r\n" + body));
     auto dialling = make_config();
@@ -84,14 +84,14 @@ TEST_CASE("ums-sitemap explains") {
     CHECK(map(make_config(), Direction::incoming, "RCPT TO:fax#123\n\n", Explain::yes, Json::no, &exit) ==
           "recipient 'fax#123'\n"
           "    123  signalled\n"
-          "    +4930456987123  country, area and subscriber of the site in front\n"
-          "  -> +4930456987123, connector ExConn: connector 'ExConn' takes '+49 30 456987 1*'\n");
+          "    +49 30 456987123  country, area and subscriber of the site in front\n"
+          "  -> +49 30 456987123, connector ExConn: connector 'ExConn' takes '+49 30 456987 1*'\n");
     CHECK(exit == 0);
     CHECK(
         map(make_config(), Direction::incoming, "RCPT TO:223\n\n", Explain::no, Json::yes, &exit) ==
-        R"({"recipient":"223","site":"berlin","number":"+4930456987223","steps":[{"what":"signalled","number":"223"},)"
-        R"({"what":"country, area and subscriber of the site in front","number":"+4930456987223"}],"connector":"Mail",)"
-        R"("reason":"no connector's numbers cover '+4930456987223'; it is the connector of site 'berlin'"})"
+        R"({"recipient":"223","site":"berlin","number":"+49 30 456987223","steps":[{"what":"signalled","number":"223"},)"
+        R"({"what":"country, area and subscriber of the site in front","number":"+49 30 456987223"}],"connector":"Mail",)"
+        R"("reason":"no connector's numbers cover '+49 30 456987223'; it is the connector of site 'berlin'"})"
         "\n");
     auto config = make_config();
     config.sites[0].connector.clear();
@@ -136,13 +136,13 @@ TEST_CASE("ums-sitemap finds its site") {
 }
 
 TEST_CASE("ums-sitemap number") {
-    CHECK(number_of(Direction::incoming, "123") == "+4930456987123\n");
-    CHECK(number_of(Direction::incoming, "fax#456987123") == "+4930456987123\n");
+    CHECK(number_of(Direction::incoming, "123") == "+49 30 456987123\n");
+    CHECK(number_of(Direction::incoming, "fax#456987123") == "+49 30 456987123\n");
     CHECK(number_of(Direction::incoming, "0049 30 1") == "+49301\n");
     CHECK(number_of(Direction::outgoing, "+49 30 1") == "01\n");
     CHECK(number_of(Direction::outgoing, "123") == "123\n");
     CHECK(number_of(Direction::incoming, "456987123", Quiet::no) ==
-          "456987123\tsignalled\n+4930456987123\tis the full subscriber number already: not doubled\n");
+          "456987123\tsignalled\n+49 30 456987123\tis the full subscriber number already: not doubled\n");
     CHECK(
         number_of(Direction::outgoing, "+49 89 1", Quiet::no, Json::yes) ==
         R"({"site":"berlin","direction":"outgoing","number":"+49 89 1","result":"00891","steps":[{"what":"wanted","number":"+49891"},)"
