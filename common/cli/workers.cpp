@@ -56,12 +56,14 @@ bool pass_on(Child& child, report::Reporter& reporter, std::size_t& lines) {
     const auto n = ::read(child.output.get(), buffer.data(), buffer.size());
     if (n < 0) return errno == EINTR || errno == EAGAIN;
     if (n == 0) {
-        if (!child.partial.empty()) reporter.raw(child.partial);
+        // It died within a line: the next one's must not be glued to it.
+        if (!child.partial.empty()) reporter.raw(child.partial + reporter.line_end());
+        lines += child.partial.empty() ? 0 : 1;
         child.partial.clear();
         return false;
     }
     child.partial.append(buffer.data(), static_cast<std::size_t>(n));
-    const char end = reporter.style().names_end_in_nul ? '\0' : '\n';
+    const char end = reporter.line_end();
     const auto last = child.partial.rfind(end);
     if (last == std::string::npos) return true;
     lines += static_cast<std::size_t>(std::count(child.partial.begin(), child.partial.begin() + static_cast<long>(last) + 1, end));

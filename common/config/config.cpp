@@ -107,7 +107,7 @@ bool is_name(std::string_view text) noexcept {
     const auto alphanumeric = [](char c) {
         return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
     };
-    return !text.empty() && text.size() <= 32 && alphanumeric(text[0]) &&
+    return !text.empty() && text.size() <= 32 && alphanumeric(text[0]) && !text.ends_with(".why") &&
            std::all_of(text.begin(), text.end(),
                        [&](char c) { return alphanumeric(c) || c == '.' || c == '_' || c == '-'; });
 }

@@ -229,7 +229,8 @@ std::string read_secret(const Secret& secret);
 /// that nest in `any`, `all` and `not` are those of the rule. For tests of schema and manual.
 std::vector<std::string> known_keys();
 
-/// Names of kernels, connectors and sites: 1 to 32 of `A-Z a-z 0-9 . _ -`, the first a letter or digit.
+/// Names of kernels, connectors and sites: 1 to 32 of `A-Z a-z 0-9 . _ -`, the first a letter or digit, without `.why` at
+/// the end (in the spool that is a reason, no message).
 bool is_name(std::string_view text) noexcept;
 
 }  // namespace ums::config

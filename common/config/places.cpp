@@ -349,7 +349,8 @@ std::vector<Named> read_names(const Node& node, std::string_view section, std::s
         if (name.refused || !seen.insert(name.text).second) continue;
         if (!is_name(name.text)) {
             report.error(name, text::quote(name.text) + " cannot be the name of a " + std::string(one) +
-                                   ": 1 to 32 of A-Z a-z 0-9 . _ -, the first a letter or digit");
+                                   ": 1 to 32 of A-Z a-z 0-9 . _ -, the first a letter or digit" +
+                                   (name.text.ends_with(".why") ? ", without .why at the end" : ""));
         }
         out.push_back({&name, &node.values[i]});
     }

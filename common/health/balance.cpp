@@ -48,7 +48,9 @@ void sort_best(const config::Balance& balance, Group& group, const std::vector<C
                 memory.credit[c->kernel] += weight(c);
                 sum += weight(c);
             }
+            // Who has no weight stands by, whatever credit the others are left with by one that is away.
             std::stable_sort(group.begin(), group.end(), [&](const auto* a, const auto* b) {
+                if ((weight(a) > 0) != (weight(b) > 0)) return weight(a) > 0;
                 return memory.credit[a->kernel] > memory.credit[b->kernel];
             });
             memory.credit[group.front()->kernel] -= sum;
@@ -102,8 +104,8 @@ Memory parse_memory(std::string_view text) {
         if (negative) value.remove_prefix(1);
         const auto number = text::parse_number(value);
         if (!number || *number > 1'000'000'000'000'000ULL) continue;
-        if (key == "count") memory.count = *number;
-        if (key.starts_with("credit.")) {
+        if (key == "count" && !negative) memory.count = *number;
+        if (key.starts_with("credit.") && key.size() > 7) {
             const auto credit = static_cast<long long>(*number);
             memory.credit[std::string(key.substr(7))] = negative ? -credit : credit;
         }

@@ -112,7 +112,8 @@ Health after_look(const Health& before, const Look& look, const Policy& policy, 
 
 Health after_seen(const Health& before, const Seen& seen, const Policy& policy, clock::Instant now) {
     Health health = before;
-    const bool is_news = seen.last_failure > before.since && seen.last_failure <= now;
+    // A status from the future is older than a clock that was set back.
+    const bool is_news = (seen.last_failure > before.since || before.since > now) && seen.last_failure <= now;
     if (!is_news || seen.failures < policy.passive_fall) return health;
     if (health.status == Status::up || health.status == Status::suspect || health.status == Status::probation) {
         enter(health, Status::down, now);

@@ -81,7 +81,7 @@ struct AdminState {
 
 /// The state after a look at `now`. A clock that was set back only makes waits shorter, never endless.
 Health after_look(const Health& before, const Look& look, const Policy& policy, clock::Instant now);
-/// The state after what ums-push met, if that is news (later than `before.since`).
+/// The state after what ums-push met, if that is news (later than `before.since`, and not from the future).
 Health after_seen(const Health& before, const Seen& seen, const Policy& policy, clock::Instant now);
 /// The state after the administrator has said `enabled`: ends a probation that waits for it (fail-back: manual).
 Health after_enable(const Health& before, const AdminState& admin, const Policy& policy, clock::Instant now);

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
+#include <algorithm>
+#include <limits>
 #include <map>
 
 #include "health/health.hpp"
@@ -8,26 +10,56 @@ namespace ums::health {
 
 namespace {
 
+using Values = std::map<std::string, std::string, std::less<>>;
+
+constexpr Bytes largest{64 << 10};
+constexpr std::size_t longest_text = 4096;
+
 // `key=value` lines; unknown keys are passed over, so that an older program reads a newer file.
-std::map<std::string, std::string, std::less<>> parse(const std::optional<std::string>& content) {
-    std::map<std::string, std::string, std::less<>> values;
-    if (!content) return values;
-    for (const auto line : text::split(*content, '\n')) {
+Values read(io::Disk& disk, const std::string& path) {
+    Values values;
+    const auto info = disk.info(path);
+    if (!info || info->size > largest) return values;
+    const auto content = io::read_file(disk, path, largest);
+    for (const auto line : text::split(content.value_or(""), '\n')) {
         const auto equals = line.find('=');
         if (equals != std::string_view::npos) values.emplace(line.substr(0, equals), line.substr(equals + 1));
     }
     return values;
 }
 
-using Values = std::map<std::string, std::string, std::less<>>;
+// What text::escape() wrote, as it was before: a text that is read and written again and again must not grow.
+std::string unescape(std::string_view text) {
+    const auto digit = [](char c) { return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1; };
+    std::string out;
+    while (!text.empty()) {
+        const auto backslash = std::min(text.find('\\'), text.size());
+        out += text.substr(0, backslash);
+        text.remove_prefix(backslash);
+        if (text.empty()) break;
+        const char kind = text.size() > 1 ? text[1] : '\0';
+        if (kind == 'x' && text.size() > 3 && digit(text[2]) >= 0 && digit(text[3]) >= 0) {
+            out += static_cast<char>(digit(text[2]) * 16 + digit(text[3]));
+            text.remove_prefix(4);
+            continue;
+        }
+        out += kind == 'n' ? '\n' : kind == 't' ? '\t' : kind == 'r' ? '\r' : '\\';
+        text.remove_prefix(std::min<std::size_t>(text.size(), 2));
+    }
+    return out;
+}
 
 std::string text_of(const Values& values, std::string_view key) {
     const auto found = values.find(key);
-    return found == values.end() ? "" : found->second;
+    return found == values.end() ? "" : unescape(found->second);
 }
 
 unsigned long long number_of(const Values& values, std::string_view key) {
     return text::parse_number(text_of(values, key)).value_or(0);
+}
+
+unsigned count_of(const Values& values, std::string_view key) {
+    return static_cast<unsigned>(std::min<unsigned long long>(number_of(values, key), std::numeric_limits<unsigned>::max()));
 }
 
 clock::Instant instant_of(const Values& values, std::string_view key) {
@@ -35,12 +67,10 @@ clock::Instant instant_of(const Values& values, std::string_view key) {
 }
 
 std::string line(std::string_view key, std::string_view value) {
-    return std::string(key) + "=" + text::escape(value) + "\n";
+    return std::string(key) + "=" + text::escape(value.substr(0, longest_text)) + "\n";
 }
 std::string line(std::string_view key, unsigned long long value) { return line(key, std::to_string(value)); }
 std::string line(std::string_view key, clock::Instant value) { return line(key, clock::format_precise(value)); }
-
-constexpr Bytes largest{64 << 10};
 
 }  // namespace
 
@@ -55,15 +85,15 @@ void Files::write(std::string_view kind, std::string_view kernel, const std::str
 }
 
 Health Files::load_health(std::string_view kernel) const {
-    const auto values = parse(io::read_file(disk_, path("health", kernel), largest));
+    const auto values = read(disk_, path("health", kernel));
     Health health;
     const auto status = text_of(values, "status");
     for (const Status s : {Status::up, Status::suspect, Status::down, Status::probation}) {
         if (to_string(s) == status) health.status = s;
     }
     health.since = instant_of(values, "since");
-    health.failures = static_cast<unsigned>(number_of(values, "failures"));
-    health.successes = static_cast<unsigned>(number_of(values, "successes"));
+    health.failures = count_of(values, "failures");
+    health.successes = count_of(values, "successes");
     health.outages = number_of(values, "outages");
     health.last_look = instant_of(values, "last-look");
     health.next_look = instant_of(values, "next-look");
@@ -80,9 +110,9 @@ void Files::save(std::string_view kernel, const Health& health) {
 }
 
 Seen Files::load_seen(std::string_view kernel) const {
-    const auto values = parse(io::read_file(disk_, path("seen", kernel), largest));
+    const auto values = read(disk_, path("seen", kernel));
     Seen seen;
-    seen.failures = static_cast<unsigned>(number_of(values, "failures"));
+    seen.failures = count_of(values, "failures");
     seen.last_failure = instant_of(values, "last-failure");
     seen.last_success = instant_of(values, "last-success");
     seen.text = text_of(values, "text");
@@ -96,7 +126,7 @@ void Files::save(std::string_view kernel, const Seen& seen) {
 }
 
 AdminState Files::load_admin(std::string_view kernel) const {
-    const auto values = parse(io::read_file(disk_, path("admin", kernel), largest));
+    const auto values = read(disk_, path("admin", kernel));
     AdminState state;
     state.admin = parse_admin(text_of(values, "admin")).value_or(Admin::enabled);
     state.since = instant_of(values, "since");

@@ -47,6 +47,14 @@ std::string_view word(Level level) {
     return "";
 }
 
+// Without control characters. What is known to be foreign has been quoted by whoever made the sentence, so a backslash stays.
+std::string visible(std::string_view text) {
+    std::string out;
+    for (const auto part : text::split(text, '\\')) out += text::escape(part) + '\\';
+    out.pop_back();
+    return out;
+}
+
 }  // namespace
 
 std::string_view to_string(Result result) noexcept {
@@ -67,8 +75,8 @@ Reporter::~Reporter() { flush(); }
 void Reporter::line_of(std::string_view name, std::string_view word, std::string_view detail,
                        const std::vector<std::pair<std::string, std::string>>& fields) {
     if (style_.quiet) {
-        pending_ += name;
-        pending_ += style_.names_end_in_nul ? '\0' : '\n';
+        pending_ += style_.names_end_in_nul ? std::string(name) : text::escape(name);
+        pending_ += line_end();
     } else if (style_.json) {
         pending_ += "{\"name\":" + text::json_string(name) + ",\"result\":" + text::json_string(word) +
                     ",\"detail\":" + text::json_string(detail);
@@ -88,11 +96,15 @@ void Reporter::data(std::string_view text) {
 
 void Reporter::raw(std::string_view lines) {
     pending_ += lines;
-    ++lines_passed_;
+    lines_passed_ += static_cast<std::size_t>(std::count(lines.begin(), lines.end(), line_end()));
     if (pending_.size() > 60'000) flush();
 }
 
 void Reporter::say(Level level, std::string_view text) {
+    if (level == Level::warning) {
+        if (std::find(said_.begin(), said_.end(), text) != said_.end()) return;
+        if (said_.size() < 1000) said_.emplace_back(text);
+    }
     if (log_) log_->write(level, tool_, text);
     if (level == Level::info && style_.verbose < 1) return;
     if (level == Level::debug && style_.verbose < 2) return;
@@ -104,12 +116,8 @@ void Reporter::say(Level level, std::string_view text) {
         if (color) line += "\033[0m";
         line += ": ";
     }
-    line += text;
+    line += visible(text);
     line += '\n';
-    if (level == Level::warning) {
-        if (std::find(said_.begin(), said_.end(), line) != said_.end()) return;
-        if (said_.size() < 1000) said_.push_back(line);
-    }
     flush();
     clear_bar();
     write_all(STDERR_FILENO, line);
@@ -154,7 +162,7 @@ void Reporter::write_out() {
     while (!rest.empty() && output_error_ == 0) {
         std::size_t end = std::min(rest.size(), piece);
         if (end < rest.size()) {
-            const auto last = rest.rfind(style_.quiet && style_.names_end_in_nul ? '\0' : '\n', end - 1);
+            const auto last = rest.rfind(line_end(), end - 1);
             if (last != std::string_view::npos) end = last + 1;
         }
         output_error_ = write_all(STDOUT_FILENO, rest.substr(0, end));

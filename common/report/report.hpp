@@ -76,7 +76,7 @@ class Reporter {
     /// Any other line of data (tables, explanations), as it is, a line end added.
     void data(std::string_view text);
 
-    /// Lines that another process of ours has formed.
+    /// Whole lines that another process of ours has formed.
     void raw(std::string_view lines);
 
     /// `tool: error: ...`; errors and warnings also with -q. Never the same warning twice in a run.
@@ -96,6 +96,8 @@ class Reporter {
 
     /// How many lines raw() was given.
     std::size_t lines_passed() const noexcept { return lines_passed_; }
+    /// What ends a line of data: NUL only after names alone.
+    char line_end() const noexcept { return style_.quiet && style_.names_end_in_nul ? '\0' : '\n'; }
 
   private:
     void clear_bar();

@@ -472,7 +472,7 @@ std::vector<Moved> Spool::move(std::span<const Move> moves) {
             const auto source = path(one.from.queue, one.from.state);
             const auto destination = path(one.to.queue, one.to.state);
             // A directory that is left and reached by one batch cannot be synced both first and last.
-            if (source != destination && (destinations.contains(source) || sources.contains(destination))) make_durable();
+            if (sources.contains(destination) || (source != destination && destinations.contains(source))) make_durable();
             switch (disk_.rename(path(one.from), path(one.to))) {
                 case io::Renamed::moved:
                     results.push_back(Moved::yes);

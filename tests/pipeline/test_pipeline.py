@@ -187,7 +187,7 @@ class Pipeline(unittest.TestCase):
         self.world.assert_clean(self, mds)
 
     def test_kill_at_any_moment(self):
-        kills, outgoing, incoming, largest = (300, 600, 150, 2_000_000) if ALL else (60, 120, 40, 300_000)
+        kills, outgoing, incoming, largest = (300, 2000, 500, 20_000_000) if ALL else (60, 120, 40, 300_000)
         ledger = Ledger(2)
         chance = random.Random(3)
         mds = self.world.installation()

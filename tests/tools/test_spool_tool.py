@@ -157,12 +157,15 @@ routes:
 
     def test_a_reason_lives_as_long_as_its_message_is_parked(self):
         """What is held in failed/ says on release why it failed, not why it was held; nothing is left behind."""
-        one = self.entries[("failed", "new")]
-        self.act("hold", one)
-        self.act("release", one)
-        self.act("hold", one)
-        self.act("delete", one)
-        self.assertEqual(self.place_of(one), (None, None, False))
+        for queue, end in (("failed", "delete"), ("noroute", "requeue")):
+            one = self.entries[(queue, "new")]
+            self.act("hold", one)
+            self.assertIn(b"held by hand", self.act("list", "--hold", queue).stdout)
+            self.act("release", one)
+            self.assertIn(b"a reason", self.act("list", queue).stdout)
+            self.act("hold", one)
+            self.act(end, one)
+            self.assertFalse(self.place_of(one)[2])
 
     def test_requeue(self):
         for queue, state in self.entries:
@@ -190,7 +193,7 @@ routes:
         self.assertEqual(len(self.act("release", "-q", "-", stdin=held).stdout.splitlines()), 7, "lines of list, with all their columns")
         self.assertEqual(self.act("list", "--hold").stdout, b"")
         ids = "\0".join(self.entries[(q, "hold")] for q in ("outgoing", "kernel/k1")).encode()
-        self.assertEqual(self.act("hold", "-q0", "-", stdin=ids).stdout.count(b"\0"), 2)
+        self.assertEqual(self.world.run("ums-spool", "hold", "-q0", "-", stdin=ids).stdout.count(b"\0"), 2)
         done = self.act("delete", "-q", "-", stdin=b"nobody\n" + self.entries[("failed", "new")].encode() + b"\n\n../..\n", codes=(65,))
         self.assertEqual((len(done.stdout.splitlines()), done.stderr.count(b"\n")), (1, 2))
         self.assertEqual(self.act("delete", "-", stdin=b"").stdout, b"")

@@ -12,6 +12,7 @@
 #include <cerrno>
 
 #include "delivery/store_of.hpp"
+#include "text/text.hpp"
 
 namespace ums::failover {
 
@@ -34,6 +35,11 @@ std::string canary(const config::Config& config, const config::Kernel& kernel, c
     const auto failed = [](const char* step, const Answer& answer) { return std::string(step) + ": " + answer.text; };
 
     if (const auto answer = store->make_directory(stage); !answer.done()) return failed("stage directory", answer);
+    // ums-push refuses to deliver there, so messages must find another kernel.
+    std::string owner;
+    if (store->read(stage + "/owner", Bytes{4096}, owner).done() && text::trim(owner) != uuid) {
+        return "the stage directory " + stage + " belongs to another spool with our MDS id";
+    }
     const std::array<transport::Upload, 1> upload{{{first, {content, nullptr, 0, Bytes{0}}}}};
     const std::array<transport::Rename, 1> rename{{{first, second}}};
     auto written = store->upload(upload).front();

@@ -351,8 +351,15 @@ class Pass {
             if (spool_.list(queue, State::publishing).empty() || !delivery::is_supported(seat.kernel->url)) continue;
             const auto worker = spool_.work(queue);
             if (!worker) continue;
-            if (seat.health.status != health::Status::down) settle_by_looking(seat, *worker);
-            settle_by_policy(seat);
+            try {
+                if (seat.health.status != health::Status::down) settle_by_looking(seat, *worker);
+                settle_by_policy(seat);
+            } catch (const Error& error) {
+                // What is wrong with one kernel (its secret, its owner file) must not keep messages from the others.
+                if (error.fault() != Fault::configuration && error.fault() != Fault::permission) throw;
+                reporter_.error("kernel " + text::quote(name) + ": " + error.what());
+                code_.note(exit_code(common_.watch ? Fault::later : error.fault()));
+            }
         }
     }
 

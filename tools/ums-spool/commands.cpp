@@ -290,6 +290,10 @@ int act(const cli::Common& common, Action action, const std::vector<std::string>
             } else {
                 done = desk.spool.unpark(entry, *what.to);
             }
+            // What was held in failed/ or noroute/ has a second reason waiting, for its release: why it lay there.
+            if (done && entry.state == State::hold && action != Action::release) {
+                desk.disk.remove(desk.spool.path(Entry{entry.queue, State::fresh, entry.name}) + ".why");
+            }
         }
         if (!done) {
             reporter.error("message " + text::quote(id) + " has moved on meanwhile; nothing was done");

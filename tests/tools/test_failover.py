@@ -1,0 +1,523 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""ums-failover with directories as kernels: a kernel is gone when its directory is."""
+import os
+import socket
+import time
+
+import rooms
+from rooms import Case, message, read, write
+
+TWO = """
+sites:
+  munich: {{kernels: [{kernels}], hold-down: 0s{more}}}
+routes:
+  - {{to: munich}}
+"""
+ENTRY = "1795406406000001.doubtful.BER1,c=ExConn,s=munich,n=1"
+
+
+def site(kernels="k1, k2", more=""):
+    return TWO.format(kernels=kernels, more=more)
+
+
+class Failover(Case):
+    def away(self, world, kernel):
+        os.rename(world.kernels[kernel], world.kernels[kernel] + ".away")
+
+    def back(self, world, kernel):
+        os.rename(world.kernels[kernel] + ".away", world.kernels[kernel])
+
+    def send(self, world, numbers, **options):
+        """Messages up to the decision of ums-failover."""
+        for i in numbers:
+            write(os.path.join(world.out(), f"{i:05d}.tmp"), message(i, **options))
+        world.run("ums-fetch", "--from", "ExConn")  # the kernels may be away
+        world.run("ums-route")
+
+    def states(self, world):
+        return {x["kernel"]: x["state"] for x in self.json_lines(world, "ums-failover", "status", "--json") if "kernel" in x}
+
+    def numbers(self, contents):
+        return sorted(int(c.split(b"body of ")[1].split()[0]) for c in contents)
+
+    def test_gone_and_back(self):
+        world = self.rooms(("k1", "k2"), site())
+        self.send(world, range(3))
+        world.passes()
+        self.assertEqual(self.numbers(world.delivered("k1")), [0, 1, 2])
+        # Three that are queued for k1 when it goes, and three after it.
+        self.send(world, range(3, 6))
+        world.run("ums-failover")
+        self.assertEqual(len(world.queue("kernel/k1")), 3)
+        self.away(world, "k1")
+        self.send(world, range(6, 9))
+        done = self.run_clean(world, "ums-failover")
+        self.assertIn(b"'k1' is down", done.stderr)
+        self.assertIn(b"3 messages", done.stderr)
+        self.assertEqual((world.queue("kernel/k1"), len(world.queue("kernel/k2"))), ([], 6))
+        self.assertEqual(self.states(world), {"k1": "down", "k2": "up"})
+        self.run_clean(world, "ums-push")
+        self.assertEqual(self.numbers(world.delivered("k2")), list(range(3, 9)))
+        self.back(world, "k1")
+        self.send(world, range(9, 12))
+        world.run("ums-failover")
+        self.send(world, range(12, 15))
+        world.passes()
+        self.assertEqual(self.states(world), {"k1": "up", "k2": "up"})
+        self.assertLessEqual({12, 13, 14}, set(self.numbers(world.delivered("k1"))), "back at the first kernel")
+        self.assertEqual(self.numbers(world.delivered("k1") + world.delivered("k2")), list(range(15)))
+        self.assertEqual(world.listed() + world.leftovers(), [])
+
+    def test_gone_under_the_pusher(self):
+        """The pusher meets it before any look: nothing is lost, and the next pass moves it on."""
+        world = self.rooms(("k1", "k2"), site())
+        self.send(world, range(3))
+        world.run("ums-failover")
+        self.away(world, "k1")
+        done = self.run_clean(world, "ums-push", codes=(69,))
+        self.assertIn(b"3 messages wait", done.stderr)
+        self.assertEqual(len(world.queue("kernel/k1")), 3)
+        world.run("ums-failover")
+        world.run("ums-push")
+        self.assertEqual(self.numbers(world.delivered("k2")), [0, 1, 2])
+
+    def test_manual_return_and_hold_down(self):
+        world = self.rooms(("k1", "k2"), site(more=", fail-back: manual"))
+        self.away(world, "k1")
+        world.run("ums-failover")
+        self.back(world, "k1")
+        for _ in range(3):
+            world.run("ums-failover")
+        self.assertEqual(self.states(world)["k1"], "probation")
+        self.send(world, range(2))
+        world.passes()
+        self.assertEqual(len(world.delivered("k2")), 2)
+        self.run_clean(world, "ums-failover", "enable", "k1")
+        world.run("ums-failover")
+        self.send(world, range(2, 4))
+        world.passes()
+        self.assertEqual(self.numbers(world.delivered("k1")), [2, 3])
+        other = rooms.Rooms(os.path.join(self.directory), ("k1", "k2"), site().replace("hold-down: 0s", "hold-down: 2s"), name="held")
+        self.away(other, "k1")
+        other.run("ums-failover")
+        self.back(other, "k1")
+        other.run("ums-failover")
+        self.assertEqual(self.states(other)["k1"], "probation")
+        time.sleep(2.2)
+        other.run("ums-failover")
+        self.assertEqual(self.states(other)["k1"], "up")
+
+    def counts(self, world):
+        return [len(world.queue(f"kernel/{k}")) for k in sorted(world.kernels)]
+
+    def test_rotation(self):
+        world = self.rooms(("k1", "k2", "k3"), site("k1, k2, k3", ", balance: {rotate: 2, batch: 2}"))
+        self.send(world, range(8))
+        order = [line.split("\t")[2] for line in self.run_clean(world, "ums-failover").stdout.decode().splitlines()]
+        self.assertEqual(order, ["k1", "k1", "k2", "k2"] * 2)
+        self.send(world, range(8, 10))
+        world.run("ums-failover")
+        self.assertEqual(self.counts(world), [6, 4, 0], "the turn goes on between runs")
+        self.away(world, "k1")
+        self.send(world, range(10, 12))
+        world.run("ums-failover")
+        self.assertEqual(self.counts(world), [0, 12, 0], "one of the rotating ones is left, and it is enough")
+        self.away(world, "k2")
+        self.send(world, range(12, 14))
+        world.run("ums-failover")
+        self.assertEqual(self.counts(world), [0, 0, 14], "the standby")
+        world.run("ums-push")
+        self.assertEqual(self.numbers(world.delivered("k3")), list(range(14)))
+
+    def test_min_active(self):
+        world = self.rooms(("k1", "k2", "k3"), site("k1, k2, k3", ", balance: {rotate: 2, batch: 2, min-active: 2}"))
+        self.away(world, "k1")
+        world.run("ums-failover")
+        self.send(world, range(8))
+        world.run("ums-failover")
+        self.assertEqual(self.counts(world), [0, 4, 4])
+
+    def test_weights_and_hash(self):
+        world = self.rooms(("k1", "k2"), site(more=", balance: {weights: {k1: 3, k2: 1}}"))
+        self.send(world, range(8))
+        world.run("ums-failover")
+        self.assertEqual(self.counts(world), [6, 2])
+        os.mkdir(os.path.join(self.directory, "other"))
+        other = rooms.Rooms(os.path.join(self.directory, "other"), ("k1", "k2", "k3"), site("k1, k2, k3", ", balance: {hash: recipient}"))
+        for i in range(30):
+            self.send(other, [i], recipients=("fax#+49 89 %d" % (i % 6),))
+        other.run("ums-failover")
+        other.run("ums-push")
+        where = {}
+        for kernel in other.kernels:
+            for content in other.delivered(kernel):
+                where.setdefault(content.split(b"RCPT TO:")[1].split(b"\r\n")[0], set()).add(kernel)
+        self.assertEqual({len(kernels) for kernels in where.values()}, {1})
+        self.assertGreater(len({next(iter(k)) for k in where.values()}), 1)
+
+    def test_drain_disable_enable(self):
+        world = self.rooms(("k1", "k2"), site())
+        self.send(world, range(2))
+        world.run("ums-failover")
+        self.assertEqual(self.run_clean(world, "ums-failover", "drain", "k1").stdout, b"k1\tdrain\n")
+        self.send(world, range(2, 4))
+        world.run("ums-failover")
+        self.assertEqual(self.counts(world), [2, 2], "nothing new, but what is queued stays")
+        world.run("ums-push")
+        self.assertEqual(self.numbers(world.delivered("k1")), [0, 1])
+        self.run_clean(world, "ums-failover", "enable", "k1")
+        self.send(world, range(4, 6))
+        world.run("ums-failover")
+        self.run_clean(world, "ums-failover", "disable", "k1")
+        world.run("ums-push", codes=(75,))
+        self.assertEqual(self.counts(world)[0], 2, "a disabled kernel is sent nothing")
+        world.run("ums-failover")
+        self.assertEqual(self.counts(world), [0, 2])
+        world.run("ums-push")
+        self.assertEqual(self.numbers(world.delivered("k2")), [2, 3, 4, 5])
+        line, = [x for x in self.json_lines(world, "ums-failover", "status", "--json") if x.get("kernel") == "k1"]
+        self.assertEqual((line["state"], line["admin"]), ("up", "disabled"))
+        self.run_clean(world, "ums-failover", "disable", "k2")
+        self.send(world, range(6, 7))
+        world.run("ums-failover", codes=(69,))
+        self.run_clean(world, "ums-failover", "enable", "k1", "k2")
+        world.passes()
+        self.assertEqual(self.numbers(world.delivered("k1")), [0, 1, 6])
+        self.run_clean(world, "ums-failover", "drain", "k1", "k9", codes=(64,))
+        self.assertEqual({x["admin"] for x in self.json_lines(world, "ums-failover", "status", "--json") if "kernel" in x}, {"enabled"})
+        self.run_clean(world, "ums-failover", "drain", codes=(64,))
+        self.run_clean(world, "ums-failover", "eject", "k1", codes=(64,))
+
+    def test_all_down_keeps_everything(self):
+        world = self.rooms(("k1", "k2"), site())
+        self.send(world, range(3))
+        world.run("ums-failover")
+        self.away(world, "k1")
+        self.away(world, "k2")
+        self.send(world, range(3, 6))
+        for _ in range(4):
+            done = self.run_clean(world, "ums-failover", codes=(69,))
+            self.assertIn(b"no kernel of the site 'munich' takes messages; 3 messages wait", done.stderr)
+            world.run("ums-push", codes=(69, 75))
+        self.assertEqual((len(world.queue("site/munich")), self.counts(world)), (3, [3, 0]))
+        self.assertEqual(world.queue("failed") + world.queue("noroute"), [])
+        self.assertEqual([os.listdir(world.inbox(c)) for c in rooms.CONNECTORS], [[], []], "nothing is bounced")
+        self.assertEqual(self.states(world), {"k1": "down", "k2": "down"})
+        self.back(world, "k2")
+        world.run("ums-failover")
+        world.passes()
+        self.assertEqual(self.numbers(world.delivered("k2")), list(range(6)))
+
+    def test_fallback_site(self):
+        world = self.rooms(("k1", "k2"), """
+sites:
+  munich: {kernels: [k1], hold-down: 0s, fallback: [vienna], numbering: {country: 49, area: 89, outside-line: 0}, dial: rewrite}
+  vienna: {kernels: [k2], hold-down: 0s, numbering: {country: 43, area: 1, outside-line: 9}, dial: rewrite, mark: {X-UMS-Site: vienna}}
+routes:
+  - {to: munich}
+""")
+        number = {"recipients": ("fax#+49 89 4799",)}
+        self.send(world, [0], **number)
+        world.passes()
+        self.assertIn(b"RCPT TO:fax#04799\r\n", world.delivered("k1")[0])
+        self.send(world, [1], **number)
+        world.run("ums-failover")
+        self.away(world, "k1")
+        self.send(world, [2], **number)
+        text = self.run_clean(world, "ums-failover").stdout.decode()
+        for name in world.queue("kernel/k2"):
+            self.assertIn(",s=vienna", name)
+            self.assertIn(name, text)
+        world.run("ums-push")
+        sent = world.delivered("k2")
+        self.assertEqual(self.numbers(sent), [1, 2])
+        for content in sent:
+            self.assertIn(b"RCPT TO:fax#90049894799\r\n", content)
+            self.assertIn(b"X-UMS-Site: vienna\r\n", content)
+        self.back(world, "k1")
+        world.run("ums-failover")
+        self.send(world, [3], **number)
+        world.passes()
+        self.assertEqual(self.numbers(world.delivered("k1")), [0, 3])
+
+    def test_queues_that_the_configuration_no_longer_knows(self):
+        world = self.rooms(("k1", "k2"), site())
+        world.passes()
+        names = [world.place(queue, f"179540640600000{i}.unknown0.BER1,c=ExConn,s=gone,n=3", message(i), state)
+                 for i, (queue, state) in enumerate((("kernel/old", "new"), ("kernel/old", "sending"), ("site/gone", "new"),
+                                                     ("kernel/older", "publishing")))]
+        done = self.run_clean(world, "ums-failover", codes=(1,))
+        for words in (b"kernel/old ", b"2 messages went back to routing", b"site/gone", b"kernel/older", b"may have arrived"):
+            self.assertIn(words, done.stderr)
+        self.assertEqual(world.queue("kernel/older", "publishing"), [names[3]], "what may have arrived is not sent again unasked")
+        self.assertEqual(len(world.queue("outgoing")), 3)
+        for name in world.queue("outgoing"):
+            self.assertNotIn(",s=", name)
+            self.assertIn(",n=3", name)
+        world.passes(codes=None)
+        self.assertEqual(self.numbers(world.delivered("k1")), [0, 1, 2])
+
+    # What is in doubt.
+
+    def doubt(self, wait="0s", recipients=("fax#+49 89 1",), name=ENTRY, more=""):
+        """An entry of k1 that a pusher left in publishing/, after all else is set up."""
+        world = self.rooms(("k1", "k2"), site(), mds=f", in-doubt: {{wait: {wait}{more}}}")
+        self.send(world, [0])
+        world.passes()  # owner files, directories
+        world.place("kernel/k1", name, message(7, recipients), "publishing")
+        return world
+
+    def stage(self, world, name, kernel="k1"):
+        return os.path.join(world.kernels[kernel], ".BER1", name)
+
+    def test_doubt_fax_is_sent_again_elsewhere(self):
+        world = self.doubt()
+        self.away(world, "k1")
+        world.run("ums-failover", codes=(75,))  # the doubt begins
+        self.assertEqual(len(world.queue("kernel/k1", "publishing")), 1)
+        self.assertIn(",w=", world.queue("kernel/k1", "publishing")[0])
+        done = self.run_clean(world, "ums-failover")
+        self.assertIn(b"possible duplicate", done.stderr)
+        name, = world.queue("kernel/k2")
+        self.assertIn(",d=1", name)
+        self.assertNotIn(",w=", name)
+        world.run("ums-push")
+        content, = world.delivered("k2")
+        head, body = content.split(b"\r\n\r\n", 1)
+        self.assertIn(b"X-UMS-Possible-Duplicate: yes", head.split(b"\r\n"))
+        self.assertEqual(content.replace(b"X-UMS-Possible-Duplicate: yes\r\n", b""), message(7))
+        self.back(world, "k1")
+        world.passes(2)
+        self.assertEqual((self.numbers(world.delivered("k1")), self.numbers(world.delivered("k2"))), ([0], [7]))
+        self.assertIn("resend", world.run("ums-spool", "trace", name).stdout.decode())
+
+    def test_doubt_sms_is_held(self):
+        world = self.doubt(recipients=("SMS#+49 171 1",))
+        self.away(world, "k1")
+        world.run("ums-failover", codes=(75,))
+        done = self.run_clean(world, "ums-failover", codes=(1,))
+        self.assertEqual(world.queue("kernel/k2"), [])
+        name, = world.queue("kernel/k1", "hold")
+        why = read(os.path.join(world.spool, "kernel/k1/hold", name + ".why")).decode()
+        self.assertIn("k1", why)
+        self.assertIn(b"parked", done.stdout)
+        self.run_clean(world, "ums-failover")
+        self.assertEqual(world.queue("kernel/k1", "hold"), [name])
+        # A person decides that it goes.
+        self.run_clean(world, "ums-spool", "release", name)
+        world.run("ums-failover")
+        world.run("ums-push")
+        content, = world.delivered("k2")
+        self.assertIn(b"X-UMS-Possible-Duplicate: yes\r\n", content)
+
+    def test_doubt_the_most_careful_service_decides(self):
+        world = self.doubt(recipients=("fax#+49 89 1", "sms#+49 171 1"))
+        self.away(world, "k1")
+        world.run("ums-failover", codes=(75,))
+        world.run("ums-failover", codes=(1,))
+        self.assertEqual(len(world.queue("kernel/k1", "hold")), 1)
+
+    def test_doubt_policy_waits(self):
+        world = self.doubt(wait="1h")
+        self.away(world, "k1")
+        for _ in range(3):
+            world.run("ums-failover", codes=(75,))
+        self.assertEqual((len(world.queue("kernel/k1", "publishing")), world.queue("kernel/k2")), (1, []))
+
+    def test_doubt_needs_another_kernel_that_takes_it_now(self):
+        world = self.doubt()
+        self.away(world, "k1")
+        self.away(world, "k2")
+        for _ in range(3):
+            world.run("ums-failover", codes=(69, 75))
+        self.assertEqual(len(world.queue("kernel/k1", "publishing")), 1)
+
+    def test_doubt_settings(self):
+        world = self.doubt(more=", fax: hold")
+        self.away(world, "k1")
+        world.run("ums-failover", codes=(75,))
+        world.run("ums-failover", codes=(1,))
+        self.assertEqual(len(world.queue("kernel/k1", "hold")), 1)
+
+    def test_witness_and_no_stage_file_means_delivered(self):
+        """The kernel has eaten it already."""
+        world = self.doubt()
+        for number, tool in enumerate(("ums-failover", "ums-push")):
+            if number:
+                world.place("kernel/k1", ENTRY, message(7), "publishing")
+            write(self.stage(world, "witness"), read(os.path.join(world.spool, "state/uuid")))
+            line, = self.json_lines(world, tool, "--json")
+            self.assertEqual(line["result"], "delivered")
+            self.assertEqual(world.listed(), [])
+            world.passes()
+            self.assertEqual((self.numbers(world.delivered("k1")), world.delivered("k2")), ([0], []))
+            self.assertEqual(world.leftovers(), [])
+
+    def test_witness_of_another_spool_proves_nothing(self):
+        world = self.doubt(wait="1h")
+        write(self.stage(world, "witness"), b"somebodyelse\n")
+        world.run("ums-push", codes=(75,))
+        self.assertEqual(len(world.queue("kernel/k1", "publishing")), 1)
+
+    def test_no_witness_and_no_stage_file_is_a_doubt(self):
+        world = self.doubt()
+        line, = self.json_lines(world, "ums-push", "--json", codes=(75,))
+        self.assertEqual(line["result"], "in-doubt")
+        self.assertIn("cannot be proven", line["detail"])
+        # k1 is up all the while; k2 gets it when the policy acts.
+        world.run("ums-failover", codes=None)
+        world.passes()
+        self.assertEqual(self.numbers(world.delivered("k1") + world.delivered("k2")), [0, 7])
+        self.assertIn(b"X-UMS-Possible-Duplicate: yes\r\n", (world.delivered("k1") + world.delivered("k2"))[1])
+
+    def test_stage_file_is_revoked_and_delivered_once(self):
+        world = self.doubt()
+        part = self.stage(world, "1795406406000001.doubtful.BER1.1.part")
+        write(part, message(7))
+        write(self.stage(world, "witness"), read(os.path.join(world.spool, "state/uuid")))
+        done = self.run_clean(world, "ums-push", codes=(75,))
+        self.assertIn(b"revoked", done.stdout)
+        world.passes(2)
+        self.assertEqual(world.delivered("k1"), sorted([message(0), message(7)]))
+        self.assertEqual(world.delivered("k2"), [])
+        self.assertEqual(os.listdir(os.path.dirname(part)), ["owner"])
+        self.assertEqual(world.listed() + world.leftovers(), [])
+
+    def test_final_name_is_there(self):
+        """Published, and nobody came to note it."""
+        world = self.rooms(("k1", "k2"), site())
+        world.place("kernel/k1", ENTRY, message(7))
+        world.run("ums-push")
+        world.place("kernel/k1", ENTRY.replace("n=1", "n=2"), message(7), "publishing")
+        line, = self.json_lines(world, "ums-push", "--json")
+        self.assertEqual(line["result"], "delivered")
+        self.assertEqual((world.delivered("k1"), world.listed()), ([message(7)], []))
+
+    def test_owner_of_another_spool(self):
+        world = self.rooms(("k1", "k2"), site())
+        self.send(world, range(2))
+        world.run("ums-failover")
+        os.makedirs(os.path.join(world.kernels["k1"], ".BER1"), exist_ok=True)
+        write(self.stage(world, "owner"), b"another-spool\n")
+        for _ in range(2):
+            done = self.run_clean(world, "ums-push", codes=(78,))
+            self.assertIn(b"'.BER1' on 'k1' belongs to another spool", done.stderr)
+        self.assertEqual((world.delivered("k1"), len(world.queue("kernel/k1"))), ([], 2))
+        self.assertEqual(read(self.stage(world, "owner")), b"another-spool\n")
+        # While k2 works, messages leave; what is in doubt at k1 stops nobody.
+        world.place("kernel/k1", ENTRY, message(7), "publishing")
+        self.send(world, [5])
+        done = self.run_clean(world, "ums-failover", codes=(75,))
+        self.assertIn(b"belongs to another spool", done.stderr)
+        self.assertEqual((world.queue("site/munich"), self.counts(world)), ([], [0, 3]))
+        world.run("ums-push", codes=(0, 75))
+        self.assertEqual((world.delivered("k1"), self.numbers(world.delivered("k2"))), ([], [0, 1, 5]))
+        self.assertEqual(len(world.queue("kernel/k1", "publishing")), 1)
+
+    def test_secret_of_one_kernel_does_not_stop_the_others(self):
+        secret = os.path.join(self.directory, "k1.secret")
+        write(secret, b"geheim\n")
+        os.chmod(secret, 0o644)
+        world = self.rooms(("k1", "k2"), site())
+        text = read(world.config).decode().replace(f"'file:{world.kernels['k1']}'",
+                                                   f"'dav://127.0.0.1:9/CR/', auth: {{method: basic, user: u, password-file: '{secret}'}}")
+        write(world.config, text.encode())
+        world.place("kernel/k1", ENTRY, message(7), "publishing")
+        self.send(world, range(3))
+        done = self.run_clean(world, "ums-failover", codes=(75, 77))
+        self.assertIn(b"k1.secret", done.stderr)
+        world.run("ums-push", codes=(75, 77))
+        self.assertEqual(self.numbers(world.delivered("k2")), [0, 1, 2])
+
+    def test_status(self):
+        world = self.rooms(("k1", "k2"), site())
+        self.send(world, range(2))
+        world.run("ums-failover")
+        self.send(world, range(2, 3))
+        world.place("kernel/k1", ENTRY, message(7), "publishing")
+        self.away(world, "k2")
+        for _ in range(2):
+            world.run("ums-failover", "-q", codes=None)
+        self.run_clean(world, "ums-failover", "drain", "k2")
+        table = self.run_clean(world, "ums-failover", "status").stdout.decode()
+        rows = {line.split()[0]: line.split() for line in table.splitlines() if line}
+        self.assertEqual(rows["KERNEL"], ["KERNEL", "SITES", "STATE", "SINCE", "NEW", "SENDING", "DOUBT", "HOLD", "OLDEST", "WHY"])
+        self.assertEqual((rows["k1"][1:3], rows["k2"][1:3]), (["munich", "up"], ["munich", "down,drain"]))
+        self.assertIn("is not there", table)
+        lines = self.json_lines(world, "ums-failover", "status", "--json")
+        kernels = {x["kernel"]: x for x in lines if "kernel" in x}
+        self.assertEqual(list(kernels), ["k1", "k2"])
+        self.assertEqual((kernels["k1"]["new"], kernels["k1"]["in-doubt"], kernels["k2"]["state"], kernels["k2"]["admin"]),
+                         (3, 1, "down", "drain"))
+        self.assertIn("outgoing", {x["queue"] for x in lines if "queue" in x})
+        self.assertEqual(sum(x["new"] for x in lines), 3)
+
+    def test_hanging_kernel_does_not_hang_the_pass(self):
+        """A FIFO where a file is read, and one where the directory should be."""
+        world = self.rooms(("k1", "k2", "k3"), site("k1, k2, k3"))
+        world.passes()
+        os.rename(world.kernels["k1"], world.kernels["k1"] + ".away")
+        os.mkfifo(world.kernels["k1"])
+        for name in ("canary.seen", "canary.new"):
+            os.makedirs(os.path.dirname(self.stage(world, name, "k2")), exist_ok=True)
+            os.mkfifo(self.stage(world, name, "k2"))
+        os.mkfifo(self.stage(world, "owner", "k2"))
+        world.place("kernel/k2", ENTRY, message(7), "publishing")
+        self.send(world, range(2))
+        started = time.monotonic()
+        world.run("ums-failover", codes=None, timeout=60)
+        world.run("ums-push", codes=None, timeout=60)
+        world.run("ums-failover", codes=None, timeout=60)
+        world.run("ums-push", codes=None, timeout=60)
+        self.assertLess(time.monotonic() - started, 40)
+        everything = world.delivered("k2") + world.delivered("k3")
+        self.assertEqual(set(self.numbers(everything)) - {7}, {0, 1})
+        self.assertEqual(world.queue("site/munich"), [])
+
+    def test_server_that_never_answers(self):
+        """A WebDAV kernel that takes the connection and says nothing: the look at it has a time-out."""
+        listener = socket.socket()
+        self.addCleanup(listener.close)
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(20)
+        world = self.rooms(("k1", "k2"), site())
+        text = read(world.config).decode().replace(f"'file:{world.kernels['k1']}'", f"'dav://127.0.0.1:{listener.getsockname()[1]}/CR/'")
+        write(world.config, text.encode())
+        self.send(world, range(3))
+        started = time.monotonic()
+        world.run("ums-failover", codes=None)
+        self.assertLess(time.monotonic() - started, 12)  # fall: 2 looks of 2 s each
+        world.run("ums-push", codes=None)
+        self.assertEqual(self.states(world)["k1"], "down")
+        self.assertEqual(self.numbers(world.delivered("k2")), [0, 1, 2])
+
+    def test_kernel_that_cannot_be_written(self):
+        world = self.rooms(("k1", "k2"), site())
+        if os.getuid() == 0:
+            # Root may write anywhere but where a file stands in the way.
+            write(os.path.join(world.kernels["k1"], ".BER1"), b"no directory")
+        else:
+            os.chmod(world.kernels["k1"], 0o555)
+            self.addCleanup(os.chmod, world.kernels["k1"], 0o755)
+        self.send(world, range(2))
+        world.run("ums-failover")
+        world.run("ums-push")
+        self.assertEqual(self.states(world)["k1"], "down")
+        self.assertEqual(self.numbers(world.delivered("k2")), [0, 1])
+
+    def test_two_passes_at_once(self):
+        world = self.rooms(("k1", "k2"), site())
+        self.send(world, range(300))
+        runs = []
+        for i in range(3):
+            with open(os.path.join(self.directory, f"out{i}"), "wb") as out:
+                runs.append(self.start(world, "ums-failover", "-q", stdout=out))
+        self.assertEqual([run.wait(60) for run in runs], [0, 0, 0])
+        lines = sum(len(read(os.path.join(self.directory, f"out{i}")).splitlines()) for i in range(3))
+        world.run("ums-failover")
+        self.assertEqual(len(world.queue("kernel/k1")), 300)
+        self.assertEqual(lines, 300)
+
+
+if __name__ == "__main__":
+    rooms.main()
