@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
@@ -12,6 +13,7 @@
 #include <cstdlib>
 #include <iostream>
 #include <new>
+#include <system_error>
 
 #include "text/text.hpp"
 
@@ -20,6 +22,26 @@ namespace ums::cli {
 namespace {
 
 volatile sig_atomic_t stop_requested = 0;
+
+/// What a process that keeps going remembers of its configuration file, to see that it was corrected.
+struct ConfigStamp {
+    std::string file;
+    std::int64_t modified_ns = 0;
+    std::uint64_t inode = 0;
+    pid_t owner = -1;  ///< workers are told by their parent
+    bool changed = false;
+};
+ConfigStamp config_stamp;
+
+bool take_stamp(ConfigStamp& stamp) {
+    struct stat st {};
+    if (::stat(stamp.file.c_str(), &st) != 0) return false;  // being written over: the next look tells
+    const auto modified = static_cast<std::int64_t>(st.st_mtim.tv_sec) * 1'000'000'000 + st.st_mtim.tv_nsec;
+    const bool same = modified == stamp.modified_ns && st.st_ino == stamp.inode;
+    stamp.modified_ns = modified;
+    stamp.inode = st.st_ino;
+    return !same;
+}
 
 void on_stop(int) { stop_requested = 1; }
 
@@ -115,7 +137,24 @@ int check_config(const Common& common, report::Reporter& reporter) {
 
 }  // namespace
 
-bool stopping() noexcept { return stop_requested != 0; }
+bool stopping() noexcept { return stop_requested != 0 || config_stamp.changed; }
+
+void look_at_config(report::Reporter& reporter) {
+    auto& stamp = config_stamp;
+    if (stamp.owner != ::getpid() || stamp.changed || !take_stamp(stamp)) return;
+    try {
+        const auto loaded = config::load(stamp.file);
+        if (loaded.config) {
+            stamp.changed = true;
+            reporter.info("the configuration has changed; starting again with it");
+            return;
+        }
+        print_diagnostics(loaded, false);
+    } catch (const Error& error) {
+        reporter.error(error.what());
+    }
+    reporter.error("the configuration " + text::quote(stamp.file) + " has changed and has errors; the one before stays in force");
+}
 
 int guarded(report::Reporter& reporter, const std::function<int()>& work) {
     try {
@@ -171,20 +210,33 @@ int run_tool(const Tool& tool, int argc, char** argv, const std::function<void(C
     report::Reporter reporter(tool.name, style_of(common), clock, std::move(log));
     const int code = guarded(reporter, [&] {
         if (common.check_config) return check_config(common, reporter);
+        if (common.watch && common.limit > 0) throw Error(Fault::usage, "--watch and --limit exclude each other");
         if (common.watch && common.dry_run) throw Error(Fault::usage, "--watch and --dry-run exclude each other");
         return run(common, reporter);
     });
+    if (config_stamp.changed && stop_requested == 0 && (code == 0 || code == exit_code(Fault::later))) {
+        reporter.finish();
+        log.reset();
+        ::execv("/proc/self/exe", argv);
+        reporter.error("cannot start again: " + std::generic_category().message(errno));
+        return exit_code(Fault::later);
+    }
     if (!reporter.finish()) return code == 0 || code == exit_attention ? exit_code(Fault::cannot_read) : code;
     return code;
 }
 
-config::Config load_config(const Common& common, report::Reporter& reporter) {
+config::Config load_config(const Common& common) {
     auto loaded = config::load(common.config);
     print_diagnostics(loaded, common.verbose > 0);
     if (!loaded.config) {
         throw Error(Fault::configuration, "the configuration " + text::quote(common.config) + " has errors; nothing was done");
     }
-    static_cast<void>(reporter);
+    // Names from a pipe were read once, and would be lost with a new start.
+    if (common.watch && common.names.empty()) {
+        config_stamp.file = common.config;
+        config_stamp.owner = ::getpid();
+        take_stamp(config_stamp);
+    }
     return std::move(*loaded.config);
 }
 
@@ -199,7 +251,7 @@ std::string spool_root(const Common& common, const config::Config& config) {
 spool::Spool open_spool(const Common& common, const config::Config& config, io::Disk& disk, const clock::Clock& clock) {
     return {disk, clock, spool_root(common, config), config.mds.id,
             config.mds.force_spool ? spool::NetworkFileSystem::allow : spool::NetworkFileSystem::refuse,
-            common.dry_run ? spool::Opening::examine : spool::Opening::create};
+            common.dry_run ? spool::Opening::examine_if_there : spool::Opening::create};
 }
 
 std::vector<std::string> read_names(const std::string& from, bool nul, io::Disk& disk) {

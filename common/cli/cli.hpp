@@ -58,8 +58,9 @@ int run_tool(const Tool& tool, int argc, char** argv, const std::function<void(C
              const std::function<int(const Common&, report::Reporter&)>& run);
 
 /// Loads the configuration; prints what is wrong with it. Throws Error{configuration} if that is an error. Warnings are
-/// printed by --check-config and -v only: a cron job would send them every minute.
-config::Config load_config(const Common& common, report::Reporter& reporter);
+/// printed by --check-config and -v only: a cron job would send them every minute. With --watch the file is looked at
+/// again from time to time: see look_at_config().
+config::Config load_config(const Common& common);
 
 /// The configured spool, or the one of --spool.
 std::string spool_root(const Common& common, const config::Config& config);
@@ -81,8 +82,8 @@ class Names {
 /// Lines (or NUL-ended names) of standard input or a file, as for --names.
 std::vector<std::string> read_names(const std::string& from, bool nul, io::Disk& disk);
 
-/// The exit code of a run that did several things: the one that an administrator must hear of first. 78, 73, 74, 77, 69,
-/// 75, 1, 0, in this order.
+/// The exit code of a run that did several things: the one that an administrator must hear of first. 70, 78, 73, 74, 77,
+/// 69, 75, 1, 0, in this order.
 class ExitCode {
   public:
     void note(int code) noexcept;
@@ -93,8 +94,13 @@ class ExitCode {
     int value_ = 0;
 };
 
-/// True once SIGTERM or SIGINT has come: finish what is under way and return.
+/// True once SIGTERM or SIGINT has come, or the configuration was corrected: finish what is under way and return.
 bool stopping() noexcept;
+
+/// Whether the configuration file has changed since it was loaded with --watch. If so, and it has no errors, stopping()
+/// is true from now on, and run_tool() starts the program again, with the new one. With errors they are printed once, and
+/// the one before stays in force.
+void look_at_config(report::Reporter& reporter);
 
 /// Sleeps until something may have changed: a name appeared in one of the local directories (inotify), the time is over,
 /// or a signal came. Directories that are not there, or cannot be watched, are looked after by the clock alone.

@@ -53,6 +53,7 @@ int run_passes(const Common& common, report::Reporter& reporter, const std::vect
         reporter.flush();
         if (code == exit_code(Fault::configuration)) return code;  // only a person mends it
         watch.wait(*common.watch);
+        look_at_config(reporter);
     }
     return code == exit_code(Fault::later) ? 0 : code;
 }

@@ -96,6 +96,7 @@ std::vector<int> run_jobs(const Common& common, report::Reporter& reporter, cons
     if (common.watch) parallel = jobs.size();
     if (common.limit > 0) parallel = 1;
     bool told = false;
+    auto next_look = Steady::now();
 
     const auto limit_left = [&] { return common.limit == 0 ? 0 : common.limit - std::min(common.limit, handled); };
     const auto begin = [&](std::size_t index) {
@@ -116,6 +117,10 @@ std::vector<int> run_jobs(const Common& common, report::Reporter& reporter, cons
             } else {
                 ++i;
             }
+        }
+        if (common.watch && next_look <= Steady::now()) {
+            look_at_config(reporter);
+            next_look = Steady::now() + std::chrono::seconds(1);
         }
         if (stopping() && !told) {
             for (const auto& child : running) ::kill(child.pid, SIGTERM);

@@ -462,7 +462,10 @@ void Courier::clean() {
     std::vector<std::string> leftovers;
     const auto answer = store_.list(destination_.stage, [&](const transport::Item& item) {
         const std::string_view name = item.name;
-        const bool ours = name.ends_with(part_suffix) || name.ends_with(revoked_suffix);
+        // What `ums-push FILE` has under way is not ours to judge, unless it is long dead.
+        const bool single = name.find(".single") != std::string_view::npos;
+        const bool old = item.modified && clock_.now() - *item.modified > std::chrono::hours(24);
+        const bool ours = single ? old : name.ends_with(part_suffix) || name.ends_with(revoked_suffix);
         const bool witness_is_idle = name == "witness" && needed.empty();
         if (item.kind == transport::ItemKind::file && ((ours && !needed.contains(item.name)) || witness_is_idle)) {
             leftovers.push_back(destination_.stage + "/" + item.name);

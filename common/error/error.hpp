@@ -46,7 +46,7 @@ class Error : public std::runtime_error {
 /// `cannot <doing>: <text of errno>`: the form of every failed system call. `error` is an errno value.
 Error system_error(Fault fault, const std::string& doing, int error);
 
-/// The fault that fits a failed write to, or read from, the spool: EACCES, EPERM and EROFS are `permission`.
+/// The fault that fits a failed write to, or read from, the spool: EACCES and EPERM are `permission`.
 Fault fault_of_errno(int error, Fault otherwise) noexcept;
 
 }  // namespace ums

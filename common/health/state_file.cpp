@@ -20,8 +20,8 @@ Values read(io::Disk& disk, const std::string& path) {
     Values values;
     const auto info = disk.info(path);
     if (!info || info->size > largest) return values;
-    const auto content = io::read_file(disk, path, largest);
-    for (const auto line : text::split(content.value_or(""), '\n')) {
+    const auto content = io::read_file(disk, path, largest).value_or("");
+    for (const auto line : text::split(content, '\n')) {
         const auto equals = line.find('=');
         if (equals != std::string_view::npos) values.emplace(line.substr(0, equals), line.substr(equals + 1));
     }

@@ -57,27 +57,35 @@ class Stage {
     };
 
     void handle(const Entry& entry) {
+        std::optional<io::Fd> file;
+        message::FileHeader header;
+        std::vector<Part> parts;
         try {
-            const auto file = spool_.open(entry);
+            file = spool_.open(entry);
             if (!file) return;  // taken away meanwhile
-            const auto header = message::read_header(spool_.disk(), *file, spool_.path(entry));
-            const auto parts = decide_(entry, header.block);
-            if (parts.size() == 1) {
-                plan(entry, parts.front());
-            } else {
-                split(entry, *file, header, parts);
-            }
+            header = message::read_header(spool_.disk(), *file, spool_.path(entry));
+            parts = decide_(entry, header.block);
+            if (parts.empty()) throw Error(Fault::internal, "no decision about " + text::quote(entry.name.text()));
         } catch (const Error& error) {
-            if (error.fault() == Fault::cannot_read) {
-                // One file that the disk cannot read must not stop the others.
-                reporter_.error(std::string(error.what()) + "; the message waits");
-                code_.note(exit_code(Fault::cannot_read));
+            if (error.fault() != Fault::unusable) {
+                // Whatever is wrong with this one must not stop the others.
+                wait(error);
                 return;
             }
-            if (error.fault() != Fault::unusable) throw;
             Part part{entry.name.without(attribute::not_before), Queue::failed(), {}, Result::parked, std::string("failed: ") + error.what(), error.what()};
             plan(entry, part);
+            return;
         }
+        if (parts.size() == 1) {
+            plan(entry, parts.front());
+        } else {
+            split(entry, *file, header, parts);
+        }
+    }
+
+    void wait(const Error& error) {
+        reporter_.error(std::string(error.what()) + "; the message waits");
+        code_.note(exit_code(error.fault()));
     }
 
     void plan(const Entry& entry, const Part& part) {
@@ -127,7 +135,12 @@ class Stage {
             return;
         }
         const auto size = spool_.disk().info(file, spool_.path(entry)).size;
-        spool_.require_room(queue_, Bytes{size.count * children.size()});
+        try {
+            spool_.require_room(queue_, Bytes{size.count * children.size()});
+        } catch (const Error& error) {
+            wait(error);  // what goes one way needs no room
+            return;
+        }
         // Into sending/ first: from there nobody takes it away while its children are made.
         const Entry original{queue_, State::sending, entry.name};
         if (!spool_.move(entry, original)) return;

@@ -136,8 +136,9 @@ void Draft::rename(EntryName name) {
 Spool::Spool(io::Disk& disk, const clock::Clock& clock, std::string root, std::string mds_id, NetworkFileSystem network,
              Opening opening)
     : disk_(disk), clock_(clock), root_(std::move(root)), mds_id_(std::move(mds_id)) {
-    if (opening == Opening::examine) {
+    if (opening != Opening::create) {
         if (!disk_.info(root_)) {
+            if (opening == Opening::examine_if_there) return;
             throw Error(Fault::cannot_read, "there is no spool at " + text::quote(root_) + " yet");
         }
     } else {
@@ -153,7 +154,7 @@ Spool::Spool(io::Disk& disk, const clock::Clock& clock, std::string root, std::s
     const std::string version_path = root_ + "/VERSION";
     auto version = io::read_file(disk_, version_path, Bytes{4096});
     if (!version) {
-        if (opening == Opening::examine) throw Error(Fault::cannot_read, text::quote(root_) + " is no spool");
+        if (opening != Opening::create) throw Error(Fault::cannot_read, text::quote(root_) + " is no spool");
         bool is_foreign = false;
         disk_.list(root_, [&](std::string_view name) {
             // A first run that died left nothing but these; anything else is somebody's directory.

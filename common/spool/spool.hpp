@@ -125,8 +125,9 @@ class Worker {
 };
 
 enum class NetworkFileSystem { refuse, allow };
-/// `examine` for tools that only look: nothing is created, and a spool that is not there is an error.
-enum class Opening { create, examine };
+/// `examine` for tools that only look: nothing is created, and a spool that is not there is an error; with
+/// `examine_if_there` it is an empty one.
+enum class Opening { create, examine, examine_if_there };
 
 class Spool {
   public:

@@ -2,7 +2,7 @@
 //
 // transport: a directory tree somewhere (a local directory, a WebDAV server), seen through the few operations that the
 // delivery protocol needs. What the operations mean for messages - stage, witness, publish, revoke, claim - is one
-// module above (stage.hpp) and the same for all kinds.
+// module above (delivery/courier.hpp, intake/intake.hpp) and the same for all kinds.
 //
 // Operations take batches and work on all of a batch at once, as many as `Limits::connections` at a time. They throw
 // only for faults of our own (a source file that cannot be read, no memory); what the other side does or fails to do is

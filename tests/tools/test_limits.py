@@ -166,13 +166,14 @@ routes:
         world = self.rooms()
         process = self.start_with_pipes(world, "ums-sitemap", "--site", "munich", "-")
         read_back = []
-        reader = threading.Thread(target=lambda: read_back.append(self.drain(process)))
+        first = threading.Event()
+        reader = threading.Thread(target=lambda: read_back.append(self.drain(process, first)), daemon=True)
+        reader.start()
         process.stdin.write(message(1, extra=b"X: 1\r\n"))
         block = b"x" * 1_000_000
         process.stdin.write(block * 4)
         process.stdin.flush()
-        self.assertTrue(os.read(process.stdout.fileno(), 100).startswith(b"MAIL FROM"), "before its input has ended")
-        reader.start()
+        self.assertTrue(first.wait(20), "something comes before its input has ended")
         for _ in range(LARGE // len(block)):
             process.stdin.write(block)
         process.stdin.close()
@@ -191,10 +192,11 @@ routes:
         return process
 
     @staticmethod
-    def drain(process):
+    def drain(process, first):
         total = 0
         while got := os.read(process.stdout.fileno(), 1 << 20):
             total += len(got)
+            first.set()
         return total
 
 

@@ -314,7 +314,7 @@ class Pass {
         return seat.admin == health::Admin::disabled ? "disabled" : std::string(health::to_string(seat.health.status));
     }
 
-    /// Queues that the configuration no longer knows go back to routing.
+    /// Queues that the configuration no longer knows go back to where they are decided about.
     void rescue_unknown() {
         std::vector<Queue> lost;
         for (const auto& queue : spool_.queues(Queue::Kind::kernel)) {
@@ -323,11 +323,17 @@ class Pass {
         for (const auto& queue : spool_.queues(Queue::Kind::site)) {
             if (config_.site(queue.name) == nullptr) lost.push_back(queue);
         }
+        for (const auto& queue : spool_.queues(Queue::Kind::connector)) {
+            if (config_.connector(queue.name) == nullptr) lost.push_back(queue);
+        }
         for (const auto& queue : lost) {
             const auto worker = spool_.work(queue);
+            const bool incoming = queue.kind == Queue::Kind::connector;
             std::vector<spool::Move> moves;
             for (const auto& entry : spool_.list(queue, State::fresh)) {
-                moves.push_back({entry, {Queue::outgoing(), State::fresh, entry.name.without(attribute::site)}});
+                const auto name = entry.name.without(attribute::site).without(attribute::not_before);
+                moves.push_back({entry, {incoming ? Queue::incoming() : Queue::outgoing(), State::fresh,
+                                         incoming ? name.without(attribute::connector).without(attribute::chosen) : name}});
             }
             const std::size_t in_doubt = spool_.list(queue, State::publishing).size();
             if (!moves.empty()) {
@@ -463,7 +469,7 @@ class Pass {
 
 int run(const cli::Common& common, report::Reporter& reporter) {
     const transport::Library library;
-    const auto config = cli::load_config(common, reporter);
+    const auto config = cli::load_config(common);
     io::PosixDisk disk;
     const clock::SystemClock clock;
     const auto names = cli::Names::read(common, disk);
@@ -475,7 +481,7 @@ int run(const cli::Common& common, report::Reporter& reporter) {
 
 int set_admin(const cli::Common& common, const std::vector<std::string>& kernels, health::Admin admin,
               report::Reporter& reporter) {
-    const auto config = cli::load_config(common, reporter);
+    const auto config = cli::load_config(common);
     for (const auto& name : kernels) {
         if (config.kernel(name) == nullptr) {
             throw Error(Fault::usage, "the configuration has no kernel " + text::quote(name));

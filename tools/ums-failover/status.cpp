@@ -69,7 +69,7 @@ void print_table(const std::vector<std::vector<std::string>>& rows, report::Repo
 }  // namespace
 
 int status(const cli::Common& common, report::Reporter& reporter) {
-    const auto config = cli::load_config(common, reporter);
+    const auto config = cli::load_config(common);
     io::PosixDisk disk;
     const clock::SystemClock clock;
     const spool::Spool spool(disk, clock, cli::spool_root(common, config), config.mds.id, spool::NetworkFileSystem::allow,

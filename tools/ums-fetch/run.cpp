@@ -67,7 +67,7 @@ class Collector {
                                           : delivery::store_of(*place_.connector, outside_);
         spool_.emplace(disk_, clock_, cli::spool_root(common_, config_), config_.mds.id,
                        config_.mds.force_spool ? spool::NetworkFileSystem::allow : spool::NetworkFileSystem::refuse,
-                       common_.dry_run ? spool::Opening::examine : spool::Opening::create);
+                       common_.dry_run ? spool::Opening::examine_if_there : spool::Opening::create);
         std::vector<std::string> watched;
         if (place_.connector != nullptr) watched.push_back(local_path(*place_.connector->root, place_.name + "/Out"));
         limit_ = limit;
@@ -296,7 +296,7 @@ int put(const cli::Common& common, const Options& options, const config::Config&
 
 int run(const cli::Common& common, const Options& options, report::Reporter& reporter) {
     const transport::Library library;
-    const auto config = cli::load_config(common, reporter);
+    const auto config = cli::load_config(common);
     if (!options.probe.empty()) return probe::run(config, options.probe, common.json, reporter);
     if (!options.files.empty()) return put(common, options, config, reporter);
     if (!options.connector.empty()) throw Error(Fault::usage, "--connector goes with a FILE or -");

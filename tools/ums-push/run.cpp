@@ -64,6 +64,19 @@ Result result_of(Outcome outcome) {
     return Result::failed;
 }
 
+/// Removes what was sent and kept longer than `keep-sent` says.
+void expire_sent(const config::Config& config, spool::Spool& spool, const clock::Clock& clock) {
+    std::vector<Entry> old;
+    for (auto& entry : spool.list(Queue::sent(), State::fresh)) {
+        const auto info = spool.disk().info(spool.path(entry));
+        // The rename into sent/ leaves mtime alone: it is the time of arrival, near enough for a limit in days.
+        if (info && clock.now().time_since_epoch() - std::chrono::nanoseconds(info->modified_ns) > config.mds.keep_sent) {
+            old.push_back(std::move(entry));
+        }
+    }
+    if (!old.empty()) spool.remove(old);
+}
+
 class Pusher {
   public:
     Pusher(const cli::Common& common, const config::Config& config, const cli::Names& names, const Target& target,
@@ -73,7 +86,7 @@ class Pusher {
     int run(std::size_t limit) {
         spool_.emplace(disk_, clock_, cli::spool_root(common_, config_), config_.mds.id,
                        config_.mds.force_spool ? spool::NetworkFileSystem::allow : spool::NetworkFileSystem::refuse,
-                       common_.dry_run ? spool::Opening::examine : spool::Opening::create);
+                       common_.dry_run ? spool::Opening::examine_if_there : spool::Opening::create);
         limit_ = limit;
         return cli::run_passes(common_, reporter_, {spool_->path(target_.queue(), State::fresh)}, [&] { return pass(); });
     }
@@ -86,6 +99,10 @@ class Pusher {
 
     int pass() {
         if (common_.dry_run) return dry_run();
+        if (clock_.steady() >= next_expiry_) {
+            expire_sent(config_, *spool_, clock_);
+            next_expiry_ = clock_.steady() + std::chrono::hours(1);
+        }
         if (clock_.steady() < rest_until_) return exit_code(Fault::later);
         if (!has_work()) return 0;
         const auto worker = spool_->work(target_.queue());
@@ -236,26 +253,14 @@ class Pusher {
     std::size_t done_ = 0;
     unsigned failures_ = 0;
     std::chrono::steady_clock::time_point rest_until_{};
+    std::chrono::steady_clock::time_point next_expiry_{};
 };
-
-/// Removes what was sent and kept longer than `keep-sent` says.
-void expire_sent(const config::Config& config, spool::Spool& spool, const clock::Clock& clock) {
-    std::vector<Entry> old;
-    for (auto& entry : spool.list(Queue::sent(), State::fresh)) {
-        const auto info = spool.disk().info(spool.path(entry));
-        // The rename into sent/ leaves mtime alone: it is the time of arrival, near enough for a limit in days.
-        if (info && clock.now().time_since_epoch() - std::chrono::nanoseconds(info->modified_ns) > config.mds.keep_sent) {
-            old.push_back(std::move(entry));
-        }
-    }
-    if (!old.empty()) spool.remove(old);
-}
 
 }  // namespace
 
 int run(const cli::Common& common, const Options& options, report::Reporter& reporter) {
     const transport::Library library;
-    const auto config = cli::load_config(common, reporter);
+    const auto config = cli::load_config(common);
     if (!options.probe.empty()) return probe::run(config, options.probe, common.json, reporter);
     if (!options.file.empty()) return push_single(common, options, config, reporter);
     if (!options.connector.empty()) throw Error(Fault::usage, "--connector goes with a FILE or -");
@@ -264,10 +269,8 @@ int run(const cli::Common& common, const Options& options, report::Reporter& rep
     const clock::SystemClock clock;
     const auto names = cli::Names::read(common, disk);
     const auto targets = targets_of(config, options.to);
-    {
-        auto spool = cli::open_spool(common, config, disk, clock);
-        if (!common.dry_run) expire_sent(config, spool, clock);
-    }
+    // Once here, so that a spool that cannot be used is said once and not by each worker.
+    static_cast<void>(cli::open_spool(common, config, disk, clock));
     std::vector<cli::Job> jobs;
     for (const auto& target : targets) {
         jobs.push_back({target.name, [&](std::size_t limit) {

@@ -63,7 +63,7 @@ int main(int argc, char** argv) {
                 ->type_name("NAME");
         },
         [&](const cli::Common& common, report::Reporter& reporter) {
-            const auto config = cli::load_config(common, reporter);
+            const auto config = cli::load_config(common);
             if (!options.files.empty()) return by_hand(common, options, config, reporter);
             if (options.explain) throw Error(Fault::usage, "--explain goes with a FILE or -");
             if (!options.connector.empty()) throw Error(Fault::usage, "--connector goes with a FILE or -");

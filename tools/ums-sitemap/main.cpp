@@ -46,7 +46,7 @@ int run(const cli::Common& common, const Options& options, report::Reporter& rep
     if (options.command != Options::Command::stage && !options.file.empty()) {
         throw Error(Fault::usage, text::quote(options.file) + " is one argument too many");
     }
-    const auto config = cli::load_config(common, reporter);
+    const auto config = cli::load_config(common);
     const auto json = common.json ? sitemap::Json::yes : sitemap::Json::no;
     int code = 0;
     switch (options.command) {

@@ -20,7 +20,7 @@ using spool::Queue;
 split::Part part_for(const spool::Entry& entry, const config::Site* site, const site::Choice& choice) {
     auto name = entry.name.without(attribute::not_before).with(attribute::site, site == nullptr ? "" : site->name);
     if (!choice.connector) {
-        return {name.without(attribute::connector), Queue::noroute(), {}, report::Result::parked,
+        return {name.without(attribute::connector).without(attribute::chosen), Queue::noroute(), {}, report::Result::parked,
                 "noroute: " + choice.reason, choice.reason};
     }
     return {name.with(attribute::connector, *choice.connector), Queue::connector(*choice.connector), {},
@@ -31,14 +31,16 @@ std::vector<split::Part> decide(const config::Config& config, const spool::Entry
     const auto* site = site::site_of_kernel(config, entry.name.get(attribute::origin));
     // The kernel decided: it lies in the connector's own directory. Send reports always come this way.
     const auto own = entry.name.get(attribute::connector);
-    if (config.connector(own) != nullptr) {
+    if (config.connector(own) != nullptr && entry.name.number(attribute::chosen) == 0) {
         return {part_for(entry, site, {std::string(own), "it lay in the connector's directory"})};
     }
     const auto recipients = block.recipients();
     if (recipients.empty()) {
         const site::Choice choice{site == nullptr || site->connector.empty() ? std::nullopt : std::optional(site->connector),
                                   "it has no recipient, and its site names no connector"};
-        return {part_for(entry, site, choice)};
+        auto part = part_for(entry, site, choice);
+        if (choice.connector) part.name = part.name.with(attribute::chosen, 1);
+        return {part};
     }
     std::vector<split::Part> parts;
     for (const auto& recipient : recipients) {
@@ -47,6 +49,7 @@ std::vector<split::Part> decide(const config::Config& config, const spool::Entry
                                 : recipient.address;
         const auto choice = site::choose_connector(config, site, formed);
         auto part = part_for(entry, site, choice);
+        if (choice.connector) part.name = part.name.with(attribute::chosen, 1);
         const auto same = std::find_if(parts.begin(), parts.end(), [&](const split::Part& p) { return p.queue == part.queue; });
         if (same != parts.end()) {
             same->lines.push_back(recipient.line);

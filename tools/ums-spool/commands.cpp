@@ -43,8 +43,8 @@ std::vector<std::string> all_ids(const cli::Common& common, const std::vector<st
 }
 
 struct Desk {
-    Desk(const cli::Common& common, report::Reporter& reporter)
-        : config(cli::load_config(common, reporter)),
+    explicit Desk(const cli::Common& common)
+        : config(cli::load_config(common)),
           spool(disk, clock, cli::spool_root(common, config), config.mds.id, spool::NetworkFileSystem::allow,
                 spool::Opening::examine) {}
     io::PosixDisk disk;
@@ -104,7 +104,7 @@ int list(const cli::Common& common, const ListOptions& options, report::Reporter
                                           "; queues are outgoing, incoming, site/S, kernel/K, connector/C, noroute, failed, sent");
         }
     }
-    Desk desk(common, reporter);
+    Desk desk(common);
     for (const auto& queue : desk.spool.all_queues()) {
         for (const State state : visible) {
             for (const auto& entry : desk.spool.list(queue, state)) {
@@ -127,7 +127,7 @@ int list(const cli::Common& common, const ListOptions& options, report::Reporter
 }
 
 int show(const cli::Common& common, const std::vector<std::string>& given, report::Reporter& reporter) {
-    Desk desk(common, reporter);
+    Desk desk(common);
     cli::ExitCode code;
     bool first = true;
     for (const auto& id : all_ids(common, given, desk.disk)) {
@@ -184,7 +184,7 @@ int show(const cli::Common& common, const std::vector<std::string>& given, repor
 }
 
 int trace(const cli::Common& common, const std::vector<std::string>& given, report::Reporter& reporter) {
-    Desk desk(common, reporter);
+    Desk desk(common);
     cli::ExitCode code;
     for (const auto& id : all_ids(common, given, desk.disk)) {
         const auto lines = desk.spool.journal_of(id);
@@ -247,9 +247,12 @@ std::variant<Plan, std::string> plan(Action action, const Entry& entry) {
                 (entry.queue.kind == Queue::Kind::outgoing || entry.queue.kind == Queue::Kind::incoming)) {
                 return "waits for a decision already";
             }
-            // The attempt number stays: stage names are used once.
+            // The attempt number stays: stage names are used once. So does a connector that the kernel chose.
+            const auto name = entry.name.number(attribute::chosen) == 0
+                                  ? entry.name
+                                  : entry.name.without(attribute::connector).without(attribute::chosen);
             return Plan{Entry{incoming ? Queue::incoming() : Queue::outgoing(), State::fresh,
-                              entry.name.without(attribute::site)
+                              name.without(attribute::site)
                                   .without(attribute::not_before)
                                   .without(attribute::refused)
                                   .without(attribute::doubt_since)},
@@ -264,7 +267,7 @@ std::variant<Plan, std::string> plan(Action action, const Entry& entry) {
 
 int act(const cli::Common& common, Action action, const std::vector<std::string>& given, const std::string& reason,
         report::Reporter& reporter) {
-    Desk desk(common, reporter);
+    Desk desk(common);
     cli::ExitCode code;
     for (const auto& id : all_ids(common, given, desk.disk)) {
         const auto found = desk.spool.find(id);
