@@ -104,7 +104,7 @@ report::Style style_of(const Common& common) {
     const bool terminal = isatty(STDERR_FILENO) == 1;
     const char* no_color = std::getenv("NO_COLOR");  // no-color.org
     style.color = common.color == "always" || (common.color == "auto" && terminal && (no_color == nullptr || *no_color == '\0'));
-    style.progress = terminal && !common.quiet && isatty(STDOUT_FILENO) != 1;
+    style.progress = terminal && !common.quiet;
     return style;
 }
 

@@ -50,15 +50,16 @@ bool is_within(const std::string& path, const std::string& directory) {
     return path.starts_with(directory) && (path.size() == directory.size() || path[directory.size()] == '/');
 }
 
-// A spool that is fetched from, or a place of messages among the spool's own files, would eat itself.
-void check_apart_from_spool(const std::string& what, const std::optional<target::Target>& place, const Place& at,
-                            Draft& draft) {
+// A spool that is fetched from, or a place of messages among the spool's own files, would eat itself. A spool beside the
+// directories of connectors, or beside the `R_*` of a kernel, does no harm.
+void check_apart_from_spool(const std::string& what, const std::optional<target::Target>& place, const std::string& below,
+                            const Place& at, Draft& draft) {
     if (!place || place->scheme != Scheme::file) return;
     const std::string& spool = draft.config.mds.spool;
     if (is_within(place->path, spool)) {
         draft.report.error(at, what + " " + text::quote(place->path) + " lies in the spool " + text::quote(spool));
-    } else if (is_within(spool, place->path)) {
-        draft.report.error(at, "the spool " + text::quote(spool) + " lies in " + what + " " + text::quote(place->path));
+    } else if (!below.empty() && is_within(spool, (place->path == "/" ? "" : place->path) + "/" + below)) {
+        draft.report.error(at, "the spool " + text::quote(spool) + " lies in the directory of connector " + text::quote(below));
     }
 }
 
@@ -313,11 +314,11 @@ void check_whole(Draft& draft) {
         }
     }
     for (const auto& connector : config.connectors) {
-        check_apart_from_spool("the root", connector.root, connector.place, draft);
+        check_apart_from_spool("the root", connector.root, connector.name, connector.place, draft);
     }
     for (const auto& kernel : config.kernels) {
         // A url that was wrong left the default target behind, which is no place.
-        if (!kernel.url.path.empty()) check_apart_from_spool("the url", kernel.url, kernel.place, draft);
+        if (!kernel.url.path.empty()) check_apart_from_spool("the url", kernel.url, "", kernel.place, draft);
     }
 }
 

@@ -85,7 +85,15 @@ Answer Courier::prepare() {
     auto answer = store_.read(owner_path, Bytes{4096}, owner);
     if (answer.verdict == Verdict::absent) {
         answer = store_.make_directory(destination_.stage);
-        if (answer.done()) answer = put(owner_path, own);
+        // Whole or not at all: a run that died while writing it must not leave an owner that nobody is.
+        const std::array<transport::Rename, 1> publish{
+            {{owner_path + "-" + io::random_token() + std::string(part_suffix), owner_path}}};
+        if (answer.done()) answer = put(publish[0].from, own);
+        if (answer.done()) answer = store_.rename(publish).front();
+        if (answer.verdict == Verdict::exists) {
+            const std::array<std::string, 1> ours{publish[0].from};
+            store_.remove(ours);
+        }
         const std::array<std::string, 1> stage{destination_.stage};
         if (answer.done()) answer = store_.sync(stage);
         // Another spool may have been faster; what stands there now decides.

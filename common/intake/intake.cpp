@@ -348,12 +348,24 @@ Answer Intake::collect(std::size_t limit, const std::function<bool()>& pause, st
     std::vector<Claim> ours;
     if (const auto answer = list(ripe, ours); !answer.done()) return answer;
     if (limit > 0 && ripe.size() > limit) ripe.resize(limit);
+    const auto fits = [&](Bytes size) {
+        try {
+            spool_.require_room(source_.queue, size);
+            return true;
+        } catch (const Error& error) {
+            if (error.fault() != Fault::cannot_write) throw;
+            return false;
+        }
+    };
     Answer worst;
     for (std::size_t next = 0; next < ripe.size() && !pause();) {
         std::vector<Item> batch;
         Bytes size;
         while (next < ripe.size() && batch.size() < batch_messages && (batch.empty() || size < batch_bytes)) {
-            auto& item = ripe[next++];
+            auto& item = ripe[next];
+            // On a disk that is nearly full a smaller batch still goes.
+            if (!batch.empty() && !fits(Bytes{size.count + item.size.count})) break;
+            ++next;
             if (is_being_written(item, reports)) continue;
             size += item.size;
             batch.push_back(std::move(item));

@@ -78,8 +78,13 @@ class Stage {
         }
         if (parts.size() == 1) {
             plan(entry, parts.front());
-        } else {
+            return;
+        }
+        try {
             split(entry, *file, header, parts);
+        } catch (const Error& error) {
+            if (error.fault() != Fault::cannot_read) throw;
+            wait(error);  // in sending/, from where the next run takes it back
         }
     }
 

@@ -97,7 +97,8 @@ class Failover(Case):
         self.send(world, range(2, 4))
         world.passes()
         self.assertEqual(self.numbers(world.delivered("k1")), [2, 3])
-        other = rooms.Rooms(os.path.join(self.directory), ("k1", "k2"), site().replace("hold-down: 0s", "hold-down: 2s"), name="held")
+        os.mkdir(os.path.join(self.directory, "other"))
+        other = rooms.Rooms(os.path.join(self.directory, "other"), ("k1", "k2"), site().replace("hold-down: 0s", "hold-down: 2s"), name="held")
         self.away(other, "k1")
         other.run("ums-failover")
         self.back(other, "k1")
@@ -465,13 +466,13 @@ routes:
         world.place("kernel/k2", ENTRY, message(7), "publishing")
         self.send(world, range(2))
         started = time.monotonic()
-        world.run("ums-failover", codes=None, timeout=60)
-        world.run("ums-push", codes=None, timeout=60)
-        world.run("ums-failover", codes=None, timeout=60)
-        world.run("ums-push", codes=None, timeout=60)
-        self.assertLess(time.monotonic() - started, 40)
+        # The look finds nothing at k2, whose owner file nobody can read: the pusher does, and the fifth time counts.
+        for _ in range(7):
+            world.run("ums-failover", codes=None, timeout=60)
+            world.run("ums-push", codes=None, timeout=60)
+        self.assertLess(time.monotonic() - started, 60)
         everything = world.delivered("k2") + world.delivered("k3")
-        self.assertEqual(set(self.numbers(everything)) - {7}, {0, 1})
+        self.assertEqual(set(self.numbers(everything)) - {7}, {0, 1}, self.states(world))
         self.assertEqual(world.queue("site/munich"), [])
 
     def test_server_that_never_answers(self):

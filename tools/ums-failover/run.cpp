@@ -87,6 +87,19 @@ class Pass {
         }
     }
 
+    /// Notes what the next pass would like to know. On a full disk this pass knows it all the same, and what was accepted
+    /// must not wait for room.
+    template <typename Work>
+    void remember(Work work) {
+        try {
+            work();
+        } catch (const Error& error) {
+            if (error.fault() != Fault::cannot_write) throw;
+            reporter_.warning(std::string(error.what()) + "; this pass goes on without");
+            code_.note(exit_code(Fault::cannot_write));
+        }
+    }
+
     // Looking.
 
     void look() {
@@ -132,7 +145,7 @@ class Pass {
         }
         if (after == before) return;
         seat.health = after;
-        files_.save(name, after);
+        remember([&] { files_.save(name, after); });
         if (after.status == before.status) return;
         const std::string change = "kernel " + text::quote(name) + " is " + std::string(health::to_string(after.status)) +
                                    (after.why.empty() ? "" : ": " + text::escape(after.why));
@@ -147,16 +160,22 @@ class Pass {
 
     /// The kernels that may take a message of the site, best first.
     std::vector<std::string> candidates(const config::Site& site, std::string_view key, health::Memory& memory) {
-        std::vector<health::Candidate> found;
+        // Those that may not are in the list all the same, behind all others: `rotate` counts the first N of the site.
+        constexpr int not_now = 1000;
+        std::vector<health::Candidate> all;
+        std::set<std::string, std::less<>> able;
         for (const auto& name : site.kernels) {
             const auto& seat = seats_.at(name);
-            const auto rank = health::rank_for_new(seat.health, seat.admin);
-            if (!rank || !delivery::is_supported(seat.kernel->url)) continue;
-            if (seat.kernel->limit.max_pending && seat.pending >= *seat.kernel->limit.max_pending) continue;
-            found.push_back({name, *rank, seat.pending, seat.kernel->channels.value_or(1)});
+            const auto& most = seat.kernel->limit.max_pending;
+            auto rank = health::rank_for_new(seat.health, seat.admin);
+            if (!delivery::is_supported(seat.kernel->url) || (most && seat.pending >= *most)) rank.reset();
+            if (rank) able.insert(name);
+            all.push_back({name, rank.value_or(not_now), seat.pending, seat.kernel->channels.value_or(1)});
         }
-        if (found.empty()) return {};
-        return health::order(site.balance, found, key, memory);
+        if (able.empty()) return {};
+        auto ordered = health::order(site.balance, all, key, memory);
+        std::erase_if(ordered, [&](const std::string& name) { return !able.contains(name); });
+        return ordered;
     }
 
     health::Memory& memory_of(const std::string& site) {
@@ -218,9 +237,13 @@ class Pass {
         std::vector<spool::Moved> moved(moves.size(), spool::Moved::yes);
         if (!common_.dry_run) {
             for (const auto& [site, memory] : memories_) {
-                const auto path = spool_.state_path("rotation/" + site);
+                const auto path = spool_.root() + "/state/rotation/" + site;
                 const auto text = health::to_text(memory);
-                if (saved_[site] != text) io::write_file(spool_.disk(), path, text);
+                if (saved_[site] == text) continue;
+                remember([&] {
+                    io::make_directories(spool_.disk(), io::parent_of(path));
+                    io::write_file(spool_.disk(), path, text);
+                });
                 saved_[site] = text;
             }
             moved = spool_.move(moves);
@@ -382,6 +405,8 @@ class Pass {
             events.push_back({std::string(report.name.id()), "settled", std::string(report::to_string(result)) + ": " + report.detail});
         }
         spool_.journal("ums-failover", events);
+        // ums-push may find no reason to come by.
+        if (!courier.target_fault()) courier.clean();
     }
 
     config::DoubtPolicy policy_for(const Entry& entry) {

@@ -303,6 +303,12 @@ int run(const cli::Common& common, const Options& options, report::Reporter& rep
     if (!common.names.empty()) throw Error(Fault::usage, "--names means entries of the spool; ums-fetch brings new ones");
 
     const auto places = places_of(config, options.from);
+    {
+        // What is wrong with the spool is said once, not by every worker.
+        io::PosixDisk disk;
+        const clock::SystemClock clock;
+        static_cast<void>(cli::open_spool(common, config, disk, clock));
+    }
     std::vector<cli::Job> jobs;
     for (const auto& place : places) {
         jobs.push_back({place.name, [&](std::size_t limit) {
