@@ -386,11 +386,11 @@ Answer Intake::collect(std::size_t limit, const std::function<bool()>& pause, st
     return worst;
 }
 
-Answer Intake::examine(std::vector<Report>& reports) {
+Answer Intake::examine(const std::function<void(Report)>& each) {
     std::vector<Item> ripe;
     std::vector<Claim> ours;
     const auto answer = list(ripe, ours);
-    for (const auto& item : ripe) reports.push_back({item.name, Report::Outcome::fetched, source_.name + " (would be)"});
+    for (const auto& item : ripe) each({item.name, Report::Outcome::fetched, source_.name + " (would be)"});
     return answer;
 }
 

@@ -60,7 +60,7 @@ class Intake {
     transport::Answer collect(std::size_t limit, const std::function<bool()>& pause, std::vector<Report>& reports);
 
     /// What collect() would take.
-    transport::Answer examine(std::vector<Report>& reports);
+    transport::Answer examine(const std::function<void(Report)>& each);
 
     /// Takes over the claims of an MDS that is gone for ever: they become ours.
     transport::Answer take_over(const std::string& mds_id, std::vector<Report>& reports);

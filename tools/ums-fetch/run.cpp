@@ -169,7 +169,10 @@ class Collector {
         Answer answer;
         try {
             if (common_.dry_run) {
-                answer = intake.examine(reports);
+                answer = intake.examine([&](intake::Report report) {
+                    reports.push_back(std::move(report));
+                    if (reports.size() >= 256) publish(where, reports);
+                });
             } else {
                 if (!options_.take_over.empty()) intake.take_over(options_.take_over, reports);
                 answer = intake.recover(reports);

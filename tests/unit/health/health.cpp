@@ -243,6 +243,15 @@ TEST_CASE("old news are none: what made it fall does not make it fall again", "[
     REQUIRE(kernel.seen(9, kernel.now) == Status::down);
 }
 
+TEST_CASE("failures met while it is down neither change it nor put off the next look", "[health]") {
+    Kernel kernel;
+    kernel.down();
+    const auto down = kernel.health;
+    kernel.now += seconds(10);
+    kernel.seen(9, kernel.now);
+    REQUIRE(kernel.health == down);
+}
+
 // Clocks that jump.
 
 TEST_CASE("a clock set back never makes a wait endless", "[health]") {

@@ -232,6 +232,19 @@ TEST_CASE("who only looks creates nothing", "[spool]") {
     REQUIRE(place.names("outgoing") == std::set<std::string>{"tmp", "new", "sending", "publishing", "hold"});
 }
 
+TEST_CASE("who only looks, if it is there, finds a spool that is not there empty", "[spool]") {
+    Place place;
+    const auto look = [&] { return Spool(place.real, place.clock, place.root, "BER1", NetworkFileSystem::refuse, Opening::examine_if_there).uuid(); };
+    REQUIRE(look().empty());
+    REQUIRE_FALSE(std::filesystem::exists(place.root));
+    Spool none(place.real, place.clock, place.root, "BER1", NetworkFileSystem::refuse, Opening::examine_if_there);
+    for (const auto& queue : none.all_queues()) REQUIRE(none.list(queue, State::fresh).empty());
+    std::filesystem::create_directories(place.root);
+    REQUIRE(fault_of([&] { look(); }) == Fault::cannot_read);
+    const auto uuid = place.open().uuid();
+    REQUIRE(look() == uuid);
+}
+
 TEST_CASE("queues have names, there and back", "[spool]") {
     for (const char* text : {"outgoing", "incoming", "site/munich", "kernel/munich-1", "connector/ExConn", "noroute", "failed", "sent"}) {
         const auto queue = spool::parse_queue(text);
