@@ -347,7 +347,10 @@ Answer Intake::collect(std::size_t limit, const std::function<bool()>& pause, st
     std::vector<Item> ripe;
     std::vector<Claim> ours;
     if (const auto answer = list(ripe, ours); !answer.done()) return answer;
-    if (limit > 0 && ripe.size() > limit) ripe.resize(limit);
+    if (limit > 0 && ripe.size() > limit) {
+        ripe.resize(limit);
+        ripe.shrink_to_fit();  // a source may hold 100,000 files
+    }
     const auto fits = [&](Bytes size) {
         try {
             spool_.require_room(source_.queue, size);
