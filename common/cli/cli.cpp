@@ -66,7 +66,28 @@ void open_standard_descriptors() {
     }
 }
 
-void add_common(CLI::App& app, Common& common, Kind kind) {
+/// Numbers as they were written: CLI11 takes `5s` for 5 and throws what is not its own for `abc`.
+struct Texts {
+    std::string watch;
+    std::string limit;
+};
+
+void read_numbers(const Texts& texts, Common& common) {
+    if (!texts.watch.empty()) {
+        const auto seconds = text::parse_number(texts.watch).value_or(0);
+        if (seconds < 1 || seconds > 86'400) {
+            throw Error(Fault::usage, "--watch takes 1 to 86400 seconds, not " + text::quote(texts.watch));
+        }
+        common.watch = std::chrono::seconds(seconds);
+    }
+    if (!texts.limit.empty()) {
+        const auto limit = text::parse_number(texts.limit).value_or(0);
+        if (limit == 0) throw Error(Fault::usage, "--limit takes a number from 1, not " + text::quote(texts.limit));
+        common.limit = limit;
+    }
+}
+
+void add_common(CLI::App& app, Common& common, Texts& texts, Kind kind) {
     app.add_option("-c,--config", common.config, "Configuration (else $UMS_CONFIG, else /etc/ums/mds.yaml)")
         ->type_name("FILE");
     app.add_option("--spool", common.spool, "Spool directory in place of the configured one")->type_name("DIR");
@@ -84,15 +105,9 @@ void add_common(CLI::App& app, Common& common, Kind kind) {
     if (kind == Kind::plain) return;
     app.add_option("--names", common.names, "Work on these entries only, names from FILE or - (standard input)")
         ->type_name("FILE");
-    app.add_flag_function(
-           "--watch{5}",
-           [&common](std::int64_t seconds) {
-               if (seconds < 1 || seconds > 86'400) throw CLI::ValidationError("--watch", "takes 1 to 86400 seconds");
-               common.watch = std::chrono::seconds(seconds);
-           },
-           "Keep going: look again on changes, and every SECONDS (5)")
+    app.add_flag("--watch{5}", texts.watch, "Keep going: look again on changes, and every SECONDS (5)")
         ->type_name("=SECONDS");
-    app.add_option("--limit", common.limit, "Handle at most N messages in this run")->type_name("N");
+    app.add_option("--limit", texts.limit, "Handle at most N messages in this run")->type_name("N");
 }
 
 report::Style style_of(const Common& common) {
@@ -182,19 +197,24 @@ int run_tool(const Tool& tool, int argc, char** argv, const std::function<void(C
     app.footer(tool.epilogue);
     app.fallthrough();
     app.get_formatter()->column_width(34);
-    add_common(app, common, tool.kind);
+    Texts texts;
+    add_common(app, common, texts, tool.kind);
     setup(app);
     // An option that is a digit does not fall through from a subcommand: CLI11 takes it there for a negative number.
     for (auto* sub : app.get_subcommands({})) sub->add_flag("-0,--null", common.nul)->group("");
     const clock::SystemClock clock;
     try {
         app.parse(argc, argv);
+        read_numbers(texts, common);
     } catch (const CLI::Success& success) {
         app.exit(success);
         if (std::cout.flush()) return 0;
         std::cerr << tool.name << ": error: cannot write to standard output\n";
         return exit_code(Fault::cannot_read);
     } catch (const CLI::ParseError& problem) {
+        std::cerr << tool.name << ": error: " << text::escape(problem.what()) << "; see " << tool.name << " --help\n";
+        return exit_code(Fault::usage);
+    } catch (const std::exception& problem) {
         std::cerr << tool.name << ": error: " << text::escape(problem.what()) << "; see " << tool.name << " --help\n";
         return exit_code(Fault::usage);
     }

@@ -122,8 +122,10 @@ class Watch {
 /// Calls `pass` once; with --watch again and again until stopping(). Without a change it comes at the latest after
 /// the time given with --watch. Returns the last pass's exit code. An Error of a pass ends a run without --watch; with it,
 /// it is printed, and the next pass tries again.
+/// `longest` may shorten the wait between two passes, for who has something to do at a certain time.
+using Wait = std::function<std::chrono::milliseconds()>;
 int run_passes(const Common& common, report::Reporter& reporter, const std::vector<std::string>& directories,
-               const std::function<int()>& pass);
+               const std::function<int()>& pass, const Wait& longest = {});
 
 /// A process of its own for each target: one that hangs, or crashes, stops no other.
 struct Job {

@@ -44,7 +44,7 @@ void Watch::wait(std::chrono::milliseconds at_most) {
 }
 
 int run_passes(const Common& common, report::Reporter& reporter, const std::vector<std::string>& directories,
-               const std::function<int()>& pass) {
+               const std::function<int()>& pass, const Wait& longest) {
     if (!common.watch) return pass();
     Watch watch(directories);
     int code = 0;
@@ -52,7 +52,7 @@ int run_passes(const Common& common, report::Reporter& reporter, const std::vect
         code = guarded(reporter, pass);
         reporter.flush();
         if (code == exit_code(Fault::configuration)) return code;  // only a person mends it
-        watch.wait(*common.watch);
+        watch.wait(longest ? std::min(*common.watch, longest()) : *common.watch);
         look_at_config(reporter);
     }
     return code == exit_code(Fault::later) ? 0 : code;

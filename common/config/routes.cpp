@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //
-// The section `routes:`. Regular expressions are compiled by whoever uses them; only their slashes are checked here.
+// The section `routes:`.
+#include <re2/re2.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -81,6 +82,12 @@ std::optional<Pattern> read_text_pattern(const Node& node, std::string_view key,
         }
         pattern.kind = Kind::regex;
         pattern.text = value->substr(1, value->size() - 2);
+        // As rules compiles it: what cannot be compiled there must not pass here.
+        const re2::RE2 regex(pattern.text, re2::RE2::Quiet);
+        if (!regex.ok()) {
+            report.error(node, "the regular expression " + text::quote(*value) + " cannot be used: " + text::escape(regex.error()));
+            return std::nullopt;
+        }
         return pattern;
     }
     // `MAIL FROM:<>` and an empty field are things that exist; an empty number is not.

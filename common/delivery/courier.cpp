@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <map>
 #include <utility>
 
 #include "text/text.hpp"
@@ -36,8 +37,6 @@ bool certainly_not_done(const Answer& answer) {
     return answer.verdict == Verdict::denied && (answer.status == 0 || answer.status == 401 || answer.status == 407);
 }
 
-Entry in(const Entry& entry, State state) { return {entry.queue, state, entry.name}; }
-
 }  // namespace
 
 std::string final_name(const EntryName& name, const std::string& uuid, const std::string& extension) {
@@ -55,7 +54,12 @@ struct Courier::Attempt {
 
 Courier::Courier(spool::Spool& spool, const spool::Worker& worker, transport::Store& store, Destination destination,
                  const clock::Clock& clock)
-    : spool_(spool), worker_(worker), store_(store), destination_(std::move(destination)), clock_(clock) {
+    : spool_(spool),
+      worker_(worker),
+      store_(store),
+      destination_(std::move(destination)),
+      clock_(clock),
+      witness_token_(io::random_token().substr(0, 8)) {
     if (worker_.queue() != destination_.queue) throw Error(Fault::internal, "a courier works the queue that it has locked");
 }
 
@@ -129,7 +133,8 @@ bool Courier::ensure_directory(const std::string& directory) {
 void Courier::give_back(std::span<const Entry> entries, std::vector<Report>& reports, const std::string& why) {
     std::vector<spool::Move> moves;
     for (const auto& entry : entries) {
-        moves.push_back({entry, {entry.queue, State::fresh, entry.name.without(attribute::doubt_since)}});
+        moves.push_back({entry, {entry.queue, State::fresh,
+                                 entry.name.without(attribute::doubt_since).without(attribute::witness)}});
     }
     spool_.move(moves);
     for (const auto& one : moves) reports.push_back({one.to.name, Outcome::deferred, why});
@@ -191,7 +196,10 @@ void Courier::open_attempts(std::vector<Attempt>& attempts, std::vector<Report>&
             continue;
         }
         auto file = spool_.open(attempt.entry);
-        if (!file) continue;
+        if (!file) {
+            if (spool_.disk().info(spool_.path(attempt.entry))) park("it is no regular file");
+            continue;
+        }
         attempt.file = std::move(*file);
         const Bytes size = spool_.disk().info(attempt.file, spool_.path(attempt.entry)).size;
         attempt.body = {"", nullptr, 0, size};
@@ -275,7 +283,7 @@ void Courier::upload(std::vector<Attempt>& attempts, std::vector<Report>& report
 
 // 3. The witness first: an entry in publishing/ must never be without one that a server could have lost on its own.
 bool Courier::witness(std::vector<Attempt>& attempts, std::vector<Report>& reports) {
-    auto answer = put(witness_path(), spool_.uuid() + "\n");
+    auto answer = put(witness_path(witness_token_), spool_.uuid() + "\n");
     if (answer.verdict == Verdict::exists) answer = Answer{};
     std::vector<std::string> directories{destination_.stage};
     if (answer.done()) answer = store_.sync(directories);
@@ -287,9 +295,12 @@ bool Courier::witness(std::vector<Attempt>& attempts, std::vector<Report>& repor
         return false;
     }
     std::vector<spool::Move> moves;
-    for (const auto& attempt : attempts) moves.push_back({attempt.entry, in(attempt.entry, State::publishing)});
+    for (auto& attempt : attempts) {
+        const Entry sending = attempt.entry;
+        attempt.entry = {sending.queue, State::publishing, sending.name.with(attribute::witness, witness_token_)};
+        moves.push_back({sending, attempt.entry});
+    }
     spool_.move(moves);
-    for (auto& attempt : attempts) attempt.entry.state = State::publishing;
     return true;
 }
 
@@ -338,7 +349,8 @@ void Courier::complete(std::span<const Entry> entries, std::vector<Report>& repo
     if (destination_.keep_sent) {
         std::vector<spool::Move> moves;
         for (const auto& entry : entries) {
-            moves.push_back({entry, {spool::Queue::sent(), State::fresh, entry.name.without(attribute::doubt_since)}});
+            moves.push_back({entry, {spool::Queue::sent(), State::fresh,
+                                     entry.name.without(attribute::doubt_since).without(attribute::witness)}});
         }
         spool_.move(moves);
     } else {
@@ -384,9 +396,15 @@ std::size_t Courier::resolve(std::vector<Entry> entries, std::vector<Report>& re
     const auto synced = store_.sync(stage);
     std::vector<transport::Item> items;
     const auto looks = store_.look(paths, items);
-    std::string witness;
-    const auto witness_answer = store_.read(witness_path(), Bytes{4096}, witness);
-    const bool witnessed = witness_answer.done() && text::trim(witness) == spool_.uuid();
+    std::map<std::string, Answer, std::less<>> witnesses;
+    for (const auto& entry : usable) {
+        const std::string token(entry.name.get(attribute::witness));
+        if (token.empty() || witnesses.contains(token)) continue;
+        std::string content;
+        auto answer = store_.read(witness_path(token), Bytes{4096}, content);
+        if (answer.done() && text::trim(content) != spool_.uuid()) answer.verdict = Verdict::absent;
+        witnesses.emplace(token, std::move(answer));
+    }
 
     std::vector<Entry> published;
     std::vector<std::string> details;
@@ -399,6 +417,10 @@ std::size_t Courier::resolve(std::vector<Entry> entries, std::vector<Report>& re
         const auto& at_stage = looks[3 * i];
         const auto& at_revoked = looks[3 * i + 1];
         const auto& at_final = looks[3 * i + 2];
+        const auto found_witness = witnesses.find(usable[i].name.get(attribute::witness));
+        const Answer witness_answer =
+            found_witness == witnesses.end() ? Answer{Verdict::absent, "", 0, {}} : found_witness->second;
+        const bool witnessed = witness_answer.done();
         const auto known = [](const Answer& answer) { return answer.done() || answer.verdict == Verdict::absent; };
         if (!known(at_stage) || !known(at_revoked) || !known(at_final)) {
             const auto& unclear = !known(at_stage) ? at_stage : !known(at_revoked) ? at_revoked : at_final;
@@ -466,6 +488,7 @@ void Courier::clean() {
     for (const auto& entry : spool_.list(destination_.queue, State::publishing)) {
         needed.insert(io::name_of(stage_path(entry.name, part_suffix)));
         needed.insert(io::name_of(stage_path(entry.name, revoked_suffix)));
+        needed.insert(io::name_of(witness_path(entry.name.get(attribute::witness))));
     }
     std::vector<std::string> leftovers;
     const auto answer = store_.list(destination_.stage, [&](const transport::Item& item) {
@@ -474,8 +497,8 @@ void Courier::clean() {
         const bool single = name.find(".single") != std::string_view::npos;
         const bool old = item.modified && clock_.now() - *item.modified > std::chrono::hours(24);
         const bool ours = single ? old : name.ends_with(part_suffix) || name.ends_with(revoked_suffix);
-        const bool witness_is_idle = name == "witness" && needed.empty();
-        if (item.kind == transport::ItemKind::file && ((ours && !needed.contains(item.name)) || witness_is_idle)) {
+        const bool is_witness = name.starts_with("witness.");
+        if (item.kind == transport::ItemKind::file && (ours || is_witness) && !needed.contains(item.name)) {
             leftovers.push_back(destination_.stage + "/" + item.name);
         }
         return leftovers.size() < 1000;

@@ -4,7 +4,8 @@
 //
 //  1. The entry goes to sending/ with a new attempt number, durably.
 //  2. It is uploaded to a stage name that nobody reads, `<stage>/<id>.<attempt>.part`; its size is checked.
-//  3. A witness is put into the stage directory, and the entry goes to publishing/, durably.
+//  3. A witness, `<stage>/witness.<token>`, is put into the stage directory, and the entry goes to publishing/ with the
+//     token in its name, durably.
 //  4. Publish: the stage name is renamed to the final name, never over anything.
 //  5. The entry is removed, or goes to sent/.
 //
@@ -12,8 +13,9 @@
 // left, or was refused for want of credentials. Everything else is in doubt, and a doubt is resolved by looking, never by
 // guessing: the stage name is renamed to `.revoked`. If that is there and the final name is not, the message was not
 // published and now cannot be, however late a delayed request may still be carried out. If neither stage name nor
-// `.revoked` is there and the witness is, our publish won, even if the kernel has taken the file since. If the witness
-// is gone too, somebody cleared the directory: nothing is proven, and the policy for doubts decides (ums-failover).
+// `.revoked` is there and *its* witness is, our publish won, even if the kernel has taken the file since. If the witness
+// is gone too, somebody cleared the directory: nothing is proven, and the policy for doubts decides (ums-failover). The
+// witness of a later run proves nothing for an earlier one: the directory may have been cleared in between.
 //
 // Names are used once: attempt numbers never repeat, final names are made of the id. `<stage>/owner` names the spool, so
 // that two spools with one MDS id find each other out instead of sweeping each other's files.
@@ -91,7 +93,7 @@ class Courier {
     struct Attempt;
     std::string stage_path(const spool::EntryName& name, std::string_view suffix) const;
     std::string final_path(const spool::EntryName& name, const std::string& directory) const;
-    std::string witness_path() const { return destination_.stage + "/witness"; }
+    std::string witness_path(std::string_view token) const { return destination_.stage + "/witness." + std::string(token); }
     transport::Answer put(const std::string& path, const std::string& content);
     bool ensure_directory(const std::string& directory);
     void open_attempts(std::vector<Attempt>& attempts, std::vector<Report>& reports);
@@ -112,6 +114,7 @@ class Courier {
     const clock::Clock& clock_;
     std::optional<transport::Answer> target_fault_;
     std::set<std::string> directories_;
+    std::string witness_token_;  ///< of this courier
 };
 
 }  // namespace ums::delivery

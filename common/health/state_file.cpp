@@ -59,7 +59,8 @@ unsigned long long number_of(const Values& values, std::string_view key) {
 }
 
 unsigned count_of(const Values& values, std::string_view key) {
-    return static_cast<unsigned>(std::min<unsigned long long>(number_of(values, key), std::numeric_limits<unsigned>::max()));
+    constexpr unsigned most = std::numeric_limits<unsigned>::max();
+    return static_cast<unsigned>(std::min<unsigned long long>(number_of(values, key), most));
 }
 
 clock::Instant instant_of(const Values& values, std::string_view key) {

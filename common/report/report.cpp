@@ -47,14 +47,6 @@ std::string_view word(Level level) {
     return "";
 }
 
-// Without control characters. What is known to be foreign has been quoted by whoever made the sentence, so a backslash stays.
-std::string visible(std::string_view text) {
-    std::string out;
-    for (const auto part : text::split(text, '\\')) out += text::escape(part) + '\\';
-    out.pop_back();
-    return out;
-}
-
 }  // namespace
 
 std::string_view to_string(Result result) noexcept {
@@ -116,7 +108,7 @@ void Reporter::say(Level level, std::string_view text) {
         if (color) line += "\033[0m";
         line += ": ";
     }
-    line += visible(text);
+    line += text::visible(text);
     line += '\n';
     flush();
     clear_bar();

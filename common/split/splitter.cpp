@@ -62,7 +62,10 @@ class Stage {
         std::vector<Part> parts;
         try {
             file = spool_.open(entry);
-            if (!file) return;  // taken away meanwhile
+            if (!file) {
+                if (!spool_.disk().info(spool_.path(entry))) return;  // taken away meanwhile
+                throw Error(Fault::unusable, "it is no regular file");
+            }
             header = message::read_header(spool_.disk(), *file, spool_.path(entry));
             parts = decide_(entry, header.block);
             if (parts.empty()) throw Error(Fault::internal, "no decision about " + text::quote(entry.name.text()));
@@ -140,22 +143,25 @@ class Stage {
             return;
         }
         const auto size = spool_.disk().info(file, spool_.path(entry)).size;
-        try {
-            spool_.require_room(queue_, Bytes{size.count * children.size()});
-        } catch (const Error& error) {
-            wait(error);  // what goes one way needs no room
-            return;
-        }
         // Into sending/ first: from there nobody takes it away while its children are made.
         const Entry original{queue_, State::sending, entry.name};
         if (!spool_.move(entry, original)) return;
         std::vector<spool::Draft> drafts;
-        for (const auto& child : children) {
-            drafts.push_back(spool_.draft(queue_, child.name));
-            message::Edit edit;
-            edit.keep_recipients = child.lines;
-            drafts.back().write(message::apply(header.block, edit));
-            drafts.back().copy(file, header.body_offset, Bytes{size.count - header.body_offset});
+        try {
+            for (const auto& child : children) {
+                drafts.push_back(spool_.draft(queue_, child.name, spool::Spool::Room::use_reserve));
+                message::Edit edit;
+                edit.keep_recipients = child.lines;
+                drafts.back().write(message::apply(header.block, edit));
+                drafts.back().copy(file, header.body_offset, Bytes{size.count - header.body_offset});
+            }
+        } catch (const Error& error) {
+            if (error.fault() != Fault::cannot_write && error.fault() != Fault::cannot_read) throw;
+            // No room for the parts now: the others go on, and as they leave they make some.
+            drafts.clear();
+            spool_.move(original, entry);
+            wait(error);
+            return;
         }
         spool_.commit_split(*worker_, original, drafts);
         std::vector<spool::Move> moves;

@@ -70,6 +70,7 @@ inline constexpr char priority = 'p';     ///< 1: important
 inline constexpr char not_before = 't';   ///< seconds since 1970
 inline constexpr char doubt_since = 'w';  ///< seconds since 1970
 inline constexpr char duplicate = 'd';    ///< 1: possibly sent before
+inline constexpr char witness = 'v';      ///< the witness that was put before it was published
 inline constexpr char chosen = 'm';       ///< 1: the connector was chosen by ums-sitemap, not by the kernel
 inline constexpr char refused = 'r';      ///< how often a target refused this very message
 }  // namespace attribute

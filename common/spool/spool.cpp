@@ -238,10 +238,10 @@ void Spool::ensure(const Queue& queue) {
 
 Draft Spool::draft(const Queue& queue) { return draft(queue, EntryName::make(clock_.now(), mds_id_)); }
 
-Draft Spool::draft(const Queue& queue, const EntryName& name) {
+Draft Spool::draft(const Queue& queue, const EntryName& name, Room room) {
     ensure(queue);
     const std::string directory = path(queue, State::tmp);
-    require_room(queue, Bytes{0});
+    if (room == Room::leave_reserve) require_room(queue, Bytes{0});
     const std::string file = directory + "/" + name.text();
     // A sweep may lock, and remove, the file between our open and our lock: then it is not ours, and we make another.
     for (;;) {

@@ -154,7 +154,9 @@ class Spool {
 
     /// A new message for `queue` (outgoing or incoming). Throws Error{cannot_write} also when the disk has less room than
     /// the reserve that finishing needs: 16 MiB, or 5 % of a small file system.
-    Draft draft(const Queue& queue, const EntryName& name);
+    /// The parts of a message that was accepted may use the reserve: that is what it is kept for.
+    enum class Room { leave_reserve, use_reserve };
+    Draft draft(const Queue& queue, const EntryName& name, Room room = Room::leave_reserve);
     /// Throws as draft() does if `size` more bytes would not leave the reserve.
     void require_room(const Queue& queue, Bytes size);
     /// draft() under a new identity.

@@ -67,6 +67,13 @@ std::string escape(std::string_view text) {
     return out;
 }
 
+std::string visible(std::string_view text) {
+    std::string out;
+    for (const auto part : split(text, '\\')) out += escape(part) + '\\';
+    out.pop_back();
+    return out;
+}
+
 std::string quote(std::string_view text) { return "'" + escape(text) + "'"; }
 
 std::string json_string(std::string_view text) {

@@ -17,6 +17,9 @@ namespace ums::text {
 /// they can make a line read as another. Printable UTF-8 stays.
 std::string escape(std::string_view text);
 
+/// The same for a sentence that is escaped in its parts already: control characters go, backslashes stay as they are.
+std::string visible(std::string_view text);
+
 /// escape() in single quotes, for names in sentences.
 std::string quote(std::string_view text);
 

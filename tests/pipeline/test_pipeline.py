@@ -92,7 +92,7 @@ routes:
                 for recipient, site in zip(both, ("munich", "vienna")):
                     other = b"RCPT TO:%s\r\n" % both[1 - both.index(recipient)].encode()
                     ledger.expect(content.replace(other, b"", 1), f"{site} {connector}", f"part of {i}")
-                path = os.path.join(self.out(connector), f"job{i:06d}.tmp")
+                path = os.path.join(self.out(connector), f"job{ledger.count:06d}.tmp")
                 with open(path + ".part", "wb") as out:
                     out.write(content)
                 os.rename(path + ".part", path)
@@ -105,9 +105,7 @@ routes:
             server = (self.apache, self.nginx)[i % 3 % 2]
             content = ledger.message(["fax#+49 8142 4799 %d" % i], ledger.size(2_000, largest // 4))
             directory = self.kernel_in(server, connector)
-            ledger.hand_over(directory, content, f"in {connector}", name=f"in{i:06d}.tmp")
-            status = os.stat(server.root)
-            os.chown(os.path.join(directory, f"in{i:06d}.tmp"), status.st_uid, status.st_gid)
+            ledger.hand_over(directory, content, f"in {connector}", owner=os.stat(server.root))
 
     def assert_clean(self, test, *installations):
         """Nothing of ours is left but what may stay: owner files."""

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //
-// What a piece of code writes to standard output and standard error: it runs in a child of its own, whose two descriptors
-// are files.
+// What a piece of code writes to standard output and standard error: it runs in a child of its own, whose two
+// descriptors are files.
 #pragma once
 
 #include <fcntl.h>
@@ -22,7 +22,8 @@ struct Output {
 };
 
 /// `out` in place of a file of its own: /dev/full, for instance.
-inline Output captured(const std::function<int()>& run, const std::string& out = "", const std::string& in = "/dev/null") {
+inline Output captured(const std::function<int()>& run, const std::string& out = "",
+                       const std::string& in = "/dev/null") {
     const TemporaryDirectory directory;
     const std::string out_file = out.empty() ? directory.path() + "/out" : out;
     const std::string err_file = directory.path() + "/err";

@@ -112,13 +112,17 @@ class Ledger:
         head += extra + b"Subject: =?utf-8?q?Nummer_%d?=\r\nX-Test: %d\r\nMIME-Version: 1.0\r\n\r\n" % (self.count, self.count)
         return head + self.body(max(0, size - len(head)))
 
-    def hand_over(self, directory, content, where, name=None):
+    def hand_over(self, directory, content, where, name=None, owner=None):
         """Puts a message into a source directory, whole at once, and expects it at `where` (a key of arrived())."""
         name = name or f"job{self.count:06d}.tmp"
         partial = os.path.join(directory, "." + name + ".part")
         with open(partial, "wb") as out:
             out.write(content)
+        if owner:
+            os.chown(partial, owner.st_uid, owner.st_gid)
         self.expect(content, where, name)
+        # A name that is still there would be overwritten, and the message lost by the test itself.
+        assert not os.path.exists(os.path.join(directory, name)), name
         os.rename(partial, os.path.join(directory, name))
 
     def expect(self, content, where, label=""):

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //
-// A Disk that writes down every change, in order: what a test of a protocol's steps reads. Paths are kept without `root`.
+// A Disk that writes down every change, in order: what a test of a protocol's steps reads. Paths are kept without
+// `root`.
 #pragma once
 
 #include "forwarding_disk.hpp"
@@ -10,10 +11,10 @@ namespace ums::test {
 class RecordingDisk final : public io::ForwardingDisk {
   public:
     struct Step {
-        std::string what;   ///< create, content, directory, rename, replace, remove
-        std::string path;   ///< for `content`: the directory of what was synced
-        std::string to;     ///< of a rename or replace
-        bool done = true;   ///< false for a rename that found nothing, or something
+        std::string what;  ///< create, content, directory, rename, replace, remove
+        std::string path;  ///< for `content`: the directory of what was synced
+        std::string to;    ///< of a rename or replace
+        bool done = true;  ///< false for a rename that found nothing, or something
     };
 
     RecordingDisk(io::Disk& real, std::string root) : ForwardingDisk(real), root_(std::move(root)) {}
@@ -53,8 +54,8 @@ class RecordingDisk final : public io::ForwardingDisk {
         return result;
     }
 
-    /// For every rename between two directories: the new name is made durable before the loss of the old one can be, and
-    /// both are at the end. Empty if so, else what is wrong.
+    /// For every rename between two directories: the new name is made durable before the loss of the old one can be,
+    /// and both are at the end. Empty if so, else what is wrong.
     std::string wrong_order() const {
         for (std::size_t i = 0; i < steps.size(); ++i) {
             if (steps[i].what != "rename" || !steps[i].done) continue;

@@ -114,8 +114,9 @@ class Memory(Case):
         self.measured(world, "ums-fetch", "-n")
         self.measured(world, "ums-fetch", "--limit", "200")
         self.assertEqual(self.count(world, "outgoing"), 200)
-        self.measured(world, "ums-fetch")
-        self.assertEqual(self.count(world, "outgoing"), COUNT)
+        if ALL:  # each file is made durable: that takes its time
+            self.measured(world, "ums-fetch")
+            self.assertEqual(self.count(world, "outgoing"), COUNT)
 
     def test_large_message(self):
         world = self.rooms(("k1", "k2"), """

@@ -456,7 +456,7 @@ class Pass {
             }
             const std::string id(entry.name.id());
             if (policy_for(entry) == config::DoubtPolicy::resend) {
-                const auto name = entry.name.without(attribute::doubt_since).with(attribute::duplicate, 1).with(attribute::site, choice->site);
+                const auto name = entry.name.without(attribute::doubt_since).without(attribute::witness).with(attribute::duplicate, 1).with(attribute::site, choice->site);
                 if (!spool_.move(entry, {Queue::kernel(choice->kernel), State::fresh, name})) continue;
                 reporter_.warning("message " + id + " may have reached " + text::quote(seat.kernel->name) +
                                   "; it is sent again through " + text::quote(choice->kernel) + ", marked as a possible duplicate");
@@ -466,7 +466,7 @@ class Pass {
             } else {
                 const std::string why = "it may have reached " + seat.kernel->name + ", and its service is not sent twice "
                                         "unasked; ums-spool release sends it again, ums-spool delete gives it up";
-                if (!spool_.park(entry, {queue, State::hold, entry.name.with(attribute::duplicate, 1)}, why)) continue;
+                if (!spool_.park(entry, {queue, State::hold, entry.name.without(attribute::witness).with(attribute::duplicate, 1)}, why)) continue;
                 reporter_.line({entry.name.text(), Result::parked, why, {}});
                 const std::array<spool::Spool::Event, 1> event{{{id, "held", why}}};
                 spool_.journal("ums-failover", event);
@@ -501,7 +501,17 @@ int run(const cli::Common& common, report::Reporter& reporter) {
     auto spool = cli::open_spool(common, config, disk, clock);
     std::vector<std::string> watched;
     for (const auto& site : config.sites) watched.push_back(spool.path(Queue::site(site.name), State::fresh));
-    return cli::run_passes(common, reporter, watched, [&] { return Pass(common, config, names, spool, reporter).run(); });
+    const auto until_next_look = [&] {
+        const health::Files files(disk, spool.root() + "/state");
+        auto wait = std::chrono::milliseconds(std::chrono::hours(24));
+        for (const auto& kernel : config.kernels) {
+            const auto left = files.load_health(kernel.name).next_look - clock.now();
+            wait = std::min(wait, std::chrono::ceil<std::chrono::milliseconds>(left));
+        }
+        return std::max(wait, std::chrono::milliseconds(200));
+    };
+    return cli::run_passes(
+        common, reporter, watched, [&] { return Pass(common, config, names, spool, reporter).run(); }, until_next_look);
 }
 
 int set_admin(const cli::Common& common, const std::vector<std::string>& kernels, health::Admin admin,

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <set>
 
 #include "message/header_block.hpp"
 #include "text/text.hpp"
@@ -188,7 +189,14 @@ int trace(const cli::Common& common, const std::vector<std::string>& given, repo
     cli::ExitCode code;
     for (const auto& id : all_ids(common, given, desk.disk)) {
         const auto lines = desk.spool.journal_of(id);
-        const auto found = desk.spool.find(id);
+        auto found = desk.spool.find(id);
+        std::set<std::string> parts;
+        for (const auto& line : lines) {
+            if (line[2].starts_with(id + "~")) parts.insert(line[2]);
+        }
+        for (const auto& part : parts) {
+            for (auto& entry : desk.spool.find(part)) found.push_back(std::move(entry));
+        }
         if (lines.empty() && found.empty()) {
             reporter.error("nothing is known of " + text::quote(id));
             code.note(exit_code(Fault::unusable));
@@ -200,7 +208,7 @@ int trace(const cli::Common& common, const std::vector<std::string>& given, repo
                               ",\"id\":" + text::json_string(line[2]) + ",\"event\":" + text::json_string(line[3]) +
                               ",\"detail\":" + text::json_string(line[4]) + "}");
             } else {
-                reporter.data(line[0] + "  " + line[1] + "  " + line[2] + "  " + line[3] + "  " + line[4]);
+                reporter.data(text::visible(line[0] + "  " + line[1] + "  " + line[2] + "  " + line[3] + "  " + line[4]));
             }
         }
         for (const auto& entry : found) {
@@ -208,7 +216,7 @@ int trace(const cli::Common& common, const std::vector<std::string>& given, repo
             if (common.json) {
                 reporter.line_of(entry.name.text(), place(entry), why);
             } else {
-                reporter.data("now in " + place(entry) + (why.empty() ? "" : ": " + why));
+                reporter.data((entry.name.id() == id ? "" : std::string(entry.name.id()) + " is ") + "now in " + place(entry) + (why.empty() ? "" : ": " + text::visible(why)));
             }
         }
         if (found.empty() && !common.json) reporter.data("no longer in the spool");

@@ -37,13 +37,14 @@ Job job(const std::string& name, const std::function<int(Reporter&, std::size_t)
 }
 
 // Runs the jobs that `make` gives in a process whose output is looked at; prints the exit codes at the end.
-test::Output run(const Common& common, const std::function<std::vector<Job>(Reporter&)>& make, std::size_t parallel = 16,
-                 report::Style style = {}) {
+test::Output run(const Common& common, const std::function<std::vector<Job>(Reporter&)>& make,
+                 std::size_t parallel = 16, report::Style style = {}) {
     return test::captured([&] {
         clock::SystemClock clock;
         Reporter reporter("ums-test", style, clock);
         std::string codes = "codes";
-        for (const int code : cli::run_jobs(common, reporter, make(reporter), parallel)) codes += " " + std::to_string(code);
+        for (const int code : cli::run_jobs(common, reporter, make(reporter), parallel))
+            codes += " " + std::to_string(code);
         reporter.data(codes);
         return reporter.finish() ? 0 : 1;
     });
@@ -54,7 +55,9 @@ int print(Reporter& reporter, const std::string& name, int lines) {
     return 0;
 }
 
-std::size_t lines_of(const std::string& text) { return static_cast<std::size_t>(std::count(text.begin(), text.end(), '\n')); }
+std::size_t lines_of(const std::string& text) {
+    return static_cast<std::size_t>(std::count(text.begin(), text.end(), '\n'));
+}
 
 }  // namespace
 
@@ -117,11 +120,13 @@ TEST_CASE("names come from standard input too", "[cli]") {
     std::string many;
     for (int i = 0; i < 20'000; ++i) many += std::string(one) + "~" + std::to_string(i + 1) + ",c=a\tfetched\n";
     test::write_to(directory.path() + "/in", many);
-    const auto output = test::captured([&] {
-        io::QuickDisk disk;
-        const auto names = cli::read_names("-", false, disk);
-        return names.size() == 20'000 && names.back() == std::string(one) + "~20000,c=a" ? 0 : 1;
-    }, "", directory.path() + "/in");
+    const auto output = test::captured(
+        [&] {
+            io::QuickDisk disk;
+            const auto names = cli::read_names("-", false, disk);
+            return names.size() == 20'000 && names.back() == std::string(one) + "~20000,c=a" ? 0 : 1;
+        },
+        "", directory.path() + "/in");
     REQUIRE(output.code == 0);
 }
 
@@ -166,13 +171,16 @@ TEST_CASE("the lines of all jobs are passed on whole, and their exit codes kept 
     const auto output = run({}, [](Reporter& r) {
         std::vector<Job> jobs;
         for (int k = 0; k < 5; ++k) {
-            jobs.push_back(job("j", [k](Reporter& reporter, std::size_t) {
-                for (int i = 0; i < 300; ++i) {
-                    reporter.line({std::string(300, static_cast<char>('a' + k)), Result::delivered, "", {}});
-                    if (i % 7 == 0) reporter.flush();
-                }
-                return k * 10;
-            }, r));
+            jobs.push_back(job(
+                "j",
+                [k](Reporter& reporter, std::size_t) {
+                    for (int i = 0; i < 300; ++i) {
+                        reporter.line({std::string(300, static_cast<char>('a' + k)), Result::delivered, "", {}});
+                        if (i % 7 == 0) reporter.flush();
+                    }
+                    return k * 10;
+                },
+                r));
         }
         return jobs;
     });
@@ -189,17 +197,27 @@ TEST_CASE("the lines of all jobs are passed on whole, and their exit codes kept 
 }
 
 TEST_CASE("a job that crashes is told, counts as work left, and stops no other", "[cli][jobs]") {
-    const auto output = run({}, [](Reporter& r) {
-        return std::vector<Job>{job("first", [](Reporter& reporter, std::size_t) { return print(reporter, "a", 3); }, r),
-                                job("bad 'n\n", [](Reporter& reporter, std::size_t) {
-                                    print(reporter, "b", 2);
-                                    reporter.flush();
-                                    ::kill(::getpid(), SIGKILL);
-                                    return 0;
-                                }, r),
-                                job("throws", [](Reporter&, std::size_t) -> int { throw Error(Fault::unreachable, "not there"); }, r),
-                                job("last", [](Reporter& reporter, std::size_t) { return print(reporter, "c", 3); }, r)};
-    }, 1);
+    const auto output = run(
+        {},
+        [](Reporter& r) {
+            return std::vector<Job>{
+                job(
+                    "first", [](Reporter& reporter, std::size_t) { return print(reporter, "a", 3); }, r),
+                job(
+                    "bad 'n\n",
+                    [](Reporter& reporter, std::size_t) {
+                        print(reporter, "b", 2);
+                        reporter.flush();
+                        ::kill(::getpid(), SIGKILL);
+                        return 0;
+                    },
+                    r),
+                job(
+                    "throws", [](Reporter&, std::size_t) -> int { throw Error(Fault::unreachable, "not there"); }, r),
+                job(
+                    "last", [](Reporter& reporter, std::size_t) { return print(reporter, "c", 3); }, r)};
+        },
+        1);
     REQUIRE(output.out.ends_with("codes 0 75 69 0\n"));
     REQUIRE(lines_of(output.out) == 3 + 2 + 3 + 1);
     REQUIRE_THAT(output.err, Catch::Contains("ums-test: error: the worker of 'bad 'n\\n' was ended by signal 9"));
@@ -207,34 +225,48 @@ TEST_CASE("a job that crashes is told, counts as work left, and stops no other",
 }
 
 TEST_CASE("a job that dies within a line spoils no other line", "[cli][jobs]") {
-    const auto output = run({}, [](Reporter& r) {
-        return std::vector<Job>{job("bad", [](Reporter&, std::size_t) {
-                                    static_cast<void>(!::write(STDOUT_FILENO, "whole\nhalf", 10));
-                                    ::kill(::getpid(), SIGKILL);
-                                    return 0;
-                                }, r),
-                                job("good", [](Reporter& reporter, std::size_t) { return print(reporter, "c", 1); }, r)};
-    }, 1);
+    const auto output = run(
+        {},
+        [](Reporter& r) {
+            return std::vector<Job>{
+                job(
+                    "bad",
+                    [](Reporter&, std::size_t) {
+                        static_cast<void>(!::write(STDOUT_FILENO, "whole\nhalf", 10));
+                        ::kill(::getpid(), SIGKILL);
+                        return 0;
+                    },
+                    r),
+                job(
+                    "good", [](Reporter& reporter, std::size_t) { return print(reporter, "c", 1); }, r)};
+        },
+        1);
     REQUIRE(output.out == "whole\nhalf\nc\tdelivered\tline 0\ncodes 75 0\n");
 }
 
 TEST_CASE("a line that comes in pieces is passed on as one", "[cli][jobs]") {
     const auto output = run({}, [](Reporter& r) {
-        return std::vector<Job>{job("slow", [](Reporter&, std::size_t) {
-                                    for (const char c : std::string("abc\n")) {
-                                        static_cast<void>(!::write(STDOUT_FILENO, &c, 1));
-                                        ::usleep(3000);
-                                    }
-                                    return 0;
-                                }, r),
-                                job("quick", [](Reporter& reporter, std::size_t) {
-                                    for (int i = 0; i < 5; ++i) {
-                                        print(reporter, "x", 1);
-                                        reporter.flush();
-                                        ::usleep(2000);
-                                    }
-                                    return 0;
-                                }, r)};
+        return std::vector<Job>{job(
+                                    "slow",
+                                    [](Reporter&, std::size_t) {
+                                        for (const char c : std::string("abc\n")) {
+                                            static_cast<void>(!::write(STDOUT_FILENO, &c, 1));
+                                            ::usleep(3000);
+                                        }
+                                        return 0;
+                                    },
+                                    r),
+                                job(
+                                    "quick",
+                                    [](Reporter& reporter, std::size_t) {
+                                        for (int i = 0; i < 5; ++i) {
+                                            print(reporter, "x", 1);
+                                            reporter.flush();
+                                            ::usleep(2000);
+                                        }
+                                        return 0;
+                                    },
+                                    r)};
     });
     REQUIRE(lines_of(output.out) == 7);
     REQUIRE_THAT(output.out, Catch::StartsWith("abc\n") || Catch::Contains("\nabc\n"));
@@ -246,18 +278,26 @@ TEST_CASE("with --limit each job gets what the ones before it left", "[cli][jobs
         common.limit = 5;
         report::Style style;
         style.names_end_in_nul = nul;  // without -q: lines end as ever
-        const auto output = run(common, [](Reporter& r) {
-            std::vector<Job> jobs;
-            for (int k = 0; k < 4; ++k) {
-                jobs.push_back(job("j", [k](Reporter& reporter, std::size_t limit) {
-                    return print(reporter, "job" + std::to_string(k) + "-limit" + std::to_string(limit), static_cast<int>(std::min<std::size_t>(limit, 2)));
-                }, r));
-            }
-            return jobs;
-        }, 16, style);
-        REQUIRE(output.out == "job0-limit5\tdelivered\tline 0\njob0-limit5\tdelivered\tline 1\n"
-                              "job1-limit3\tdelivered\tline 0\njob1-limit3\tdelivered\tline 1\n"
-                              "job2-limit1\tdelivered\tline 0\ncodes 0 0 0 0\n");
+        const auto output = run(
+            common,
+            [](Reporter& r) {
+                std::vector<Job> jobs;
+                for (int k = 0; k < 4; ++k) {
+                    jobs.push_back(job(
+                        "j",
+                        [k](Reporter& reporter, std::size_t limit) {
+                            return print(reporter, "job" + std::to_string(k) + "-limit" + std::to_string(limit),
+                                         static_cast<int>(std::min<std::size_t>(limit, 2)));
+                        },
+                        r));
+                }
+                return jobs;
+            },
+            16, style);
+        REQUIRE(output.out ==
+                "job0-limit5\tdelivered\tline 0\njob0-limit5\tdelivered\tline 1\n"
+                "job1-limit3\tdelivered\tline 0\njob1-limit3\tdelivered\tline 1\n"
+                "job2-limit1\tdelivered\tline 0\ncodes 0 0 0 0\n");
     }
 }
 
@@ -267,21 +307,28 @@ TEST_CASE("with --limit names that end with NUL are counted too", "[cli][jobs]")
     report::Style style;
     style.quiet = true;
     style.names_end_in_nul = true;
-    const auto output = run(common, [](Reporter& r) {
-        std::vector<Job> jobs;
-        for (int k = 0; k < 3; ++k) {
-            jobs.push_back(job("j", [](Reporter& reporter, std::size_t limit) {
-                return print(reporter, "n", static_cast<int>(std::min<std::size_t>(limit, 2)));
-            }, r));
-        }
-        return jobs;
-    }, 16, style);
+    const auto output = run(
+        common,
+        [](Reporter& r) {
+            std::vector<Job> jobs;
+            for (int k = 0; k < 3; ++k) {
+                jobs.push_back(job(
+                    "j",
+                    [](Reporter& reporter, std::size_t limit) {
+                        return print(reporter, "n", static_cast<int>(std::min<std::size_t>(limit, 2)));
+                    },
+                    r));
+            }
+            return jobs;
+        },
+        16, style);
     REQUIRE(std::count(output.out.begin(), output.out.end(), '\0') == 3);
 }
 
 TEST_CASE("without --limit a job has none, and no jobs are no work", "[cli][jobs]") {
     const auto output = run({}, [](Reporter& r) {
-        return std::vector<Job>{job("j", [](Reporter&, std::size_t limit) { return static_cast<int>(limit); }, r)};
+        return std::vector<Job>{job(
+            "j", [](Reporter&, std::size_t limit) { return static_cast<int>(limit); }, r)};
     });
     REQUIRE(output.out == "codes 0\n");
     REQUIRE(run({}, [](Reporter&) { return std::vector<Job>(); }).out == "codes\n");
@@ -289,20 +336,26 @@ TEST_CASE("without --limit a job has none, and no jobs are no work", "[cli][jobs
 
 TEST_CASE("no more jobs run at a time than were asked for", "[cli][jobs]") {
     test::TemporaryDirectory directory;
-    const auto output = run({}, [&](Reporter& r) {
-        std::vector<Job> jobs;
-        for (int k = 0; k < 6; ++k) {
-            jobs.push_back(job("j", [&](Reporter&, std::size_t) {
-                const auto own = directory.path() + "/" + std::to_string(::getpid());
-                test::write_to(own, "");
-                const auto running = static_cast<int>(test::names_in(directory.path()).size());
-                ::usleep(10'000);
-                ::unlink(own.c_str());
-                return running > 2 ? 99 : 0;
-            }, r));
-        }
-        return jobs;
-    }, 2);
+    const auto output = run(
+        {},
+        [&](Reporter& r) {
+            std::vector<Job> jobs;
+            for (int k = 0; k < 6; ++k) {
+                jobs.push_back(job(
+                    "j",
+                    [&](Reporter&, std::size_t) {
+                        const auto own = directory.path() + "/" + std::to_string(::getpid());
+                        test::write_to(own, "");
+                        const auto running = static_cast<int>(test::names_in(directory.path()).size());
+                        ::usleep(10'000);
+                        ::unlink(own.c_str());
+                        return running > 2 ? 99 : 0;
+                    },
+                    r));
+            }
+            return jobs;
+        },
+        2);
     REQUIRE(output.out == "codes 0 0 0 0 0 0\n");
 }
 
@@ -364,7 +417,8 @@ TEST_CASE("without --watch there is one pass, and what it throws is thrown", "[c
     REQUIRE_THROWS_AS(cli::run_passes({}, reporter, {}, []() -> int { throw Error(Fault::cannot_read, "x"); }), Error);
 }
 
-TEST_CASE("with --watch a pass that fails is told, and the next one tries again; a wrong configuration ends it", "[cli][watch]") {
+TEST_CASE("with --watch a pass that fails is told, and the next one tries again; a wrong configuration ends it",
+          "[cli][watch]") {
     const auto output = test::captured([] {
         clock::SystemClock clock;
         Reporter reporter("t", {}, clock);

@@ -289,6 +289,14 @@ TEST_CASE("a stage directory that was cleared proves nothing: the doubt stays", 
         REQUIRE(reports[0].outcome == Outcome::in_doubt);
         REQUIRE(reports[0].name.number('w') == 1'800'000'000);
         REQUIRE(one.left() == 1);
+        // Another message goes out, with a witness of its own: that proves nothing for the first.
+        {
+            spool::Spool spool(one.real, one.clock, one.directory.path() + "/spool", "BER1");
+            one.put(spool, "RCPT TO:fax#2\r\n\r\nlater\r\n");
+        }
+        for (int i = 0; i < 3; ++i) one.run();
+        REQUIRE(one.store.arrivals["RCPT TO:fax#2\r\n\r\nlater\r\n"] == 1);
+        REQUIRE(one.left() == 1);
         return;
     }
     FAIL("no request published");

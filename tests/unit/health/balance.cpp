@@ -90,7 +90,8 @@ TEST_CASE("min-active brings standbys in", "[balance]") {
 
 TEST_CASE("a better rank always comes first", "[balance]") {
     std::vector<Candidate> candidates{{"a", 2, 0, 1}, {"b", 1, 0, 1}, {"c", 0, 9, 1}, {"d", 1, 0, 1}, {"e", 0, 9, 1}};
-    for (const auto& balance : {rotate(1), rotate(5), weights({{"a", 100}}), of(Balancing::least_pending), of(Balancing::hash_sender)}) {
+    for (const auto& balance :
+         {rotate(1), rotate(5), weights({{"a", 100}}), of(Balancing::least_pending), of(Balancing::hash_sender)}) {
         Memory memory;
         for (int i = 0; i < 10; ++i) {
             const auto names = order(balance, candidates, std::to_string(i), memory);
@@ -195,7 +196,8 @@ TEST_CASE("hash: the same key to the same kernel, and a lost kernel moves only i
 
 TEST_CASE("every method yields every candidate once, always", "[balance][property]") {
     test::RandomText random(19);
-    for (const auto method : {Balancing::rotate, Balancing::weights, Balancing::least_pending, Balancing::hash_sender, Balancing::hash_recipient}) {
+    for (const auto method : {Balancing::rotate, Balancing::weights, Balancing::least_pending, Balancing::hash_sender,
+                              Balancing::hash_recipient}) {
         Memory memory;
         for (int i = 0; i < 500; ++i) {
             Balance balance = of(method);
@@ -212,8 +214,11 @@ TEST_CASE("every method yields every candidate once, always", "[balance][propert
             }
             auto names = order(balance, candidates, random.bytes(4), memory);
             if (!names.empty()) {
-                const auto best = std::min_element(candidates.begin(), candidates.end(), [](auto& a, auto& b) { return a.rank < b.rank; })->rank;
-                const auto chosen = std::find_if(candidates.begin(), candidates.end(), [&](auto& c) { return c.kernel == names[0]; });
+                const auto best = std::min_element(candidates.begin(), candidates.end(), [](auto& a, auto& b) {
+                                      return a.rank < b.rank;
+                                  })->rank;
+                const auto chosen =
+                    std::find_if(candidates.begin(), candidates.end(), [&](auto& c) { return c.kernel == names[0]; });
                 REQUIRE(chosen->rank == best);
             }
             std::sort(names.begin(), names.end());
@@ -245,8 +250,8 @@ TEST_CASE("what balancing remembers survives in a file", "[balance]") {
 }
 
 TEST_CASE("a memory that makes no sense is none", "[balance]") {
-    for (const char* text : {"", "\n\n", "count", "count=", "count=x", "count=-", "count=--1", "count=99999999999999999999", "=5", "credit.=",
-                             "credit=5", "count=-5"}) {
+    for (const char* text : {"", "\n\n", "count", "count=", "count=x", "count=-", "count=--1",
+                             "count=99999999999999999999", "=5", "credit.=", "credit=5", "count=-5"}) {
         const auto memory = health::parse_memory(text);
         INFO(text);
         REQUIRE(memory.count == 0);

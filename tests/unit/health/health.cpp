@@ -184,7 +184,9 @@ TEST_CASE("with fail-back: manual it stays on probation until the administrator 
 
 TEST_CASE("enabling changes nothing in any other state, nor with fail-back: auto", "[health]") {
     Kernel kernel;
-    const auto enabled = [&] { return after_enable(kernel.health, {Admin::enabled, kernel.now, ""}, kernel.policy, kernel.now); };
+    const auto enabled = [&] {
+        return after_enable(kernel.health, {Admin::enabled, kernel.now, ""}, kernel.policy, kernel.now);
+    };
     REQUIRE(enabled() == kernel.health);
     kernel.policy.returns_by_itself = false;
     kernel.look(bad);
@@ -317,7 +319,8 @@ TEST_CASE("no step but those of the picture, whatever is seen and whenever", "[h
             }
             ++changes;
             REQUIRE(kernel.health.since == kernel.now);
-            if (from == Status::down) REQUIRE((to == Status::probation || (to == Status::up && kernel.policy.rise == 1)));
+            if (from == Status::down)
+                REQUIRE((to == Status::probation || (to == Status::up && kernel.policy.rise == 1)));
             if (to == Status::suspect) REQUIRE(from == Status::up);
             if (to == Status::up && from != Status::suspect) REQUIRE(kernel.policy.returns_by_itself);
         }
@@ -335,17 +338,18 @@ TEST_CASE("status and administrator decide what a kernel gets", "[health]") {
         bool send;
         bool leave;
     };
-    for (const Row& row : {Row{Status::up, Admin::enabled, 0, true, false}, Row{Status::suspect, Admin::enabled, 1, true, false},
-                           Row{Status::probation, Admin::enabled, 2, true, false},
-                           Row{Status::down, Admin::enabled, std::nullopt, false, true},
-                           Row{Status::up, Admin::drain, std::nullopt, true, false},
-                           Row{Status::suspect, Admin::drain, std::nullopt, true, false},
-                           Row{Status::probation, Admin::drain, std::nullopt, true, false},
-                           Row{Status::down, Admin::drain, std::nullopt, false, true},
-                           Row{Status::up, Admin::disabled, std::nullopt, false, true},
-                           Row{Status::suspect, Admin::disabled, std::nullopt, false, true},
-                           Row{Status::probation, Admin::disabled, std::nullopt, false, true},
-                           Row{Status::down, Admin::disabled, std::nullopt, false, true}}) {
+    for (const Row& row :
+         {Row{Status::up, Admin::enabled, 0, true, false}, Row{Status::suspect, Admin::enabled, 1, true, false},
+          Row{Status::probation, Admin::enabled, 2, true, false},
+          Row{Status::down, Admin::enabled, std::nullopt, false, true},
+          Row{Status::up, Admin::drain, std::nullopt, true, false},
+          Row{Status::suspect, Admin::drain, std::nullopt, true, false},
+          Row{Status::probation, Admin::drain, std::nullopt, true, false},
+          Row{Status::down, Admin::drain, std::nullopt, false, true},
+          Row{Status::up, Admin::disabled, std::nullopt, false, true},
+          Row{Status::suspect, Admin::disabled, std::nullopt, false, true},
+          Row{Status::probation, Admin::disabled, std::nullopt, false, true},
+          Row{Status::down, Admin::disabled, std::nullopt, false, true}}) {
         Health health;
         health.status = row.status;
         INFO(to_string(row.status) << ", " << to_string(row.admin));
@@ -356,7 +360,8 @@ TEST_CASE("status and administrator decide what a kernel gets", "[health]") {
 }
 
 TEST_CASE("words of status and administrator", "[health]") {
-    for (const Admin admin : {Admin::enabled, Admin::drain, Admin::disabled}) REQUIRE(health::parse_admin(to_string(admin)) == admin);
+    for (const Admin admin : {Admin::enabled, Admin::drain, Admin::disabled})
+        REQUIRE(health::parse_admin(to_string(admin)) == admin);
     for (const char* text : {"", "enable", "Enabled", "enabled ", "up"}) REQUIRE_FALSE(health::parse_admin(text));
     REQUIRE(to_string(Status::probation) == "probation");
 }
@@ -394,8 +399,9 @@ TEST_CASE("what is saved is loaded", "[health][files]") {
     io::QuickDisk disk;
     health::Files files(disk, directory.path() + "/state");
     test::RandomText random(11);
-    const std::vector<std::string_view> nasty{"\n", "\r", "\t", "\\", "\\n", "=", "status=up\n", "\x1b[31m", "\xc3\xa4", "\xff", " ", "x",
-                                              "\\x41", "\x7f", "\xe2\x80\xae"};
+    const std::vector<std::string_view> nasty{"\n", "\r",          "\t",       "\\",       "\\n",
+                                              "=",  "status=up\n", "\x1b[31m", "\xc3\xa4", "\xff",
+                                              " ",  "x",           "\\x41",    "\x7f",     "\xe2\x80\xae"};
     for (int i = 0; i < 200; ++i) {
         Health health;
         health.status = static_cast<Status>(random.below(4));
@@ -471,17 +477,25 @@ TEST_CASE("a file that is missing or makes no sense is a fresh state", "[health]
     REQUIRE(files.load_admin("k").admin == Admin::enabled);
     for (const char* kind : {"health", "seen", "admin"}) disk.make_directory(directory.path() + "/" + kind);
     test::RandomText random(13);
-    std::vector<std::string> contents{"", "\n", "=", "status", "status=\nsince=", "status=Down\nfailures=-1\nsince=yesterday\n",
-                                      "admin=disable\n", std::string(1 << 20, 'x')};
+    std::vector<std::string> contents{"",
+                                      "\n",
+                                      "=",
+                                      "status",
+                                      "status=\nsince=",
+                                      "status=Down\nfailures=-1\nsince=yesterday\n",
+                                      "admin=disable\n",
+                                      std::string(1 << 20, 'x')};
     for (int i = 0; i < 50; ++i) contents.push_back(random.bytes(200));
     for (const auto& content : contents) {
-        for (const char* kind : {"health", "seen", "admin"}) test::write_to(directory.path() + "/" + kind + "/k", content);
+        for (const char* kind : {"health", "seen", "admin"})
+            test::write_to(directory.path() + "/" + kind + "/k", content);
         INFO(content.substr(0, 80));
         REQUIRE(files.load_health("k") == Health{});
         REQUIRE(files.load_seen("k") == Seen{});
         REQUIRE(files.load_admin("k").admin == Admin::enabled);
     }
-    test::write_to(directory.path() + "/health/k", "future=1\nstatus=down\nfailures=99999999999999999999\nno line\nstatus=up\n");
+    test::write_to(directory.path() + "/health/k",
+                   "future=1\nstatus=down\nfailures=99999999999999999999\nno line\nstatus=up\n");
     REQUIRE(files.load_health("k").status == Status::down);
     REQUIRE(files.load_health("k").failures == 0);
     test::write_to(directory.path() + "/health/k", "status=down\nfailures=4294967296\nsuccesses=4294967297\n");

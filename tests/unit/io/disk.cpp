@@ -66,7 +66,9 @@ TEST_CASE("a file is created once, for us alone to write", "[io]") {
     place.disk.make_directory(place.path("e"));
     ::umask(umask_before);
     REQUIRE(content_of(file) == "hello you");
-    const auto mode = [&](const char* name) { return static_cast<unsigned>(std::filesystem::status(place.path(name)).permissions()); };
+    const auto mode = [&](const char* name) {
+        return static_cast<unsigned>(std::filesystem::status(place.path(name)).permissions());
+    };
     REQUIRE(mode("a") == 0640);
     REQUIRE(mode("b") == 0666);
     REQUIRE(mode("d") == 0777);
@@ -152,8 +154,13 @@ TEST_CASE("a copy is byte for byte, from any offset, within and between file sys
     int n = 0;
     for (const auto& source : {place.path("here"), elsewhere.path}) {
         const auto from = place.disk.open(source);
-        for (const auto& [offset, length] : std::vector<std::pair<std::size_t, std::size_t>>{
-                 {0, content.size()}, {0, 0}, {1, 1}, {4097, 70'000}, {262'143, 262'146}, {content.size() - 1, 1}, {content.size(), 0}}) {
+        for (const auto& [offset, length] : std::vector<std::pair<std::size_t, std::size_t>>{{0, content.size()},
+                                                                                             {0, 0},
+                                                                                             {1, 1},
+                                                                                             {4097, 70'000},
+                                                                                             {262'143, 262'146},
+                                                                                             {content.size() - 1, 1},
+                                                                                             {content.size(), 0}}) {
             const auto target = place.path("copy" + std::to_string(++n));
             const auto to = place.disk.create(target);
             place.disk.write(to, "head ", target);

@@ -55,7 +55,8 @@ const Line nasty_line{"a\tb\nc\x1b[2J", Result::failed, "d\\e\"f\r\x01\x7f\xff\x
 }  // namespace
 
 TEST_CASE("results have words, there and back", "[report]") {
-    for (const char* word : {"fetched", "routed", "assigned", "delivered", "deferred", "in-doubt", "parked", "failed"}) {
+    for (const char* word :
+         {"fetched", "routed", "assigned", "delivered", "deferred", "in-doubt", "parked", "failed"}) {
         const auto result = report::parse_result(word);
         REQUIRE(result);
         REQUIRE(to_string(*result) == word);
@@ -88,8 +89,9 @@ TEST_CASE("quietly the names alone", "[report]") {
 
 TEST_CASE("JSON has an object for each line, with all fields", "[report]") {
     const auto output = printed(json(), [](Reporter& r) { r.line(plain_line); });
-    REQUIRE(output.out ==
-            "{\"name\":\"name1\",\"result\":\"in-doubt\",\"detail\":\"no answer\",\"queue\":\"kernel/k1\",\"why\":\"\"}\n");
+    REQUIRE(
+        output.out ==
+        "{\"name\":\"name1\",\"result\":\"in-doubt\",\"detail\":\"no answer\",\"queue\":\"kernel/k1\",\"why\":\"\"}\n");
 }
 
 TEST_CASE("what comes from outside cannot break a line, or a terminal", "[report]") {
@@ -97,8 +99,9 @@ TEST_CASE("what comes from outside cannot break a line, or a terminal", "[report
     REQUIRE(printed({}, use).out == "a\\tb\\nc\\x1b[2J\tfailed\td\\\\e\"f\\r\\x01\\x7f\\xff\xc3\xa4\n");
     REQUIRE(printed(quiet(), use).out == "a\\tb\\nc\\x1b[2J\n");
     REQUIRE(printed(nul(), use).out == std::string("a\tb\nc\x1b[2J\0", 10));
-    REQUIRE(printed(json(), use).out == "{\"name\":\"a\\tb\\nc\\u001b[2J\",\"result\":\"failed\",\"detail\":"
-                                        "\"d\\\\e\\\"f\\r\\u0001\\u007f\xef\xbf\xbd\xc3\xa4\",\"k\\n\":\"v\\n\"}\n");
+    REQUIRE(printed(json(), use).out ==
+            "{\"name\":\"a\\tb\\nc\\u001b[2J\",\"result\":\"failed\",\"detail\":"
+            "\"d\\\\e\\\"f\\r\\u0001\\u007f\xef\xbf\xbd\xc3\xa4\",\"k\\n\":\"v\\n\"}\n");
 }
 
 TEST_CASE("other data are printed as they are", "[report]") {
@@ -133,15 +136,18 @@ TEST_CASE("talk goes to stderr, by its level", "[report]") {
     style.verbose = 1;
     REQUIRE(printed(style, talk).err == "ums-test: error: text\nums-test: warning: text\nums-test: text\n");
     style.verbose = 2;
-    REQUIRE(printed(style, talk).err == "ums-test: error: text\nums-test: warning: text\nums-test: text\nums-test: text\n");
+    REQUIRE(printed(style, talk).err ==
+            "ums-test: error: text\nums-test: warning: text\nums-test: text\nums-test: text\n");
     REQUIRE(printed(style, talk).out.empty());
     style.verbose = 0;
     style.color = true;
-    REQUIRE(printed(style, talk).err == "ums-test: \033[1;31merror\033[0m: text\nums-test: \033[1;33mwarning\033[0m: text\n");
+    REQUIRE(printed(style, talk).err ==
+            "ums-test: \033[1;31merror\033[0m: text\nums-test: \033[1;33mwarning\033[0m: text\n");
 }
 
 TEST_CASE("control characters in talk are escaped, what is escaped already is not escaped again", "[report]") {
-    const auto output = printed({}, [](Reporter& r) { r.error("the server says 'a\x1b[2J\r\nums-test: error: b' to 'c\\x01\\\\d'"); });
+    const auto output =
+        printed({}, [](Reporter& r) { r.error("the server says 'a\x1b[2J\r\nums-test: error: b' to 'c\\x01\\\\d'"); });
     REQUIRE(output.err == "ums-test: error: the server says 'a\\x1b[2J\\r\\nums-test: error: b' to 'c\\x01\\\\d'\n");
 }
 
@@ -153,7 +159,8 @@ TEST_CASE("a warning is given once, an error each time", "[report]") {
             r.warning("v");
         }
     });
-    REQUIRE(output.err == "ums-test: warning: w\nums-test: error: e\nums-test: warning: v\nums-test: error: e\nums-test: error: e\n");
+    REQUIRE(output.err ==
+            "ums-test: warning: w\nums-test: error: e\nums-test: warning: v\nums-test: error: e\nums-test: error: e\n");
 }
 
 TEST_CASE("lines come before the talk that follows them", "[report]") {
@@ -171,13 +178,19 @@ TEST_CASE("lines come before the talk that follows them", "[report]") {
 }
 
 TEST_CASE("an output that cannot be written is an error at the end, told once, and stops nothing", "[report]") {
-    const auto output = printed({}, [](Reporter& r) {
-        for (int i = 0; i < 5000; ++i) r.line(plain_line);
-        r.error("still here");
-    }, "/dev/full");
+    const auto output = printed(
+        {},
+        [](Reporter& r) {
+            for (int i = 0; i < 5000; ++i) r.line(plain_line);
+            r.error("still here");
+        },
+        "/dev/full");
     REQUIRE(output.code == 1);
-    REQUIRE(output.err == "ums-test: error: still here\nums-test: error: cannot write to standard output: No space left on device\n");
-    REQUIRE(printed({}, [](Reporter&) {}, "/dev/full").code == 0);
+    REQUIRE(output.err ==
+            "ums-test: error: still here\nums-test: error: cannot write to standard output: No space left on device\n");
+    REQUIRE(printed(
+                {}, [](Reporter&) {}, "/dev/full")
+                .code == 0);
 }
 
 TEST_CASE("a reader that went away is an error at the end", "[report]") {
@@ -213,7 +226,8 @@ TEST_CASE("lines of several processes on one output never mix", "[report]") {
         ::close(ends[1]);
         std::string all;
         char buffer[1000];
-        for (ssize_t n = 0; (n = ::read(ends[0], buffer, sizeof buffer)) > 0;) all.append(buffer, static_cast<std::size_t>(n));
+        for (ssize_t n = 0; (n = ::read(ends[0], buffer, sizeof buffer)) > 0;)
+            all.append(buffer, static_cast<std::size_t>(n));
         std::size_t lines = 0;
         for (std::size_t at = 0; at < all.size(); ++lines) {
             const auto end = all.find('\n', at);

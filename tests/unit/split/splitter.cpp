@@ -13,12 +13,12 @@
 using namespace ums;
 using cli::Common;
 using report::Result;
+using split::Part;
 using spool::Entry;
 using spool::EntryName;
 using spool::Queue;
 using spool::Spool;
 using spool::State;
-using split::Part;
 using test::FaultyDisk;
 
 namespace {
@@ -62,7 +62,8 @@ struct World {
     std::string root = directory.path() + "/spool";
 
     Spool open(io::Disk& disk) { return {disk, clock, root, "BER1"}; }
-    EntryName put(const std::string& content, const std::string& attributes = ",c=ExConn", const Queue& queue = Queue::outgoing()) {
+    EntryName put(const std::string& content, const std::string& attributes = ",c=ExConn",
+                  const Queue& queue = Queue::outgoing()) {
         auto spool = open(real);
         clock.sleep(std::chrono::seconds(1));
         const auto name = EntryName::parse(EntryName::make(clock.now(), "BER1").text() + attributes).value();
@@ -91,7 +92,8 @@ struct World {
     std::map<std::string, std::string> everything() const {
         std::map<std::string, std::string> all;
         for (const auto& entry : std::filesystem::recursive_directory_iterator(root)) {
-            if (entry.is_regular_file()) all[entry.path().string().substr(root.size() + 1)] = test::content_of(entry.path());
+            if (entry.is_regular_file())
+                all[entry.path().string().substr(root.size() + 1)] = test::content_of(entry.path());
         }
         return all;
     }
@@ -121,17 +123,27 @@ TEST_CASE("a message that goes one way is moved as it is", "[split]") {
 TEST_CASE("a message that goes several ways becomes one for each, all else byte for byte", "[split]") {
     World world;
     const std::string body(300'000, 'x');
-    const auto name = world.put("MAIL FROM:<me>\r\nRCPT TO:a1\r\nrcpt to : b1\r\nRCPT TO:<a2>\r\nSubject: f\xfc\r\n  olded\r\nRCPT TO:01\r\n\r\n\r\nRCPT TO:z\r\n" + body);
+    const auto name = world.put(
+        "MAIL FROM:<me>\r\nRCPT TO:a1\r\nrcpt to : b1\r\nRCPT TO:<a2>\r\nSubject: f\xfc\r\n  olded\r\nRCPT "
+        "TO:01\r\n\r\n\r\nRCPT TO:z\r\n" +
+        body);
     const auto output = world.run();
-    const auto part = [&](unsigned k, const std::string& site) { return site.empty() ? name.child(k).text() : name.child(k).with('s', site).text(); };
+    const auto part = [&](unsigned k, const std::string& site) {
+        return site.empty() ? name.child(k).text() : name.child(k).with('s', site).text();
+    };
     const std::string rest = "\r\n\r\nRCPT TO:z\r\n" + body;
-    REQUIRE((world.content("noroute/new/" + part(1, "")) == "MAIL FROM:<me>\r\nSubject: f\xfc\r\n  olded\r\nRCPT TO:01\r\n" + rest));
-    REQUIRE((world.content("site/a/new/" + part(2, "a")) == "MAIL FROM:<me>\r\nRCPT TO:a1\r\nRCPT TO:<a2>\r\nSubject: f\xfc\r\n  olded\r\n" + rest));
-    REQUIRE((world.content("site/b/new/" + part(3, "b")) == "MAIL FROM:<me>\r\nrcpt to : b1\r\nSubject: f\xfc\r\n  olded\r\n" + rest));
+    REQUIRE((world.content("noroute/new/" + part(1, "")) ==
+             "MAIL FROM:<me>\r\nSubject: f\xfc\r\n  olded\r\nRCPT TO:01\r\n" + rest));
+    REQUIRE((world.content("site/a/new/" + part(2, "a")) ==
+             "MAIL FROM:<me>\r\nRCPT TO:a1\r\nRCPT TO:<a2>\r\nSubject: f\xfc\r\n  olded\r\n" + rest));
+    REQUIRE((world.content("site/b/new/" + part(3, "b")) ==
+             "MAIL FROM:<me>\r\nrcpt to : b1\r\nSubject: f\xfc\r\n  olded\r\n" + rest));
     REQUIRE(world.content("noroute/new/" + part(1, "") + ".why") == "no rule for it\n");
     REQUIRE(output.code == 1);
-    REQUIRE(output.out == part(1, "") + "\tparked\tnoroute\n" + part(2, "a") + "\trouted\ta\n" + part(3, "b") + "\trouted\tb\n");
-    for (const char* state : {"tmp", "new", "sending", "publishing"}) REQUIRE(world.names(std::string("outgoing/") + state).empty());
+    REQUIRE(output.out ==
+            part(1, "") + "\tparked\tnoroute\n" + part(2, "a") + "\trouted\ta\n" + part(3, "b") + "\trouted\tb\n");
+    for (const char* state : {"tmp", "new", "sending", "publishing"})
+        REQUIRE(world.names(std::string("outgoing/") + state).empty());
     auto spool = world.open(world.real);
     REQUIRE(spool.journal_of(name.id()).size() == 3);
 }
@@ -162,7 +174,8 @@ TEST_CASE("what no rule knows is parked", "[split]") {
 }
 
 TEST_CASE("a message that cannot be read waits, and stops no other", "[split]") {
-    for (const auto& [fault, code] : std::vector<std::pair<Fault, int>>{{Fault::cannot_read, 74}, {Fault::permission, 77}}) {
+    for (const auto& [fault, code] :
+         std::vector<std::pair<Fault, int>>{{Fault::cannot_read, 74}, {Fault::permission, 77}}) {
         World world;
         const auto first = world.put("RCPT TO:a\n\n");
         const auto bad = world.put("RCPT TO:a\n\n");
@@ -236,7 +249,8 @@ TEST_CASE("--names says which, --limit how many, in order of arrival", "[split]"
     for (int i = 0; i < 6; ++i) all.push_back(world.put("RCPT TO:a\n\n"));
     Common common;
     common.limit = 2;
-    REQUIRE(world.run(common).out == all[0].with('s', "a").text() + "\trouted\ta\n" + all[1].with('s', "a").text() + "\trouted\ta\n");
+    REQUIRE(world.run(common).out ==
+            all[0].with('s', "a").text() + "\trouted\ta\n" + all[1].with('s', "a").text() + "\trouted\ta\n");
     common.limit = 0;
     common.names = world.directory.path() + "/names";
     test::write_to(common.names, all[3].text() + "\n" + all[0].text() + "\n" + std::string(all[5].id()) + "\tx\n");
@@ -288,7 +302,8 @@ TEST_CASE("more messages than a batch holds", "[split]") {
     REQUIRE(world.names("noroute/new").size() == 12);
 }
 
-TEST_CASE("a crash or failure at every change of the stage: every recipient is sent to exactly once", "[split][fault]") {
+TEST_CASE("a crash or failure at every change of the stage: every recipient is sent to exactly once",
+          "[split][fault]") {
     // In a process of its own: once with the fault, twice without. Whether the fault came.
     const auto run = [](World& world, const FaultyDisk::Fault fault, std::size_t at) {
         return test::captured([&] {
@@ -306,7 +321,8 @@ TEST_CASE("a crash or failure at every change of the stage: every recipient is s
                    return disk.fired() ? 50 : 0;
                }).code == 50;
     };
-    for (const auto fault : {FaultyDisk::Fault::crash_before, FaultyDisk::Fault::crash_after, FaultyDisk::Fault::fail}) {
+    for (const auto fault :
+         {FaultyDisk::Fault::crash_before, FaultyDisk::Fault::crash_after, FaultyDisk::Fault::fail}) {
         bool fired = true;
         for (std::size_t at = 1; fired; ++at) {
             INFO("fault " << static_cast<int>(fault) << " at change " << at);
@@ -325,13 +341,19 @@ TEST_CASE("a crash or failure at every change of the stage: every recipient is s
                         REQUIRE(queue.kind != Queue::Kind::outgoing);
                         const auto content = test::content_of(spool.path(entry));
                         for (const auto line : text::split(content, '\n')) {
-                            if (line.starts_with("RCPT TO:")) ++sent[to_string(queue) + " " + std::string(line.substr(8))];
+                            if (line.starts_with("RCPT TO:"))
+                                ++sent[to_string(queue) + " " + std::string(line.substr(8))];
                         }
                     }
                 }
             }
-            REQUIRE(sent == std::map<std::string, int>{{"site/a a1", 1}, {"site/a a2", 1}, {"site/b b1", 1}, {"noroute 01", 1},
-                                                       {"noroute 02", 1}, {"site/c c1", 1}, {"site/c c2", 1}});
+            REQUIRE(sent == std::map<std::string, int>{{"site/a a1", 1},
+                                                       {"site/a a2", 1},
+                                                       {"site/b b1", 1},
+                                                       {"noroute 01", 1},
+                                                       {"noroute 02", 1},
+                                                       {"site/c c1", 1},
+                                                       {"site/c c2", 1}});
         }
     }
 }

