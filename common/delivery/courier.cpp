@@ -59,7 +59,7 @@ Courier::Courier(spool::Spool& spool, const spool::Worker& worker, transport::St
       store_(store),
       destination_(std::move(destination)),
       clock_(clock),
-      witness_token_(io::random_token().substr(0, 8)) {
+      witness_token_(io::random_token().substr(0, 6)) {
     if (worker_.queue() != destination_.queue) throw Error(Fault::internal, "a courier works the queue that it has locked");
 }
 

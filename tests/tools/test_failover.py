@@ -13,7 +13,8 @@ sites:
 routes:
   - {{to: munich}}
 """
-ENTRY = "1795406406000001.doubtful.BER1,c=ExConn,s=munich,n=1"
+ENTRY = "1795406406000001.doubtful.BER1,c=ExConn,s=munich,n=1,v=abcdef"
+WITNESSED = ENTRY + ",v=token123"
 
 
 def site(kernels="k1, k2", more=""):
@@ -342,11 +343,11 @@ routes:
 
     def test_witness_and_no_stage_file_means_delivered(self):
         """The kernel has eaten it already."""
-        world = self.doubt()
+        world = self.doubt(name=WITNESSED)
         for number, tool in enumerate(("ums-failover", "ums-push")):
             if number:
-                world.place("kernel/k1", ENTRY, message(7), "publishing")
-            write(self.stage(world, "witness"), read(os.path.join(world.spool, "state/uuid")))
+                world.place("kernel/k1", WITNESSED, message(7), "publishing")
+            write(self.stage(world, "witness.token123"), read(os.path.join(world.spool, "state/uuid")))
             line, = self.json_lines(world, tool, "--json")
             self.assertEqual(line["result"], "delivered")
             self.assertEqual(world.listed(), [])
@@ -355,8 +356,15 @@ routes:
             self.assertEqual(world.leftovers(), [])
 
     def test_witness_of_another_spool_proves_nothing(self):
-        world = self.doubt(wait="1h")
-        write(self.stage(world, "witness"), b"somebodyelse\n")
+        world = self.doubt(wait="1h", name=WITNESSED)
+        write(self.stage(world, "witness.token123"), b"somebodyelse\n")
+        world.run("ums-push", codes=(75,))
+        self.assertEqual(len(world.queue("kernel/k1", "publishing")), 1)
+
+    def test_witness_of_a_later_run_proves_nothing(self):
+        """The directory may have been cleared in between."""
+        world = self.doubt(wait="1h", name=WITNESSED)
+        write(self.stage(world, "witness.token456"), read(os.path.join(world.spool, "state/uuid")))
         world.run("ums-push", codes=(75,))
         self.assertEqual(len(world.queue("kernel/k1", "publishing")), 1)
 
@@ -372,10 +380,10 @@ routes:
         self.assertIn(b"X-UMS-Possible-Duplicate: yes\r\n", (world.delivered("k1") + world.delivered("k2"))[1])
 
     def test_stage_file_is_revoked_and_delivered_once(self):
-        world = self.doubt()
+        world = self.doubt(name=WITNESSED)
         part = self.stage(world, "1795406406000001.doubtful.BER1.1.part")
         write(part, message(7))
-        write(self.stage(world, "witness"), read(os.path.join(world.spool, "state/uuid")))
+        write(self.stage(world, "witness.token123"), read(os.path.join(world.spool, "state/uuid")))
         done = self.run_clean(world, "ums-push", codes=(75,))
         self.assertIn(b"revoked", done.stdout)
         world.passes(2)

@@ -75,7 +75,8 @@ class Locks(Case):
     def staged(self, world):
         """What lies in our stage directories on the kernels."""
         stages = [os.path.join(kernel, ".BER1") for kernel in world.kernels.values()]
-        return {name for stage in stages if os.path.isdir(stage) for name in os.listdir(stage)}
+        return {name.split(".")[0] if name.startswith("witness.") else name
+                for stage in stages if os.path.isdir(stage) for name in os.listdir(stage)}
 
     def strace(self, world, injection, name, *arguments):
         """(exit code, how often the fault fired, output)"""

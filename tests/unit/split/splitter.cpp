@@ -228,18 +228,50 @@ TEST_CASE("a full disk holds up what must be split, not what is only moved", "[s
     class FullDisk final : public io::ForwardingDisk {
       public:
         explicit FullDisk(io::Disk& real) : ForwardingDisk(real) {}
-        io::Space space(const std::string&) override { return {Bytes{100ULL << 30}, Bytes{1000}}; }
+        std::uint64_t room = 100;  // for content
+        void write(const io::Fd& fd, std::string_view data, const std::string& path) override {
+            if (path.find("/outgoing/tmp/") != std::string::npos) take(data.size());
+            ForwardingDisk::write(fd, data, path);
+        }
+        void copy(const io::Fd& from, std::uint64_t offset, Bytes length, const io::Fd& to,
+                  const std::string& path) override {
+            take(length.count);
+            ForwardingDisk::copy(from, offset, length, to, path);
+        }
+
+      private:
+        void take(std::uint64_t size) {
+            if (size > room) throw Error(Fault::cannot_write, "injected: no space left on device");
+            room -= size;
+        }
     };
     World world;
-    const auto several = world.put("RCPT TO:a\nRCPT TO:b\n\n");
+    const auto several = world.put("RCPT TO:a\nRCPT TO:b\n\n" + std::string(60, 'x'));
     const auto single = world.put("RCPT TO:a\n\n");
     FullDisk disk(world.real);
     const auto output = world.run(disk);
     REQUIRE(output.code == 73);
-    REQUIRE_THAT(output.err, Catch::Contains("disk is full"));
+    REQUIRE_THAT(output.err, Catch::Contains("no space left on device; the message waits"));
     REQUIRE(world.names("outgoing/new") == std::set<std::string>{several.text()});
+    for (const char* state : {"tmp", "sending", "publishing"}) {
+        REQUIRE(world.names(std::string("outgoing/") + state).empty());
+    }
     REQUIRE(world.names("site/a/new") == std::set<std::string>{single.with('s', "a").text()});
     REQUIRE(world.run().code == 0);
+    REQUIRE(world.names("site/b/new").size() == 1);
+}
+
+TEST_CASE("the parts of what was accepted may use the reserve", "[split]") {
+    class NearlyFullDisk final : public io::ForwardingDisk {
+      public:
+        explicit NearlyFullDisk(io::Disk& real) : ForwardingDisk(real) {}
+        io::Space space(const std::string&) override { return {Bytes{100ULL << 30}, Bytes{1000}}; }
+    };
+    World world;
+    world.put("RCPT TO:a\nRCPT TO:b\n\n");
+    NearlyFullDisk disk(world.real);
+    REQUIRE(world.run(disk).code == 0);
+    REQUIRE(world.names("site/a/new").size() == 1);
     REQUIRE(world.names("site/b/new").size() == 1);
 }
 

@@ -74,8 +74,8 @@ TEST_CASE("a key is looked for in keys, not in values", "[spool][name]") {
 }
 
 TEST_CASE("attributes stand in one order, however they were set", "[spool][name]") {
-    std::string keys = "csonptwdmr";
-    const auto expected = std::string(plain) + ",c=1,s=1,o=1,n=1,p=1,t=1,w=1,d=1,m=1,r=1";
+    std::string keys = "csonptwvdmr";
+    const auto expected = std::string(plain) + ",c=1,s=1,o=1,n=1,p=1,t=1,w=1,v=1,d=1,m=1,r=1";
     test::RandomText random(1);
     for (int i = 0; i < 200; ++i) {
         for (std::size_t k = keys.size(); k > 1; --k) std::swap(keys[k - 1], keys[random.below(k)]);
@@ -177,12 +177,12 @@ TEST_CASE("names are at most 200 bytes", "[spool][name]") {
     REQUIRE_THROWS_AS(name_of(start + std::string(200 - start.size(), 'x')).child(1), Error);
 }
 
-TEST_CASE("the longest names of a configuration fit, with every attribute and two splits", "[spool][name]") {
+TEST_CASE("the longest names of a configuration fit, with every attribute and a split", "[spool][name]") {
     const std::string longest(32, 'x');
-    auto name = name_of("1795406406123456.k2j4x7ab.ABCDEF").child(99).child(99);
+    auto name = name_of("1795406406123456.k2j4x7ab.ABCDEF").child(99);
     for (const char key : {'c', 's', 'o'}) name = name.with(key, longest);
     name = name.with('n', 99).with('p', 1).with('t', 1'795'406'406).with('d', 1).with('w', 1'795'406'406);
-    name = name.with('m', 1).with('r', 9);
+    name = name.with('m', 1).with('r', 9).with('v', "k2j4x7ab");
     REQUIRE(name_of(name.text()) == name);
 }
 
