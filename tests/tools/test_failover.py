@@ -13,7 +13,7 @@ sites:
 routes:
   - {{to: munich}}
 """
-ENTRY = "1795406406000001.doubtful.BER1,c=ExConn,s=munich,n=1,v=abcdef"
+ENTRY = "1795406406000001.doubtful.BER1,c=ExConn,s=munich,n=1"
 WITNESSED = ENTRY + ",v=token123"
 
 
