@@ -17,8 +17,6 @@
 #include "error/error.hpp"
 #include "text/text.hpp"
 
-extern char** environ;
-
 namespace ums::config {
 
 namespace {

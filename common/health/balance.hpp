@@ -3,9 +3,9 @@
 // Balancing: in which order the kernels of a site are asked to take a message. Every method yields the complete list, so
 // that there is always a next one.
 //
-// - rotate N, batch K: alternate over the first N that may take messages, K messages each; the others in order behind
-//   them. N = 1 is "the first, the next only when it is not reachable". With `min-active` M, so many of the kernels that
-//   are up rotate even if they are not among the first N.
+// - rotate N, batch K: alternate over those of the first N of the site that may take messages, K messages each; the others
+//   in order behind them. N = 1 is "the first, the next only when it is not reachable". With `min-active` M, so many of the
+//   kernels that are up rotate even if they are not among the first N.
 // - weights: smooth weighted round robin (nginx's: add the weight to each, take the largest, subtract the sum).
 // - least-pending: fewest messages queued per channel.
 // - hash: the same sender or recipient to the same kernel, by rendezvous hashing, so that a lost kernel moves only its own.

@@ -215,7 +215,9 @@ std::vector<Answer> FileStore::rename(std::span<const Rename> renames) {
     if (auto root = root_answer(); !root.done()) return std::vector<Answer>(renames.size(), root);
     std::vector<Answer> answers;
     answers.reserve(renames.size());
-    for (const auto& [from, to] : renames) {
+    for (const auto& one : renames) {
+        const auto& from = one.from;
+        const auto& to = one.to;
         if (!is_safe_path(from, Root::forbidden) || !is_safe_path(to, Root::forbidden)) {
             answers.push_back(unsafe_path(is_safe_path(from, Root::forbidden) ? to : from));
             continue;

@@ -20,7 +20,6 @@ namespace {
 
 using report::Result;
 using spool::Entry;
-using spool::EntryName;
 using spool::Queue;
 using spool::State;
 

@@ -63,8 +63,11 @@ class Collector {
     int run(std::size_t limit) {
         if (place_.kernel != nullptr && !delivery::is_supported(place_.kernel->url)) return 0;
         if (place_.connector != nullptr && !delivery::is_supported(*place_.connector->root)) return 0;
-        store_ = place_.kernel != nullptr ? delivery::store_of(*place_.kernel, outside_)
-                                          : delivery::store_of(*place_.connector, outside_);
+        if (place_.kernel != nullptr) {
+            store_ = delivery::store_of(*place_.kernel, outside_);
+        } else if (place_.connector != nullptr) {
+            store_ = delivery::store_of(*place_.connector, outside_);
+        }
         spool_.emplace(disk_, clock_, cli::spool_root(common_, config_), config_.mds.id,
                        config_.mds.force_spool ? spool::NetworkFileSystem::allow : spool::NetworkFileSystem::refuse,
                        common_.dry_run ? spool::Opening::examine_if_there : spool::Opening::create);

@@ -13,7 +13,6 @@ namespace ums::spool_tool {
 namespace {
 
 using spool::Entry;
-using spool::EntryName;
 using spool::Queue;
 using spool::State;
 

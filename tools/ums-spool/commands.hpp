@@ -21,11 +21,11 @@ enum class Action { hold, release, requeue, remove };
 /// Everything that waits, a line each: name, place, and why it is there.
 int list(const cli::Common& common, const ListOptions& options, report::Reporter& reporter);
 /// One message: where it is, what its name says, its header.
-int show(const cli::Common& common, const std::vector<std::string>& ids, report::Reporter& reporter);
+int show(const cli::Common& common, const std::vector<std::string>& given, report::Reporter& reporter);
 /// What happened to a message, from the journal, and where it is now.
-int trace(const cli::Common& common, const std::vector<std::string>& ids, report::Reporter& reporter);
+int trace(const cli::Common& common, const std::vector<std::string>& given, report::Reporter& reporter);
 /// Moves or deletes messages. Never touches what a worker has in hand.
-int act(const cli::Common& common, Action action, const std::vector<std::string>& ids, const std::string& reason,
+int act(const cli::Common& common, Action action, const std::vector<std::string>& given, const std::string& reason,
         report::Reporter& reporter);
 
 }  // namespace ums::spool_tool
