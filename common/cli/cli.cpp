@@ -118,7 +118,8 @@ report::Style style_of(const Common& common) {
     style.verbose = common.verbose;
     const bool terminal = isatty(STDERR_FILENO) == 1;
     const char* no_color = std::getenv("NO_COLOR");  // no-color.org
-    style.color = common.color == "always" || (common.color == "auto" && terminal && (no_color == nullptr || *no_color == '\0'));
+    style.color =
+        common.color == "always" || (common.color == "auto" && terminal && (no_color == nullptr || *no_color == '\0'));
     style.progress = terminal && !common.quiet;
     return style;
 }
@@ -144,8 +145,9 @@ int check_config(const Common& common, report::Reporter& reporter) {
                                       [](const auto& d) { return d.severity == config::Severity::error; });
     if (!common.quiet) {
         const auto warnings = static_cast<long>(loaded.diagnostics.size()) - errors;
-        reporter.data(text::escape(common.config) + ": " + std::to_string(errors) + (errors == 1 ? " error, " : " errors, ") +
-                      std::to_string(warnings) + (warnings == 1 ? " warning" : " warnings"));
+        reporter.data(text::escape(common.config) + ": " + std::to_string(errors) +
+                      (errors == 1 ? " error, " : " errors, ") + std::to_string(warnings) +
+                      (warnings == 1 ? " warning" : " warnings"));
     }
     return errors == 0 ? 0 : exit_code(Fault::configuration);
 }
@@ -168,7 +170,8 @@ void look_at_config(report::Reporter& reporter) {
     } catch (const Error& error) {
         reporter.error(error.what());
     }
-    reporter.error("the configuration " + text::quote(stamp.file) + " has changed and has errors; the one before stays in force");
+    reporter.error("the configuration " + text::quote(stamp.file) +
+                   " has changed and has errors; the one before stays in force");
 }
 
 int guarded(report::Reporter& reporter, const std::function<int()>& work) {
@@ -249,7 +252,8 @@ config::Config load_config(const Common& common) {
     auto loaded = config::load(common.config);
     print_diagnostics(loaded, common.verbose > 0);
     if (!loaded.config) {
-        throw Error(Fault::configuration, "the configuration " + text::quote(common.config) + " has errors; nothing was done");
+        throw Error(Fault::configuration,
+                    "the configuration " + text::quote(common.config) + " has errors; nothing was done");
     }
     // Names from a pipe were read once, and would be lost with a new start.
     if (common.watch && common.names.empty()) {
@@ -264,12 +268,16 @@ std::string spool_root(const Common& common, const config::Config& config) {
     if (common.spool.empty()) return config.mds.spool;
     if (common.spool.starts_with('/')) return common.spool;
     std::array<char, 4096> here{};
-    if (::getcwd(here.data(), here.size()) == nullptr) throw system_error(Fault::cannot_read, "find the working directory", errno);
+    if (::getcwd(here.data(), here.size()) == nullptr)
+        throw system_error(Fault::cannot_read, "find the working directory", errno);
     return std::string(here.data()) + "/" + common.spool;
 }
 
 spool::Spool open_spool(const Common& common, const config::Config& config, io::Disk& disk, const clock::Clock& clock) {
-    return {disk, clock, spool_root(common, config), config.mds.id,
+    return {disk,
+            clock,
+            spool_root(common, config),
+            config.mds.id,
             config.mds.force_spool ? spool::NetworkFileSystem::allow : spool::NetworkFileSystem::refuse,
             common.dry_run ? spool::Opening::examine_if_there : spool::Opening::create};
 }

@@ -25,20 +25,20 @@ namespace ums::cli {
 
 /// The options of ums(7) that every tool takes.
 struct Common {
-    std::string config;                ///< -c, else $UMS_CONFIG, else /etc/ums/mds.yaml
-    std::string spool;                 ///< --spool; empty: as configured
-    bool dry_run = false;              ///< -n
+    std::string config;    ///< -c, else $UMS_CONFIG, else /etc/ums/mds.yaml
+    std::string spool;     ///< --spool; empty: as configured
+    bool dry_run = false;  ///< -n
     bool check_config = false;
-    std::string log;                   ///< --log: `journal` or a file
+    std::string log;  ///< --log: `journal` or a file
     std::string color = "auto";
     unsigned verbose = 0;
     bool quiet = false;
     bool json = false;
-    bool nul = false;                  ///< -0, of names that are read and of those that -q prints
+    bool nul = false;  ///< -0, of names that are read and of those that -q prints
     // Only of tools that work a stage:
-    std::string names;                 ///< --names: `-` or a file
+    std::string names;  ///< --names: `-` or a file
     std::optional<std::chrono::milliseconds> watch;
-    std::size_t limit = 0;             ///< 0: none
+    std::size_t limit = 0;  ///< 0: none
 };
 
 /// What kind of tool it is decides which options it has.

@@ -11,7 +11,9 @@
 namespace ums::cli {
 
 Watch::Watch(std::vector<std::string> directories)
-    : directories_(std::move(directories)), watched_(directories_.size()), fd_(inotify_init1(IN_CLOEXEC | IN_NONBLOCK)) {
+    : directories_(std::move(directories)),
+      watched_(directories_.size()),
+      fd_(inotify_init1(IN_CLOEXEC | IN_NONBLOCK)) {
     add_missing();
 }
 
@@ -38,7 +40,8 @@ void Watch::wait(std::chrono::milliseconds at_most) {
         const int ready = ::poll(&poll_fd, fd_ >= 0 ? 1 : 0, static_cast<int>(std::min<long long>(left.count(), 500)));
         if (ready <= 0) continue;
         alignas(inotify_event) std::array<char, 65'536> events{};
-        while (::read(fd_, events.data(), events.size()) > 0) {}
+        while (::read(fd_, events.data(), events.size()) > 0) {
+        }
         return;
     }
 }

@@ -66,7 +66,8 @@ bool pass_on(Child& child, report::Reporter& reporter, std::size_t& lines) {
     const char end = reporter.line_end();
     const auto last = child.partial.rfind(end);
     if (last == std::string::npos) return true;
-    lines += static_cast<std::size_t>(std::count(child.partial.begin(), child.partial.begin() + static_cast<long>(last) + 1, end));
+    lines += static_cast<std::size_t>(
+        std::count(child.partial.begin(), child.partial.begin() + static_cast<long>(last) + 1, end));
     reporter.raw(std::string_view(child.partial).substr(0, last + 1));
     reporter.flush();
     child.partial.erase(0, last + 1);
@@ -79,8 +80,8 @@ int reap(const Child& child, const Job& job, report::Reporter& reporter) {
         if (errno != EINTR) return exit_code(Fault::later);
     }
     if (WIFEXITED(status)) return WEXITSTATUS(status);
-    reporter.error("the worker of " + text::quote(job.name) + " was ended by signal " + std::to_string(WTERMSIG(status)) +
-                   "; what it had under way is finished by the next run");
+    reporter.error("the worker of " + text::quote(job.name) + " was ended by signal " +
+                   std::to_string(WTERMSIG(status)) + "; what it had under way is finished by the next run");
     return exit_code(Fault::later);
 }
 
@@ -99,9 +100,7 @@ std::vector<int> run_jobs(const Common& common, report::Reporter& reporter, cons
     auto next_look = Steady::now();
 
     const auto limit_left = [&] { return common.limit == 0 ? 0 : common.limit - std::min(common.limit, handled); };
-    const auto begin = [&](std::size_t index) {
-        running.push_back(start(index, jobs[index], limit_left(), reporter));
-    };
+    const auto begin = [&](std::size_t index) { running.push_back(start(index, jobs[index], limit_left(), reporter)); };
     while (!running.empty() || (next < jobs.size() && !stopping()) || (!again.empty() && !stopping())) {
         while (running.size() < parallel && next < jobs.size() && !stopping()) {
             if (common.limit > 0 && limit_left() == 0) {
@@ -136,7 +135,8 @@ std::vector<int> run_jobs(const Common& common, report::Reporter& reporter, cons
             codes[index] = reap(running[i], jobs[index], reporter);
             running.erase(running.begin() + static_cast<long>(i));
             const bool final = codes[index] == exit_code(Fault::configuration);
-            if (common.watch && !stopping() && !final) again.emplace_back(Steady::now() + std::chrono::seconds(1), index);
+            if (common.watch && !stopping() && !final)
+                again.emplace_back(Steady::now() + std::chrono::seconds(1), index);
         }
         reporter.progress(handled, 0);
     }

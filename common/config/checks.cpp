@@ -15,9 +15,7 @@ namespace {
 
 using target::Scheme;
 
-std::string line_of(const Place& place) {
-    return "line " + std::to_string(place.line);
-}
+std::string line_of(const Place& place) { return "line " + std::to_string(place.line); }
 
 template <typename Entry>
 std::vector<std::string_view> names_of(const std::vector<Entry>& entries) {
@@ -52,14 +50,15 @@ bool is_within(const std::string& path, const std::string& directory) {
 
 // A spool that is fetched from, or a place of messages among the spool's own files, would eat itself. A spool beside the
 // directories of connectors, or beside the `R_*` of a kernel, does no harm.
-void check_apart_from_spool(const std::string& what, const std::optional<target::Target>& place, const std::string& below,
-                            const Place& at, Draft& draft) {
+void check_apart_from_spool(const std::string& what, const std::optional<target::Target>& place,
+                            const std::string& below, const Place& at, Draft& draft) {
     if (!place || place->scheme != Scheme::file) return;
     const std::string& spool = draft.config.mds.spool;
     if (is_within(place->path, spool)) {
         draft.report.error(at, what + " " + text::quote(place->path) + " lies in the spool " + text::quote(spool));
     } else if (!below.empty() && is_within(spool, (place->path == "/" ? "" : place->path) + "/" + below)) {
-        draft.report.error(at, "the spool " + text::quote(spool) + " lies in the directory of connector " + text::quote(below));
+        draft.report.error(
+            at, "the spool " + text::quote(spool) + " lies in the directory of connector " + text::quote(below));
     }
 }
 
@@ -302,15 +301,9 @@ void check_whole(Draft& draft) {
     const Known sites("site", config.sites);
     for (const auto& reference : draft.references) {
         switch (reference.to) {
-            case Reference::To::kernel:
-                kernels.check(reference, draft.report);
-                break;
-            case Reference::To::connector:
-                connectors.check(reference, draft.report);
-                break;
-            case Reference::To::site:
-                sites.check(reference, draft.report);
-                break;
+            case Reference::To::kernel: kernels.check(reference, draft.report); break;
+            case Reference::To::connector: connectors.check(reference, draft.report); break;
+            case Reference::To::site: sites.check(reference, draft.report); break;
         }
     }
     for (const auto& connector : config.connectors) {

@@ -84,15 +84,9 @@ const Entry* find_by_name(const std::vector<Entry>& entries, std::string_view na
 
 }  // namespace
 
-const Kernel* Config::kernel(std::string_view name) const noexcept {
-    return find_by_name(kernels, name);
-}
-const Connector* Config::connector(std::string_view name) const noexcept {
-    return find_by_name(connectors, name);
-}
-const Site* Config::site(std::string_view name) const noexcept {
-    return find_by_name(sites, name);
-}
+const Kernel* Config::kernel(std::string_view name) const noexcept { return find_by_name(kernels, name); }
+const Connector* Config::connector(std::string_view name) const noexcept { return find_by_name(connectors, name); }
+const Site* Config::site(std::string_view name) const noexcept { return find_by_name(sites, name); }
 
 std::string to_string(const Diagnostic& diagnostic) {
     std::string out = text::escape(diagnostic.place.file);
@@ -129,8 +123,6 @@ Loaded parse(std::string_view yaml, const std::string& file) {
     return loaded;
 }
 
-Loaded load(const std::string& file) {
-    return parse(read_file(file), file);
-}
+Loaded load(const std::string& file) { return parse(read_file(file), file); }
 
 }  // namespace ums::config

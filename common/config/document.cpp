@@ -32,9 +32,7 @@ class MemoryBuffer : public std::streambuf {
     }
 };
 
-bool is_continuation(char c) noexcept {
-    return (static_cast<unsigned char>(c) & 0xc0) == 0x80;
-}
+bool is_continuation(char c) noexcept { return (static_cast<unsigned char>(c) & 0xc0) == 0x80; }
 
 // The parser counts bytes; editors and people count characters. Marks come nearly sorted, so each is found by walking
 // from the one before: a file of a single long line must not cost the square of its length.

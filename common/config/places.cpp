@@ -22,20 +22,13 @@ constexpr bool is_mail(Scheme scheme) {
 
 std::string_view scheme_name(Scheme scheme) {
     switch (scheme) {
-        case Scheme::file:
-            return "file";
-        case Scheme::dav:
-            return "dav";
-        case Scheme::davs:
-            return "davs";
-        case Scheme::smb:
-            return "smb";
-        case Scheme::smtp:
-            return "smtp";
-        case Scheme::smtps:
-            return "smtps";
-        case Scheme::lmtp:
-            return "lmtp";
+        case Scheme::file: return "file";
+        case Scheme::dav: return "dav";
+        case Scheme::davs: return "davs";
+        case Scheme::smb: return "smb";
+        case Scheme::smtp: return "smtp";
+        case Scheme::smtps: return "smtps";
+        case Scheme::lmtp: return "lmtp";
     }
     return "";
 }

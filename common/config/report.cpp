@@ -17,9 +17,7 @@ constexpr std::size_t most_names_listed = 12;
 
 }  // namespace
 
-Place Report::place(const Node& node) const {
-    return {file_, node.line, node.column};
-}
+Place Report::place(const Node& node) const { return {file_, node.line, node.column}; }
 
 void Report::add(Severity severity, const Place& place, std::string text) {
     failed_ = failed_ || severity == Severity::error;

@@ -25,9 +25,7 @@ using Kind = Pattern::Kind;
 
 constexpr std::array<std::string_view, 5> services{"fax", "sms", "voc", "mwi", "tts"};
 
-bool has_wildcard(std::string_view text) noexcept {
-    return text.find_first_of("*?") != std::string_view::npos;
-}
+bool has_wildcard(std::string_view text) noexcept { return text.find_first_of("*?") != std::string_view::npos; }
 
 // Only looked at, not opened: what stands there may be a pipe.
 std::string problem_of_file(const std::string& path) {
@@ -85,7 +83,8 @@ std::optional<Pattern> read_text_pattern(const Node& node, std::string_view key,
         // As rules compiles it: what cannot be compiled there must not pass here.
         const re2::RE2 regex(pattern.text, re2::RE2::Quiet);
         if (!regex.ok()) {
-            report.error(node, "the regular expression " + text::quote(*value) + " cannot be used: " + text::escape(regex.error()));
+            report.error(node, "the regular expression " + text::quote(*value) +
+                                   " cannot be used: " + text::escape(regex.error()));
             return std::nullopt;
         }
         return pattern;

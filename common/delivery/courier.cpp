@@ -60,7 +60,8 @@ Courier::Courier(spool::Spool& spool, const spool::Worker& worker, transport::St
       destination_(std::move(destination)),
       clock_(clock),
       witness_token_(io::random_token().substr(0, 6)) {
-    if (worker_.queue() != destination_.queue) throw Error(Fault::internal, "a courier works the queue that it has locked");
+    if (worker_.queue() != destination_.queue)
+        throw Error(Fault::internal, "a courier works the queue that it has locked");
 }
 
 std::string Courier::stage_path(const EntryName& name, std::string_view suffix) const {
@@ -133,8 +134,9 @@ bool Courier::ensure_directory(const std::string& directory) {
 void Courier::give_back(std::span<const Entry> entries, std::vector<Report>& reports, const std::string& why) {
     std::vector<spool::Move> moves;
     for (const auto& entry : entries) {
-        moves.push_back({entry, {entry.queue, State::fresh,
-                                 entry.name.without(attribute::doubt_since).without(attribute::witness)}});
+        moves.push_back(
+            {entry,
+             {entry.queue, State::fresh, entry.name.without(attribute::doubt_since).without(attribute::witness)}});
     }
     spool_.move(moves);
     for (const auto& one : moves) reports.push_back({one.to.name, Outcome::deferred, why});
@@ -144,7 +146,8 @@ void Courier::refuse(const Entry& entry, const Answer& answer, std::vector<Repor
     const auto refusals = entry.name.number(attribute::refused) + 1;
     auto name = entry.name.with(attribute::refused, refusals);
     if (refusals >= most_refusals) {
-        const std::string why = "refused " + std::to_string(refusals) + " times by '" + destination_.name + "': " + answer.text;
+        const std::string why =
+            "refused " + std::to_string(refusals) + " times by '" + destination_.name + "': " + answer.text;
         spool_.park(entry, {spool::Queue::failed(), State::fresh, name}, why);
         reports.push_back({name, Outcome::parked, why});
         return;
@@ -153,8 +156,8 @@ void Courier::refuse(const Entry& entry, const Answer& answer, std::vector<Repor
     const auto until = std::chrono::floor<std::chrono::seconds>(clock_.now()) + pause;
     name = name.with(attribute::not_before, static_cast<unsigned long long>(until.time_since_epoch().count()));
     spool_.move(entry, {entry.queue, State::fresh, name});
-    reports.push_back({name, Outcome::deferred,
-                       "refused: " + answer.text + "; next try in " + text::rough_duration(pause)});
+    reports.push_back(
+        {name, Outcome::deferred, "refused: " + answer.text + "; next try in " + text::rough_duration(pause)});
 }
 
 std::vector<Report> Courier::deliver(std::span<const Entry> entries) {
@@ -247,12 +250,14 @@ void Courier::upload(std::vector<Attempt>& attempts, std::vector<Report>& report
     for (const auto& answer : answers) {
         any_done = any_done || answer.done();
         any_refused = any_refused || answer.verdict == Verdict::refused || answer.verdict == Verdict::exists;
-        if (!answer.done() && answer.verdict != Verdict::refused && answer.verdict != Verdict::exists) blame_target(answer);
+        if (!answer.done() && answer.verdict != Verdict::refused && answer.verdict != Verdict::exists)
+            blame_target(answer);
     }
     // A refusal is the message's fault only if the target takes another one now.
     if (any_refused && !any_done && !target_fault_) {
         const std::string canary = destination_.stage + "/" + plain_id(attempts.front().entry.name) + "." +
-                                   std::to_string(attempts.front().entry.name.number(attribute::attempt)) + ".canary.part";
+                                   std::to_string(attempts.front().entry.name.number(attribute::attempt)) +
+                                   ".canary.part";
         const auto answer = put(canary, "canary\n");
         const std::array<std::string, 1> path{canary};
         store_.remove(path);
@@ -278,7 +283,8 @@ void Courier::upload(std::vector<Attempt>& attempts, std::vector<Report>& report
     attempts = std::move(staged);
     if (!undone.empty()) give_back(undone, reports, target_fault_ ? target_fault_->text : "not uploaded");
     // Stage names are never used again, so a failure to remove one is nothing: clean() finds it.
-    if (!leftovers.empty() && (!target_fault_ || target_fault_->verdict != Verdict::unreachable)) store_.remove(leftovers);
+    if (!leftovers.empty() && (!target_fault_ || target_fault_->verdict != Verdict::unreachable))
+        store_.remove(leftovers);
 }
 
 // 3. The witness first: an entry in publishing/ must never be without one that a server could have lost on its own.
@@ -345,18 +351,21 @@ void Courier::publish(std::vector<Attempt>& attempts, std::vector<Report>& repor
     if (!doubtful.empty() && resolve(std::move(doubtful), reports) > 0) blame_target(doubt);
 }
 
-void Courier::complete(std::span<const Entry> entries, std::vector<Report>& reports, std::span<const std::string> details) {
+void Courier::complete(std::span<const Entry> entries, std::vector<Report>& reports,
+                       std::span<const std::string> details) {
     if (destination_.keep_sent) {
         std::vector<spool::Move> moves;
         for (const auto& entry : entries) {
-            moves.push_back({entry, {spool::Queue::sent(), State::fresh,
-                                     entry.name.without(attribute::doubt_since).without(attribute::witness)}});
+            moves.push_back({entry,
+                             {spool::Queue::sent(), State::fresh,
+                              entry.name.without(attribute::doubt_since).without(attribute::witness)}});
         }
         spool_.move(moves);
     } else {
         spool_.remove(entries);
     }
-    for (std::size_t i = 0; i < entries.size(); ++i) reports.push_back({entries[i].name, Outcome::delivered, details[i]});
+    for (std::size_t i = 0; i < entries.size(); ++i)
+        reports.push_back({entries[i].name, Outcome::delivered, details[i]});
 }
 
 std::vector<Report> Courier::settle() {
@@ -438,7 +447,8 @@ std::size_t Courier::resolve(std::vector<Entry> entries, std::vector<Report>& re
             revoked_paths.push_back(paths[3 * i + 1]);
         } else if (at_stage.done()) {
             waiting.push_back(usable[i]);
-            waiting_why = renamed[i].done() ? "the stage name is still there" : "it cannot be revoked: " + renamed[i].text;
+            waiting_why =
+                renamed[i].done() ? "the stage name is still there" : "it cannot be revoked: " + renamed[i].text;
             blame_target(renamed[i].done() ? Answer{Verdict::broken, waiting_why, 0, {}} : renamed[i]);
         } else if (at_final.done() || (witnessed && !renamed[i].done())) {
             published.push_back(usable[i]);

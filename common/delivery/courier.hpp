@@ -93,7 +93,9 @@ class Courier {
     struct Attempt;
     std::string stage_path(const spool::EntryName& name, std::string_view suffix) const;
     std::string final_path(const spool::EntryName& name, const std::string& directory) const;
-    std::string witness_path(std::string_view token) const { return destination_.stage + "/witness." + std::string(token); }
+    std::string witness_path(std::string_view token) const {
+        return destination_.stage + "/witness." + std::string(token);
+    }
     transport::Answer put(const std::string& path, const std::string& content);
     bool ensure_directory(const std::string& directory);
     void open_attempts(std::vector<Attempt>& attempts, std::vector<Report>& reports);
@@ -102,7 +104,8 @@ class Courier {
     void publish(std::vector<Attempt>& attempts, std::vector<Report>& reports);
     /// How many were revoked.
     std::size_t resolve(std::vector<spool::Entry> entries, std::vector<Report>& reports);
-    void complete(std::span<const spool::Entry> entries, std::vector<Report>& reports, std::span<const std::string> details);
+    void complete(std::span<const spool::Entry> entries, std::vector<Report>& reports,
+                  std::span<const std::string> details);
     void give_back(std::span<const spool::Entry> entries, std::vector<Report>& reports, const std::string& why);
     void refuse(const spool::Entry& entry, const transport::Answer& answer, std::vector<Report>& reports);
     void blame_target(const transport::Answer& answer);

@@ -36,8 +36,8 @@ bool is_supported(const target::Target& target) noexcept {
            target.scheme == target::Scheme::davs;
 }
 
-std::unique_ptr<transport::Store> store_of(const target::Target& target, const config::Auth& auth, const config::Tls& tls,
-                                           const transport::Limits& limits, io::Disk& disk) {
+std::unique_ptr<transport::Store> store_of(const target::Target& target, const config::Auth& auth,
+                                           const config::Tls& tls, const transport::Limits& limits, io::Disk& disk) {
     if (!is_supported(target)) {
         throw Error(Fault::configuration, "this version cannot carry to " + target::to_string(target));
     }

@@ -64,7 +64,8 @@ void sort_best(const config::Balance& balance, Group& group, const std::vector<C
         case config::Balancing::hash_sender:
         case config::Balancing::hash_recipient: {
             const auto score = [&](const Candidate* c) { return mix(text::hash(std::string(key) + "\n" + c->kernel)); };
-            std::stable_sort(group.begin(), group.end(), [&](const auto* a, const auto* b) { return score(a) > score(b); });
+            std::stable_sort(group.begin(), group.end(),
+                             [&](const auto* a, const auto* b) { return score(a) > score(b); });
             return;
         }
     }

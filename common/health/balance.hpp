@@ -23,8 +23,8 @@ namespace ums::health {
 /// What is known of a kernel when a message is assigned.
 struct Candidate {
     std::string kernel;
-    int rank = 0;              ///< rank_for_new()
-    std::size_t pending = 0;   ///< messages queued for it
+    int rank = 0;             ///< rank_for_new()
+    std::size_t pending = 0;  ///< messages queued for it
     unsigned channels = 1;
 };
 

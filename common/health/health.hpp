@@ -37,24 +37,25 @@ std::string_view to_string(Admin admin) noexcept;
 std::optional<Admin> parse_admin(std::string_view text) noexcept;
 
 struct Policy {
-    std::chrono::milliseconds interval{10'000};  ///< between looks while up; half of it while changing, three times while down
-    unsigned fall = 3;                           ///< failed looks in a row that make it down
-    unsigned rise = 2;                           ///< good looks in a row that end its being down
-    unsigned passive_fall = 5;                   ///< failed batches in a row of ums-push that make it down
+    std::chrono::milliseconds interval{
+        10'000};                ///< between looks while up; half of it while changing, three times while down
+    unsigned fall = 3;          ///< failed looks in a row that make it down
+    unsigned rise = 2;          ///< good looks in a row that end its being down
+    unsigned passive_fall = 5;  ///< failed batches in a row of ums-push that make it down
     std::chrono::milliseconds hold_down{60'000};  ///< in probation for at least so long
-    bool returns_by_itself = true;               ///< fail-back: auto
+    bool returns_by_itself = true;                ///< fail-back: auto
 };
 Policy policy_of(const config::Kernel& kernel, const config::Config& config);
 
 struct Health {
     Status status = Status::up;
-    clock::Instant since{};       ///< when it came to this status; 0: never looked at
-    unsigned failures = 0;        ///< looks that failed in a row
-    unsigned successes = 0;       ///< looks that succeeded in a row
+    clock::Instant since{};          ///< when it came to this status; 0: never looked at
+    unsigned failures = 0;           ///< looks that failed in a row
+    unsigned successes = 0;          ///< looks that succeeded in a row
     unsigned long long outages = 0;  ///< failed looks while down: the pause between them grows
     clock::Instant last_look{};
     clock::Instant next_look{};
-    std::string why;              ///< what the last failed look said
+    std::string why;  ///< what the last failed look said
     bool operator==(const Health&) const = default;
 };
 

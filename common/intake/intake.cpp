@@ -43,7 +43,8 @@ Intake::Intake(spool::Spool& spool, transport::Store& store, Source source, std:
       looks_(settle),
       // Two spools that were given one MDS id by mistake must not take each other's claims for their own.
       claim_prefix_(std::string(claim_word) + spool_.uuid().substr(0, 8) + "-") {
-    if (const auto text = io::read_file(spool_.disk(), spool_.root() + "/state/looks/" + source_.key, Bytes{256 << 20})) {
+    if (const auto text =
+            io::read_file(spool_.disk(), spool_.root() + "/state/looks/" + source_.key, Bytes{256 << 20})) {
         looks_.read(*text);
     }
 }
@@ -107,9 +108,8 @@ Answer Intake::list(std::vector<Item>& ripe, std::vector<Claim>& ours) {
         if (looks_.look(item, now) && item.size.count > 0) ripe.push_back(item);
         return true;
     });
-    std::sort(ripe.begin(), ripe.end(), [](const Item& a, const Item& b) {
-        return std::tie(a.modified, a.name) < std::tie(b.modified, b.name);
-    });
+    std::sort(ripe.begin(), ripe.end(),
+              [](const Item& a, const Item& b) { return std::tie(a.modified, a.name) < std::tie(b.modified, b.name); });
     return answer;
 }
 
@@ -205,8 +205,9 @@ Answer Intake::take(std::vector<Claim> claims, std::vector<Report>& reports) {
             if (worst.done() && answers[i].verdict != Verdict::absent) worst = answers[i];
             if (answers[i].verdict != Verdict::absent) {
                 const bool last = looks_.failed(claims[i].claim) >= most_failures;
-                reports.push_back({claims[i].original.empty() ? claims[i].claim : claims[i].original, Report::Outcome::left,
-                                   answers[i].text + (last ? "; given up, it stays at the source as " + claims[i].claim : "")});
+                reports.push_back(
+                    {claims[i].original.empty() ? claims[i].claim : claims[i].original, Report::Outcome::left,
+                     answers[i].text + (last ? "; given up, it stays at the source as " + claims[i].claim : "")});
             }
             continue;
         }
@@ -288,7 +289,8 @@ Answer Intake::recover(std::vector<Report>& reports) {
             std::vector<spool::Draft> one;
             one.push_back(std::move(*draft));
             spool_.accept(one);
-            reports.push_back({entry_name.text(), Report::Outcome::fetched, source_.name + " (finished after a crash)"});
+            reports.push_back(
+                {entry_name.text(), Report::Outcome::fetched, source_.name + " (finished after a crash)"});
         }
         accepted.push_back({*name, claim_name(*name), "", {}});
     }
@@ -309,7 +311,8 @@ Answer Intake::recover(std::vector<Report>& reports) {
     // Claims that the listing does not show.
     std::vector<std::string> hidden;
     for (const auto& name : noted_claims()) {
-        const bool listed = std::any_of(ours.begin(), ours.end(), [&](const Claim& claim) { return claim.claim == name; });
+        const bool listed =
+            std::any_of(ours.begin(), ours.end(), [&](const Claim& claim) { return claim.claim == name; });
         if (!listed && id_of_claim(name, claim_prefix_)) hidden.push_back(at_source(name));
     }
     if (!hidden.empty()) {
@@ -411,7 +414,8 @@ Answer Intake::take_over(const std::string& mds_id, std::vector<Report>& reports
     if (!answer.done()) return answer;
     const auto answers = store_.rename(renames);
     for (std::size_t i = 0; i < renames.size(); ++i) {
-        if (!answers[i].done()) reports.push_back({io::name_of(renames[i].from), Report::Outcome::left, answers[i].text});
+        if (!answers[i].done())
+            reports.push_back({io::name_of(renames[i].from), Report::Outcome::left, answers[i].text});
     }
     return Answer{};
 }

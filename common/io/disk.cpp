@@ -69,10 +69,11 @@ constexpr std::size_t block = 256 * 1024;
 std::optional<Fd> open_regular(const std::string& path, int mode, Fault fault) {
     Fd fd(retried([&] { return ::open(path.c_str(), mode | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY); }));
     if (!fd) {
-        if (errno == ENOENT || errno == ENOTDIR || errno == ELOOP || errno == ENXIO || errno == EISDIR) return std::nullopt;
+        if (errno == ENOENT || errno == ENOTDIR || errno == ELOOP || errno == ENXIO || errno == EISDIR)
+            return std::nullopt;
         fail(fault, "open", path);
     }
-    struct stat st{};
+    struct stat st {};
     if (::fstat(fd.get(), &st) != 0) fail(Fault::cannot_read, "stat", path);
     if (!S_ISREG(st.st_mode)) return std::nullopt;
     return fd;
@@ -124,8 +125,10 @@ void PosixDisk::copy(const Fd& from, std::uint64_t offset, Bytes length, const F
     std::uint64_t left = length.count;
     auto position = static_cast<off_t>(offset);
     while (left > 0) {
-        const auto n = retried(
-            [&] { return ::copy_file_range(from.get(), &position, to.get(), nullptr, std::min<std::uint64_t>(left, 1 << 30), 0); });
+        const auto n = retried([&] {
+            return ::copy_file_range(from.get(), &position, to.get(), nullptr, std::min<std::uint64_t>(left, 1 << 30),
+                                     0);
+        });
         if (n > 0) {
             left -= static_cast<std::uint64_t>(n);
             continue;
@@ -213,8 +216,8 @@ Renamed PosixDisk::rename(const std::string& from, const std::string& to) {
                                              ": the file system has no rename without replacing");
     }
     const int error = errno;
-    throw system_error(fault_of_errno(error, Fault::cannot_write), "move " + text::quote(from) + " to " + text::quote(to),
-                       error);
+    throw system_error(fault_of_errno(error, Fault::cannot_write),
+                       "move " + text::quote(from) + " to " + text::quote(to), error);
 }
 
 void PosixDisk::replace(const std::string& from, const std::string& to) {
@@ -263,7 +266,7 @@ bool PosixDisk::list(const std::string& path, const std::function<bool(std::stri
 }
 
 std::optional<FileInfo> PosixDisk::info(const std::string& path) {
-    struct stat st{};
+    struct stat st {};
     if (::lstat(path.c_str(), &st) != 0) {
         if (errno == ENOENT || errno == ENOTDIR) return std::nullopt;
         fail(Fault::cannot_read, "stat", path);
@@ -272,13 +275,13 @@ std::optional<FileInfo> PosixDisk::info(const std::string& path) {
 }
 
 FileInfo PosixDisk::info(const Fd& fd, const std::string& path) {
-    struct stat st{};
+    struct stat st {};
     if (::fstat(fd.get(), &st) != 0) fail(Fault::cannot_read, "stat", path);
     return to_info(st);
 }
 
 bool PosixDisk::try_lock(const Fd& fd, const std::string& path) {
-    struct flock lock{};
+    struct flock lock {};
     lock.l_type = F_WRLCK;
     lock.l_whence = SEEK_SET;
     if (retried([&] { return ::fcntl(fd.get(), F_OFD_SETLK, &lock); }) == 0) return true;
@@ -287,14 +290,16 @@ bool PosixDisk::try_lock(const Fd& fd, const std::string& path) {
 }
 
 Space PosixDisk::space(const std::string& path) {
-    struct statvfs st{};
-    if (retried([&] { return ::statvfs(path.c_str(), &st); }) != 0) fail(Fault::cannot_read, "ask the free space of", path);
+    struct statvfs st {};
+    if (retried([&] { return ::statvfs(path.c_str(), &st); }) != 0)
+        fail(Fault::cannot_read, "ask the free space of", path);
     return {Bytes{st.f_blocks * st.f_frsize}, Bytes{st.f_bavail * st.f_frsize}};
 }
 
 std::optional<std::string> PosixDisk::network_file_system(const std::string& path) {
-    struct statfs st{};
-    if (retried([&] { return ::statfs(path.c_str(), &st); }) != 0) fail(Fault::cannot_read, "ask the file system of", path);
+    struct statfs st {};
+    if (retried([&] { return ::statfs(path.c_str(), &st); }) != 0)
+        fail(Fault::cannot_read, "ask the file system of", path);
     struct Known {
         std::uint32_t magic;
         const char* name;
@@ -333,7 +338,8 @@ std::optional<std::string> read_file(Disk& disk, const std::string& path, Bytes 
     const auto fd = disk.open(path);
     if (!fd) return std::nullopt;
     const auto size = disk.info(*fd, path).size;
-    if (size > limit) throw Error(Fault::cannot_read, "cannot read " + text::quote(path) + ": it is larger than expected");
+    if (size > limit)
+        throw Error(Fault::cannot_read, "cannot read " + text::quote(path) + ": it is larger than expected");
     std::string content(size.count, '\0');
     content.resize(disk.read(*fd, content, 0, path));
     return content;

@@ -19,13 +19,9 @@ namespace {
 constexpr std::string_view byte_order_mark = "\xef\xbb\xbf";
 constexpr std::array<std::string_view, 5> service_names{"fax", "sms", "voc", "mwi", "tts"};
 
-constexpr bool is_blank(char c) noexcept {
-    return c == ' ' || c == '\t';
-}
+constexpr bool is_blank(char c) noexcept { return c == ' ' || c == '\t'; }
 
-[[noreturn]] void unusable(const std::string& reason) {
-    throw Error(Fault::unusable, reason);
-}
+[[noreturn]] void unusable(const std::string& reason) { throw Error(Fault::unusable, reason); }
 
 // Finds the end of a block in bytes that arrive piece by piece; no byte is looked at twice.
 class BlockEnd {
@@ -116,9 +112,7 @@ std::string_view line_end_of(std::string_view raw) noexcept {
     return raw.substr(raw.ends_with("\r\n") ? raw.size() - 2 : raw.size() - 1);
 }
 
-[[noreturn]] void too_long() {
-    unusable("the header block is longer than " + text::format_bytes(longest_header));
-}
+[[noreturn]] void too_long() { unusable("the header block is longer than " + text::format_bytes(longest_header)); }
 
 // What both read_header() share: `more` appends the next bytes and says how many; 0 is the end.
 // Returns where the body starts in `bytes`.
@@ -144,9 +138,7 @@ std::size_t read_block(std::string& bytes, const More& more) {
 
 }  // namespace
 
-std::string_view to_string(Service service) noexcept {
-    return service_names.at(static_cast<std::size_t>(service));
-}
+std::string_view to_string(Service service) noexcept { return service_names.at(static_cast<std::size_t>(service)); }
 
 std::optional<Service> parse_service(std::string_view text) noexcept {
     for (std::size_t i = 0; i < service_names.size(); ++i) {

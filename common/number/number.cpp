@@ -11,16 +11,10 @@ namespace ums::number {
 
 namespace {
 
-constexpr bool is_digit(char c) noexcept {
-    return c >= '0' && c <= '9';
-}
-constexpr bool is_wildcard(char c) noexcept {
-    return c == '*' || c == '?';
-}
+constexpr bool is_digit(char c) noexcept { return c >= '0' && c <= '9'; }
+constexpr bool is_wildcard(char c) noexcept { return c == '*' || c == '?'; }
 
-bool is_digits(std::string_view text) noexcept {
-    return std::all_of(text.begin(), text.end(), is_digit);
-}
+bool is_digits(std::string_view text) noexcept { return std::all_of(text.begin(), text.end(), is_digit); }
 
 // What people and their programs put between digits: blanks, dashes and invisible marks of Unicode as well as ASCII's.
 bool is_separator(char32_t c) noexcept {
@@ -53,9 +47,7 @@ std::size_t trunk_zero(std::string_view text) noexcept {
     return zero && i < text.size() ? i + 1 : 0;
 }
 
-bool keeps_trunk_zero(std::string_view so_far) noexcept {
-    return so_far == "+39" || so_far == "0039";
-}
+bool keeps_trunk_zero(std::string_view so_far) noexcept { return so_far == "+39" || so_far == "0039"; }
 
 std::string without_separators(std::string_view text) {
     std::string out;
@@ -265,13 +257,12 @@ std::string incoming(const Numbering& site, const std::vector<Conversion>& conve
             std::string what;
             std::size_t skip;  // what stands before the subscriber number
         };
-        const std::array<Form, 4> forms{
-            {{site.subscriber, "subscriber number", 0},
-             {site.national_prefix + site.area + site.subscriber, "national number",
-              site.national_prefix.size() + site.area.size()},
-             {site.area + site.subscriber, "national number", site.area.size()},
-             {site.country + site.area + site.subscriber, "international number",
-              site.country.size() + site.area.size()}}};
+        const std::array<Form, 4> forms{{{site.subscriber, "subscriber number", 0},
+                                         {site.national_prefix + site.area + site.subscriber, "national number",
+                                          site.national_prefix.size() + site.area.size()},
+                                         {site.area + site.subscriber, "national number", site.area.size()},
+                                         {site.country + site.area + site.subscriber, "international number",
+                                          site.country.size() + site.area.size()}}};
         for (const auto& form : forms) {
             if (!number.starts_with(form.begins)) continue;
             number = written(site, number.substr(form.skip));

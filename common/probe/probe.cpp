@@ -42,10 +42,12 @@ int run(const config::Config& config, const std::string& what, bool json, report
         store = delivery::store_of(*connector, disk);
         address = target::to_string(*connector->root) + "/" + connector->name;
     } else if (what.find('/') == std::string::npos && what.find('\\') == std::string::npos) {
-        throw Error(Fault::usage, text::quote(what) + " is neither a kernel nor a connector of the configuration, nor a URL");
+        throw Error(Fault::usage,
+                    text::quote(what) + " is neither a kernel nor a connector of the configuration, nor a URL");
     } else {
         const auto target = target::parse_target(what, "/");
-        if (const auto* problem = std::get_if<std::string>(&target)) throw Error(Fault::usage, text::quote(what) + ": " + *problem);
+        if (const auto* problem = std::get_if<std::string>(&target))
+            throw Error(Fault::usage, text::quote(what) + ": " + *problem);
         store = delivery::store_of(std::get<target::Target>(target), {}, {}, {}, disk);
         address = target::to_string(std::get<target::Target>(target));
     }

@@ -44,7 +44,8 @@ class JournalLog final : public Log {
     ~JournalLog() override { ::close(fd_); }
     void write(Level level, std::string_view tool, std::string_view text) override {
         const std::string datagram = "PRIORITY=" + std::to_string(syslog_priority(level)) +
-                                     "\nSYSLOG_IDENTIFIER=" + std::string(tool) + "\nMESSAGE=" + text::escape(text) + "\n";
+                                     "\nSYSLOG_IDENTIFIER=" + std::string(tool) + "\nMESSAGE=" + text::escape(text) +
+                                     "\n";
         static_cast<void>(::send(fd_, datagram.data(), datagram.size(), MSG_NOSIGNAL | MSG_DONTWAIT));
     }
 
@@ -62,8 +63,9 @@ class FileLog final : public Log {
     void write(Level level, std::string_view tool, std::string_view text) override {
         static constexpr const char* words[] = {"error", "warning", "info", "debug"};
         const std::string line = "{\"time\":" + text::json_string(clock::format_precise(clock_.now())) +
-                                 ",\"level\":\"" + words[static_cast<int>(level)] + "\",\"tool\":" + text::json_string(tool) +
-                                 ",\"pid\":" + std::to_string(::getpid()) + ",\"text\":" + text::json_string(text) + "}\n";
+                                 ",\"level\":\"" + words[static_cast<int>(level)] +
+                                 "\",\"tool\":" + text::json_string(tool) + ",\"pid\":" + std::to_string(::getpid()) +
+                                 ",\"text\":" + text::json_string(text) + "}\n";
         static_cast<void>(!::write(fd_, line.data(), line.size()));
     }
 

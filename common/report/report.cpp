@@ -72,7 +72,8 @@ void Reporter::line_of(std::string_view name, std::string_view word, std::string
     } else if (style_.json) {
         pending_ += "{\"name\":" + text::json_string(name) + ",\"result\":" + text::json_string(word) +
                     ",\"detail\":" + text::json_string(detail);
-        for (const auto& [key, value] : fields) pending_ += "," + text::json_string(key) + ":" + text::json_string(value);
+        for (const auto& [key, value] : fields)
+            pending_ += "," + text::json_string(key) + ":" + text::json_string(value);
         pending_ += "}\n";
     } else {
         pending_ += text::escape(name) + "\t" + std::string(word) + "\t" + text::escape(detail) + "\n";

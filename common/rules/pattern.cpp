@@ -15,13 +15,9 @@ namespace ums::rules {
 
 namespace {
 
-bool has_wildcard(std::string_view text) noexcept {
-    return text.find_first_of("*?") != std::string_view::npos;
-}
+bool has_wildcard(std::string_view text) noexcept { return text.find_first_of("*?") != std::string_view::npos; }
 
-message::Service service_of(const Value& value) noexcept {
-    return value.service.value_or(message::Service::fax);
-}
+message::Service service_of(const Value& value) noexcept { return value.service.value_or(message::Service::fax); }
 
 }  // namespace
 
@@ -112,10 +108,8 @@ bool CompiledPattern::matches_text(const Text& text, const Value& value) const {
         return text.wildcard ? text::matches_wildcard(pattern, seen) : pattern == seen;
     };
     switch (text.form) {
-        case Text::Form::all:
-            return true;
-        case Text::Form::domain:
-            return value.lower.ends_with(text.pattern);
+        case Text::Form::all: return true;
+        case Text::Form::domain: return value.lower.ends_with(text.pattern);
         case Text::Form::number:
             if (value.number && covers(text.pattern, *value.number)) return true;
             // `78*` is also how the value `78a` of a header begins; and `*4711` how the name of a mailbox may end.

@@ -39,37 +39,26 @@ struct CompiledRoute {
     bool site_of_row = false;
 };
 
-std::string place_of(const config::Place& place) {
-    return place.file + ":" + std::to_string(place.line);
-}
+std::string place_of(const config::Place& place) { return place.file + ":" + std::to_string(place.line); }
 
 std::string name_of(const config::Condition& condition) {
     switch (condition.field) {
-        case Field::recipient:
-            return "recipient";
-        case Field::sender:
-            return "sender";
-        case Field::service:
-            return "service";
-        case Field::connector:
-            return "connector";
-        case Field::header:
-            return "header " + text::escape(condition.header);
+        case Field::recipient: return "recipient";
+        case Field::sender: return "sender";
+        case Field::service: return "service";
+        case Field::connector: return "connector";
+        case Field::header: return "header " + text::escape(condition.header);
     }
     return {};
 }
 
 Role role_of(Field field) noexcept {
     switch (field) {
-        case Field::recipient:
-            return Role::address;
-        case Field::sender:
-            return Role::sender;
-        case Field::header:
-            return Role::header;
+        case Field::recipient: return Role::address;
+        case Field::sender: return Role::sender;
+        case Field::header: return Role::header;
         case Field::service:
-        case Field::connector:
-            return Role::word;
+        case Field::connector: return Role::word;
     }
     return Role::word;
 }
@@ -216,16 +205,11 @@ class Evaluation {
   private:
     bool holds(const CompiledCondition& condition, const char* prefix) {
         switch (condition.field) {
-            case Field::recipient:
-                return one_of(condition, prefix, {&recipient_, 1});
-            case Field::sender:
-                return one_of(condition, prefix, {&facts_.sender(), 1});
-            case Field::service:
-                return one_of(condition, prefix, {&service_, 1});
-            case Field::connector:
-                return one_of(condition, prefix, {&facts_.connector(), 1});
-            case Field::header:
-                return one_of(condition, prefix, facts_.header(condition.header));
+            case Field::recipient: return one_of(condition, prefix, {&recipient_, 1});
+            case Field::sender: return one_of(condition, prefix, {&facts_.sender(), 1});
+            case Field::service: return one_of(condition, prefix, {&service_, 1});
+            case Field::connector: return one_of(condition, prefix, {&facts_.connector(), 1});
+            case Field::header: return one_of(condition, prefix, facts_.header(condition.header));
         }
         return false;
     }

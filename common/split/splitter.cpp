@@ -75,7 +75,8 @@ class Stage {
                 wait(error);
                 return;
             }
-            Part part{entry.name.without(attribute::not_before), Queue::failed(), {}, Result::parked, std::string("failed: ") + error.what(), error.what()};
+            Part part{entry.name.without(attribute::not_before), Queue::failed(), {}, Result::parked,
+                      std::string("failed: ") + error.what(),    error.what()};
             plan(entry, part);
             return;
         }
@@ -103,8 +104,13 @@ class Stage {
     }
 
     void tell(const Part& part, std::string_view event) {
-        reporter_.line({part.name.text(), part.result, part.detail, {{"queue", spool::to_string(part.queue)}, {"why", part.reason}}});
-        events_.push_back({std::string(part.name.id()), std::string(event), part.detail + (part.reason.empty() || part.result == Result::parked ? "" : ": " + part.reason)});
+        reporter_.line({part.name.text(),
+                        part.result,
+                        part.detail,
+                        {{"queue", spool::to_string(part.queue)}, {"why", part.reason}}});
+        events_.push_back(
+            {std::string(part.name.id()), std::string(event),
+             part.detail + (part.reason.empty() || part.result == Result::parked ? "" : ": " + part.reason)});
         if (part.result == Result::parked || part.result == Result::failed) code_.attention();
     }
 
@@ -135,7 +141,8 @@ class Stage {
         flush();
     }
 
-    void split(const Entry& entry, const io::Fd& file, const message::FileHeader& header, const std::vector<Part>& parts) {
+    void split(const Entry& entry, const io::Fd& file, const message::FileHeader& header,
+               const std::vector<Part>& parts) {
         std::vector<Part> children = parts;
         for (unsigned k = 0; k < children.size(); ++k) children[k].name = children[k].name.child(k + 1);
         if (common_.dry_run) {
@@ -195,9 +202,8 @@ class Stage {
 
 int run_stage(const cli::Common& common, const cli::Names& names, spool::Spool& spool, const Queue& queue,
               report::Reporter& reporter, const Decide& decide) {
-    return cli::run_passes(common, reporter, {spool.path(queue, State::fresh)}, [&] {
-        return Stage(common, names, spool, queue, reporter, decide).pass();
-    });
+    return cli::run_passes(common, reporter, {spool.path(queue, State::fresh)},
+                           [&] { return Stage(common, names, spool, queue, reporter, decide).pass(); });
 }
 
 }  // namespace ums::split

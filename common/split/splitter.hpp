@@ -25,8 +25,8 @@ struct Part {
     spool::Queue queue;              ///< must be Spool::destination() of the name, or noroute
     std::vector<std::size_t> lines;  ///< its `RCPT TO` lines, indices into HeaderBlock::lines()
     report::Result result = report::Result::routed;
-    std::string detail;              ///< for the result line
-    std::string reason;              ///< why, for the journal and for what is parked
+    std::string detail;  ///< for the result line
+    std::string reason;  ///< why, for the journal and for what is parked
 };
 
 /// All parts of a message, at least one. Throws Error{unusable} with the reason for failed/.

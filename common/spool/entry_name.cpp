@@ -133,7 +133,8 @@ EntryName EntryName::with(char key, std::string_view value) const {
         return EntryName(compose(id(), all));
     }
     std::string clean(value);
-    std::replace_if(clean.begin(), clean.end(), [](char c) { return !in_value_charset(c); }, '_');
+    std::replace_if(
+        clean.begin(), clean.end(), [](char c) { return !in_value_charset(c); }, '_');
     // At the end of a name it would make the entry look like the reason beside another, and nobody would see it.
     if (clean.ends_with(why_suffix)) clean[clean.size() - why_suffix.size()] = '_';
     if (old != all.end()) {

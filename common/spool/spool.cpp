@@ -40,8 +40,7 @@ const KindName& describe(Queue::Kind kind) {
 std::vector<State> states_of(Queue::Kind kind) {
     switch (kind) {
         case Queue::Kind::outgoing:
-        case Queue::Kind::incoming:
-            return {State::tmp, State::fresh, State::sending, State::publishing, State::hold};
+        case Queue::Kind::incoming: return {State::tmp, State::fresh, State::sending, State::publishing, State::hold};
         case Queue::Kind::kernel:
         case Queue::Kind::connector: return {State::fresh, State::sending, State::publishing, State::hold};
         case Queue::Kind::site:
@@ -146,9 +145,10 @@ Spool::Spool(io::Disk& disk, const clock::Clock& clock, std::string root, std::s
     }
     if (network == NetworkFileSystem::refuse) {
         if (const auto name = disk_.network_file_system(root_)) {
-            throw Error(Fault::configuration, "the spool " + text::quote(root_) + " is on a network file system (" + *name +
-                                                  "), which cannot keep the spool's promises; 'force-spool: yes' in the "
-                                                  "configuration uses it all the same");
+            throw Error(Fault::configuration,
+                        "the spool " + text::quote(root_) + " is on a network file system (" + *name +
+                            "), which cannot keep the spool's promises; 'force-spool: yes' in the "
+                            "configuration uses it all the same");
         }
     }
     const std::string version_path = root_ + "/VERSION";
@@ -164,8 +164,8 @@ Spool::Spool(io::Disk& disk, const clock::Clock& clock, std::string root, std::s
         // Unless another first run has just finished: VERSION is there before anything else is.
         if (is_foreign) version = io::read_file(disk_, version_path, Bytes{4096});
         if (is_foreign && !version) {
-            throw Error(Fault::configuration, "the spool " + text::quote(root_) +
-                                                  " is a directory with other things in it, and no spool");
+            throw Error(Fault::configuration,
+                        "the spool " + text::quote(root_) + " is a directory with other things in it, and no spool");
         }
     }
     if (version && *version != version_text) {
@@ -256,8 +256,8 @@ void Spool::require_room(const Queue& queue, Bytes size) {
     const auto space = disk_.space(path(queue, State::tmp));
     const Bytes reserve = std::min(largest_reserve, Bytes{space.total.count / 20});
     if (space.available.count >= reserve.count + size.count) return;
-    throw Error(Fault::cannot_write, "the spool's disk is full (" + text::format_bytes(space.available) + " left, and " +
-                                         text::format_bytes(reserve) +
+    throw Error(Fault::cannot_write, "the spool's disk is full (" + text::format_bytes(space.available) +
+                                         " left, and " + text::format_bytes(reserve) +
                                          " are kept to finish what was accepted); nothing new is taken");
 }
 
@@ -277,8 +277,8 @@ void Spool::accept(std::span<Draft> drafts) {
     const auto moved = move(moves);
     for (std::size_t i = 0; i < drafts.size(); ++i) {
         if (moved[i] != Moved::yes) {
-            throw Error(Fault::cannot_write, "cannot accept " + text::quote(drafts[i].name_.text()) +
-                                                 ": its file in tmp/ was taken away");
+            throw Error(Fault::cannot_write,
+                        "cannot accept " + text::quote(drafts[i].name_.text()) + ": its file in tmp/ was taken away");
         }
         drafts[i].fd_.reset();
     }
@@ -386,8 +386,8 @@ void Spool::commit_split(const Worker& worker, const Entry& original, std::span<
     const auto moved = move(moves);
     for (std::size_t i = 0; i < children.size(); ++i) {
         if (moved[i] != Moved::yes) {
-            throw Error(Fault::cannot_write, "cannot split " + text::quote(original.name.text()) +
-                                                 ": the file of a part was taken away");
+            throw Error(Fault::cannot_write,
+                        "cannot split " + text::quote(original.name.text()) + ": the file of a part was taken away");
         }
         children[i].fd_.reset();
     }
@@ -473,7 +473,8 @@ std::vector<Moved> Spool::move(std::span<const Move> moves) {
             const auto source = path(one.from.queue, one.from.state);
             const auto destination = path(one.to.queue, one.to.state);
             // A directory that is left and reached by one batch cannot be synced both first and last.
-            if (sources.contains(destination) || (source != destination && destinations.contains(source))) make_durable();
+            if (sources.contains(destination) || (source != destination && destinations.contains(source)))
+                make_durable();
             switch (disk_.rename(path(one.from), path(one.to))) {
                 case io::Renamed::moved:
                     results.push_back(Moved::yes);

@@ -101,7 +101,8 @@ std::optional<std::string> parse_authority(std::string_view authority, Target& t
 
 std::variant<Target, std::string> parse_target(std::string_view text, std::string_view base) {
     if (text.empty()) return "it is empty";
-    if (std::any_of(text.begin(), text.end(), [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; })) {
+    if (std::any_of(text.begin(), text.end(),
+                    [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; })) {
         return "it has a control character";
     }
     if (text.starts_with("\\\\")) return parse_unc(text);

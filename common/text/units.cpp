@@ -17,12 +17,8 @@ struct Unit {
     std::uint64_t factor;
 };
 
-constexpr std::array<Unit, 6> duration_units{{{"w", 7ULL * 86'400'000},
-                                              {"d", 86'400'000},
-                                              {"h", 3'600'000},
-                                              {"m", 60'000},
-                                              {"s", 1000},
-                                              {"ms", 1}}};
+constexpr std::array<Unit, 6> duration_units{
+    {{"w", 7ULL * 86'400'000}, {"d", 86'400'000}, {"h", 3'600'000}, {"m", 60'000}, {"s", 1000}, {"ms", 1}}};
 
 constexpr std::array<Unit, 10> byte_units{{{"", 1},
                                            {"k", 1000},

@@ -49,19 +49,13 @@ constexpr std::array<std::pair<int, std::string_view>, 33> reasons{{{200, "OK"},
 
 bool is_wanted(Method method, int status) {
     switch (method) {
-        case Method::propfind:
-            return status == 207;
+        case Method::propfind: return status == 207;
         case Method::get:
-        case Method::head:
-            return status == 200;
-        case Method::put:
-            return status == 200 || status == 201 || status == 204;
-        case Method::move:
-            return status == 201 || status == 204;
-        case Method::remove:
-            return status == 200 || status == 204;
-        case Method::mkcol:
-            return status == 201;
+        case Method::head: return status == 200;
+        case Method::put: return status == 200 || status == 201 || status == 204;
+        case Method::move: return status == 201 || status == 204;
+        case Method::remove: return status == 200 || status == 204;
+        case Method::mkcol: return status == 201;
     }
     return false;
 }
@@ -71,27 +65,21 @@ Verdict verdict_of(Method method, int status) {
     switch (status) {
         case 401:
         case 403:
-        case 407:
-            return Verdict::denied;
+        case 407: return Verdict::denied;
         case 404:
-        case 410:
-            return Verdict::absent;
+        case 410: return Verdict::absent;
         // A missing parent (RFC 4918 sections 9.3.1, 9.7.1, 9.9.4).
         case 409:
             return method == Method::put || method == Method::mkcol || method == Method::move ? Verdict::absent
                                                                                               : Verdict::refused;
-        case 412:
-            return Verdict::exists;
+        case 412: return Verdict::exists;
         // The server's trouble in spite of its number: another try may pass.
         case 408:
         case 421:
         case 425:
-        case 429:
-            return Verdict::broken;
-        case 507:
-            return Verdict::full;
-        default:
-            break;
+        case 429: return Verdict::broken;
+        case 507: return Verdict::full;
+        default: break;
     }
     if (status >= 400 && status < 500) return Verdict::refused;
     // A 2xx that we do not know the meaning of: something was done, but what?
@@ -103,20 +91,13 @@ Verdict verdict_of(Method method, int status) {
 
 std::string_view to_string(Method method) noexcept {
     switch (method) {
-        case Method::propfind:
-            return "PROPFIND";
-        case Method::get:
-            return "GET";
-        case Method::head:
-            return "HEAD";
-        case Method::put:
-            return "PUT";
-        case Method::move:
-            return "MOVE";
-        case Method::remove:
-            return "DELETE";
-        case Method::mkcol:
-            return "MKCOL";
+        case Method::propfind: return "PROPFIND";
+        case Method::get: return "GET";
+        case Method::head: return "HEAD";
+        case Method::put: return "PUT";
+        case Method::move: return "MOVE";
+        case Method::remove: return "DELETE";
+        case Method::mkcol: return "MKCOL";
     }
     return "";
 }

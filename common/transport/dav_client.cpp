@@ -230,9 +230,7 @@ Client::Client(const target::Target& target, Access access, const Limits& limits
 
 Client::~Client() = default;
 
-const Origin& Client::origin() const noexcept {
-    return state_->settings.origin;
-}
+const Origin& Client::origin() const noexcept { return state_->settings.origin; }
 
 std::string Client::url(const std::string& path, Slash slash) const {
     std::string url = base_url(state_->settings.origin) + target::encode_path(path);
@@ -240,9 +238,7 @@ std::string Client::url(const std::string& path, Slash slash) const {
     return url;
 }
 
-void Client::run(std::size_t jobs, const Next& next) {
-    Run(*state_, jobs, next).work();
-}
+void Client::run(std::size_t jobs, const Next& next) { Run(*state_, jobs, next).work(); }
 
 std::string Client::describe() const {
     const auto& seen = state_->seen;

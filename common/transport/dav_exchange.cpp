@@ -24,18 +24,12 @@ constexpr std::chrono::seconds longest_pause{24 * 3600};
 unsigned long methods_of(const Access& access, bool tls) {
     if (access.user.empty() && access.method != AuthMethod::negotiate) return CURLAUTH_NONE;
     switch (access.method) {
-        case AuthMethod::automatic:
-            return tls ? CURLAUTH_DIGEST | CURLAUTH_BASIC : CURLAUTH_DIGEST;
-        case AuthMethod::none:
-            return CURLAUTH_NONE;
-        case AuthMethod::basic:
-            return CURLAUTH_BASIC;
-        case AuthMethod::digest:
-            return CURLAUTH_DIGEST;
-        case AuthMethod::ntlm:
-            return CURLAUTH_NTLM;
-        case AuthMethod::negotiate:
-            return CURLAUTH_NEGOTIATE;
+        case AuthMethod::automatic: return tls ? CURLAUTH_DIGEST | CURLAUTH_BASIC : CURLAUTH_DIGEST;
+        case AuthMethod::none: return CURLAUTH_NONE;
+        case AuthMethod::basic: return CURLAUTH_BASIC;
+        case AuthMethod::digest: return CURLAUTH_DIGEST;
+        case AuthMethod::ntlm: return CURLAUTH_NTLM;
+        case AuthMethod::negotiate: return CURLAUTH_NEGOTIATE;
     }
     return CURLAUTH_NONE;
 }
@@ -168,11 +162,8 @@ void Exchange::prepare(Request request) {
     set(CURLOPT_CUSTOMREQUEST, static_cast<const char*>(nullptr));
     set(CURLOPT_URL, request_.url.c_str());
     switch (request_.method) {
-        case Method::get:
-            break;
-        case Method::head:
-            set(CURLOPT_NOBODY, 1L);
-            break;
+        case Method::get: break;
+        case Method::head: set(CURLOPT_NOBODY, 1L); break;
         case Method::put:
             set(CURLOPT_UPLOAD, 1L);
             set(CURLOPT_INFILESIZE_LARGE, static_cast<curl_off_t>(request_.body->size().count));
@@ -186,9 +177,7 @@ void Exchange::prepare(Request request) {
             [[fallthrough]];
         case Method::move:
         case Method::remove:
-        case Method::mkcol:
-            set(CURLOPT_CUSTOMREQUEST, std::string(to_string(request_.method)).c_str());
-            break;
+        case Method::mkcol: set(CURLOPT_CUSTOMREQUEST, std::string(to_string(request_.method)).c_str()); break;
     }
     std::unique_ptr<curl_slist, FreeList> list;
     const auto add = [&](const std::string& header) {
@@ -374,9 +363,7 @@ bool Exchange::may_try_again(CURLcode code) const noexcept {
     return cut && open_ && is_repeatable(request_.method);
 }
 
-void Exchange::try_again() {
-    prepare(std::move(request_));
-}
+void Exchange::try_again() { prepare(std::move(request_)); }
 
 Reply Exchange::finish(CURLcode code, Seen& seen) {
     reply_.status = status_;
@@ -404,8 +391,7 @@ std::string Exchange::failure_text(CURLcode code) const {
     const std::string said = text::escape(error_.data());
     const auto seconds = [](std::chrono::milliseconds time) { return text::rough_duration(time); };
     switch (code) {
-        case CURLE_COULDNT_RESOLVE_HOST:
-            return "the host name " + text::quote(settings_.origin.host) + " is not known";
+        case CURLE_COULDNT_RESOLVE_HOST: return "the host name " + text::quote(settings_.origin.host) + " is not known";
         case CURLE_COULDNT_CONNECT: {
             long error = 0;
             curl_easy_getinfo(easy_.get(), CURLINFO_OS_ERRNO, &error);
@@ -418,29 +404,22 @@ std::string Exchange::failure_text(CURLcode code) const {
                 return "nothing moved for " + seconds(settings_.limits.stall) + ", or all of it took too long";
             }
             return "no answer within " + seconds(settings_.limits.answer);
-        case CURLE_PEER_FAILED_VERIFICATION:
-            return certificate_text();
-        case CURLE_SSL_PINNEDPUBKEYNOTMATCH:
-            return "TLS: the server's key is not the pinned one";
+        case CURLE_PEER_FAILED_VERIFICATION: return certificate_text();
+        case CURLE_SSL_PINNEDPUBKEYNOTMATCH: return "TLS: the server's key is not the pinned one";
         case CURLE_SSL_CERTPROBLEM:
-        case CURLE_SSL_CACERT_BADFILE:
-            return "TLS: a certificate or key file of ours cannot be used: " + said;
-        case CURLE_SSL_CONNECT_ERROR:
-            return "TLS: no connection: " + said;
+        case CURLE_SSL_CACERT_BADFILE: return "TLS: a certificate or key file of ours cannot be used: " + said;
+        case CURLE_SSL_CONNECT_ERROR: return "TLS: no connection: " + said;
         case CURLE_ABORTED_BY_CALLBACK:
         case CURLE_GOT_NOTHING:
         case CURLE_SEND_ERROR:
         case CURLE_RECV_ERROR:
             return open_ ? "the connection ended before the answer came" : "the connection broke: " + said;
-        case CURLE_PARTIAL_FILE:
-            return "the answer broke off";
+        case CURLE_PARTIAL_FILE: return "the answer broke off";
         case CURLE_WRITE_ERROR:
             return header_bytes_ > most_header_bytes ? "the headers of the answer are too large"
                                                      : "the answer is not as it should be";
-        case CURLE_OK:
-            return "the answer broke off in its headers";
-        default:
-            return said.empty() ? lower_first(curl_easy_strerror(code)) : lower_first(said);
+        case CURLE_OK: return "the answer broke off in its headers";
+        default: return said.empty() ? lower_first(curl_easy_strerror(code)) : lower_first(said);
     }
 }
 
@@ -453,20 +432,14 @@ std::string Exchange::certificate_text() const {
         return "TLS: the server's certificate is not for the name " + text::quote(settings_.origin.host);
     }
     switch (result) {
-        case 9:
-            return "TLS: the server's certificate is not valid yet";
-        case 10:
-            return "TLS: the server's certificate has expired";
-        case 18:
-            return "TLS: the server's certificate is self-signed and not known here";
-        case 19:
-            return "TLS: the server's certificate is signed by a self-signed CA that is not known here";
+        case 9: return "TLS: the server's certificate is not valid yet";
+        case 10: return "TLS: the server's certificate has expired";
+        case 18: return "TLS: the server's certificate is self-signed and not known here";
+        case 19: return "TLS: the server's certificate is signed by a self-signed CA that is not known here";
         case 2:
         case 20:
-        case 21:
-            return "TLS: the server's certificate is signed by a CA that is not known here";
-        default:
-            return "TLS: the server's certificate is not accepted: " + text::escape(error_.data());
+        case 21: return "TLS: the server's certificate is signed by a CA that is not known here";
+        default: return "TLS: the server's certificate is not accepted: " + text::escape(error_.data());
     }
 }
 

@@ -23,9 +23,7 @@ constexpr std::size_t longest_text = 16 * 1024;
 constexpr std::size_t longest_token = 256 * 1024;
 constexpr std::size_t longest_version = 512;
 
-std::uint16_t default_port(std::string_view scheme) {
-    return scheme == "https" ? 443 : 80;
-}
+std::uint16_t default_port(std::string_view scheme) { return scheme == "https" ? 443 : 80; }
 
 // The path of an absolute URL of this origin.
 std::optional<std::string_view> path_at(std::string_view href, const Origin& origin) {
@@ -281,29 +279,16 @@ void Listing::Parser::end(void* self, const XML_Char*) noexcept {
     const Tag parent = p.open_.empty() ? Tag::none : p.open_.back();
     const auto value = text::trim(p.text_);
     switch (tag) {
-        case Tag::href:
-            p.href_ = value;
-            break;
-        case Tag::status:
-            (parent == Tag::propstat ? p.found_.status : p.response_status_) = status_of(value);
-            break;
+        case Tag::href: p.href_ = value; break;
+        case Tag::status: (parent == Tag::propstat ? p.found_.status : p.response_status_) = status_of(value); break;
         case Tag::content_length:
             if (const auto number = text::parse_number(value)) p.found_.size = Bytes{*number};
             break;
-        case Tag::etag:
-            p.found_.etag = value.substr(0, longest_version);
-            break;
-        case Tag::last_modified:
-            p.found_.last_modified = value.substr(0, longest_version);
-            break;
-        case Tag::propstat:
-            p.end_propstat();
-            break;
-        case Tag::response:
-            p.end_response();
-            break;
-        default:
-            break;
+        case Tag::etag: p.found_.etag = value.substr(0, longest_version); break;
+        case Tag::last_modified: p.found_.last_modified = value.substr(0, longest_version); break;
+        case Tag::propstat: p.end_propstat(); break;
+        case Tag::response: p.end_response(); break;
+        default: break;
     }
 }
 
@@ -346,22 +331,12 @@ Listing::Listing(Origin origin, std::string base, std::function<bool(const Listi
 
 Listing::~Listing() = default;
 
-bool Listing::feed(std::string_view part) {
-    return parser_->feed(part, false);
-}
+bool Listing::feed(std::string_view part) { return parser_->feed(part, false); }
 
-bool Listing::finish() {
-    return parser_->feed({}, true);
-}
+bool Listing::finish() { return parser_->feed({}, true); }
 
-const std::string& Listing::problem() const noexcept {
-    return parser_->problem;
-}
-std::size_t Listing::foreign() const noexcept {
-    return parser_->foreign;
-}
-const std::string& Listing::foreign_example() const noexcept {
-    return parser_->foreign_example;
-}
+const std::string& Listing::problem() const noexcept { return parser_->problem; }
+std::size_t Listing::foreign() const noexcept { return parser_->foreign; }
+const std::string& Listing::foreign_example() const noexcept { return parser_->foreign_example; }
 
 }  // namespace ums::transport

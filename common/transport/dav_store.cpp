@@ -35,17 +35,11 @@ Request simple(Method method, std::string url, std::vector<std::string> headers 
     return request;
 }
 
-Answer broken(std::string text) {
-    return {.verdict = Verdict::broken, .text = std::move(text)};
-}
+Answer broken(std::string text) { return {.verdict = Verdict::broken, .text = std::move(text)}; }
 
-bool is_redirect(int status) {
-    return status == 301 || status == 302 || status == 307 || status == 308;
-}
+bool is_redirect(int status) { return status == 301 || status == 302 || status == 307 || status == 308; }
 
-std::string bytes(std::uint64_t count) {
-    return std::to_string(count) + " bytes";
-}
+std::string bytes(std::uint64_t count) { return std::to_string(count) + " bytes"; }
 
 // What a multistatus says after its last part, if the reply was a good one.
 Answer listing_answer(const Reply& reply, Listing& listing) {

@@ -17,9 +17,7 @@ namespace {
 // So many files are open at a time: enough for the disk to write their contents together.
 constexpr std::size_t batch = 64;
 
-bool is_our_own(int error) {
-    return error == EMFILE || error == ENFILE || error == ENOMEM;
-}
+bool is_our_own(int error) { return error == EMFILE || error == ENFILE || error == ENOMEM; }
 
 Answer answer_of(const Error& error) {
     if (is_our_own(error.error_number())) throw error;
@@ -59,34 +57,26 @@ Item to_item(std::string name, const io::FileInfo& info) {
 Verdict verdict_of_errno(int error) noexcept {
     switch (error) {
         case ENOENT:
-        case ENOTDIR:
-            return Verdict::absent;
+        case ENOTDIR: return Verdict::absent;
         case EEXIST:
-        case ENOTEMPTY:
-            return Verdict::exists;
+        case ENOTEMPTY: return Verdict::exists;
         case EACCES:
-        case EPERM:
-            return Verdict::denied;
+        case EPERM: return Verdict::denied;
         case ENOSPC:
-        case EDQUOT:
-            return Verdict::full;
+        case EDQUOT: return Verdict::full;
         case ENAMETOOLONG:
         case EILSEQ:
         case EINVAL:
         case EISDIR:
         case EFBIG:
-        case ELOOP:
-            return Verdict::refused;
-        default:
-            return Verdict::broken;
+        case ELOOP: return Verdict::refused;
+        default: return Verdict::broken;
     }
 }
 
 FileStore::FileStore(std::string root, io::Disk& disk) : root_(std::move(root)), disk_(disk) {}
 
-std::string FileStore::full(const std::string& path) const {
-    return path.empty() ? root_ : join(root_, path);
-}
+std::string FileStore::full(const std::string& path) const { return path.empty() ? root_ : join(root_, path); }
 
 // `/.` follows a link, which a configured directory may be.
 bool FileStore::is_directory(const std::string& full_path) {
@@ -224,14 +214,12 @@ std::vector<Answer> FileStore::rename(std::span<const Rename> renames) {
         }
         answers.push_back(attempt([&]() -> Answer {
             switch (disk_.rename(full(from), full(to))) {
-                case io::Renamed::moved:
-                    return {};
+                case io::Renamed::moved: return {};
                 case io::Renamed::source_missing:
                     return {.verdict = Verdict::absent,
                             .text = text::quote(full(from)) + " or the directory of " + text::quote(full(to)) +
                                     " is not there"};
-                case io::Renamed::target_exists:
-                    break;
+                case io::Renamed::target_exists: break;
             }
             return {.verdict = Verdict::exists, .text = text::quote(full(to)) + " exists"};
         }));
@@ -332,8 +320,6 @@ Answer FileStore::sync(std::span<const std::string> directories) {
     });
 }
 
-std::string FileStore::describe() const {
-    return "directory " + text::quote(root_);
-}
+std::string FileStore::describe() const { return "directory " + text::quote(root_); }
 
 }  // namespace ums::transport

@@ -14,7 +14,7 @@ namespace ums::transport {
 enum class Finding { good, warning, bad };
 
 struct Check {
-    std::string name;    ///< `connect`, `login`, `list`, `write`, `rename`, `overwrite protection`, `hidden names`, ...
+    std::string name;  ///< `connect`, `login`, `list`, `write`, `rename`, `overwrite protection`, `hidden names`, ...
     Finding finding = Finding::good;
     std::string detail;  ///< what was seen, and for a warning or worse what to change
 };

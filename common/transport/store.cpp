@@ -15,24 +15,15 @@ namespace ums::transport {
 
 std::string_view to_string(Verdict verdict) noexcept {
     switch (verdict) {
-        case Verdict::done:
-            return "done";
-        case Verdict::absent:
-            return "absent";
-        case Verdict::exists:
-            return "exists";
-        case Verdict::refused:
-            return "refused";
-        case Verdict::denied:
-            return "denied";
-        case Verdict::full:
-            return "full";
-        case Verdict::broken:
-            return "broken";
-        case Verdict::unreachable:
-            return "unreachable";
-        case Verdict::unknown:
-            return "unknown";
+        case Verdict::done: return "done";
+        case Verdict::absent: return "absent";
+        case Verdict::exists: return "exists";
+        case Verdict::refused: return "refused";
+        case Verdict::denied: return "denied";
+        case Verdict::full: return "full";
+        case Verdict::broken: return "broken";
+        case Verdict::unreachable: return "unreachable";
+        case Verdict::unknown: return "unknown";
     }
     return "unknown";
 }
@@ -50,8 +41,7 @@ void require_readable(const std::string& path, std::string_view what) {
 std::unique_ptr<Store> open_store(const target::Target& target, const Access& access, const Limits& limits,
                                   io::Disk& disk) {
     switch (target.scheme) {
-        case target::Scheme::file:
-            return std::make_unique<FileStore>(target.path, disk);
+        case target::Scheme::file: return std::make_unique<FileStore>(target.path, disk);
         case target::Scheme::dav:
         case target::Scheme::davs:
             require_readable(access.ca_file, "CA file");
@@ -61,8 +51,7 @@ std::unique_ptr<Store> open_store(const target::Target& target, const Access& ac
         case target::Scheme::smb:
         case target::Scheme::smtp:
         case target::Scheme::smtps:
-        case target::Scheme::lmtp:
-            break;
+        case target::Scheme::lmtp: break;
     }
     throw Error(Fault::configuration,
                 text::quote(target::to_string(target)) + " is no directory that this build can reach");
@@ -72,8 +61,6 @@ Library::Library() {
     if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK) throw Error(Fault::internal, "cannot set libcurl up");
 }
 
-Library::~Library() {
-    curl_global_cleanup();
-}
+Library::~Library() { curl_global_cleanup(); }
 
 }  // namespace ums::transport

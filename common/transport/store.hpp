@@ -84,9 +84,9 @@ struct Rename {
 
 struct Download {
     std::string path;
-    const io::Fd* into = nullptr;      ///< empty and writable; the content is appended
-    Bytes expected;                    ///< the size that the listing said; a different length is `broken`
-    Bytes received;                    ///< set by download()
+    const io::Fd* into = nullptr;  ///< empty and writable; the content is appended
+    Bytes expected;                ///< the size that the listing said; a different length is `broken`
+    Bytes received;                ///< set by download()
 };
 
 class Store {
@@ -144,11 +144,11 @@ struct Access {
 };
 
 struct Limits {
-    unsigned connections = 8;                         ///< at a time to this target
-    std::chrono::milliseconds connect{10'000};        ///< to connect, TLS included
-    std::chrono::milliseconds answer{60'000};         ///< one request without a body of ours
-    std::chrono::milliseconds stall{60'000};          ///< a transfer in which nothing moves for so long is ended
-    Bytes slowest{1024};                              ///< per second: below it for `stall` counts as not moving
+    unsigned connections = 8;                   ///< at a time to this target
+    std::chrono::milliseconds connect{10'000};  ///< to connect, TLS included
+    std::chrono::milliseconds answer{60'000};   ///< one request without a body of ours
+    std::chrono::milliseconds stall{60'000};    ///< a transfer in which nothing moves for so long is ended
+    Bytes slowest{1024};                        ///< per second: below it for `stall` counts as not moving
 };
 
 /// A store at `target`. Opens no connection: a dead target shows in the first answer. Throws Error{configuration} for

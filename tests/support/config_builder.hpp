@@ -12,18 +12,10 @@
 
 namespace ums::test {
 
-inline config::Pattern pattern(std::string text) {
-    return {config::Pattern::Kind::text, std::move(text), {}};
-}
-inline config::Pattern regex(std::string pattern) {
-    return {config::Pattern::Kind::regex, std::move(pattern), {}};
-}
-inline config::Pattern prefixes(std::string path) {
-    return {config::Pattern::Kind::prefixes, std::move(path), {}};
-}
-inline config::Pattern in(std::string path) {
-    return {config::Pattern::Kind::in, std::move(path), {}};
-}
+inline config::Pattern pattern(std::string text) { return {config::Pattern::Kind::text, std::move(text), {}}; }
+inline config::Pattern regex(std::string pattern) { return {config::Pattern::Kind::regex, std::move(pattern), {}}; }
+inline config::Pattern prefixes(std::string path) { return {config::Pattern::Kind::prefixes, std::move(path), {}}; }
+inline config::Pattern in(std::string path) { return {config::Pattern::Kind::in, std::move(path), {}}; }
 
 inline config::Test when(config::Condition::Field field, std::vector<config::Pattern> patterns,
                          std::string header = "") {
@@ -34,15 +26,11 @@ inline config::Test when(config::Condition::Field field, std::vector<config::Pat
 inline config::Test recipient(config::Pattern pattern) {
     return when(config::Condition::Field::recipient, {std::move(pattern)});
 }
-inline config::Test recipient(const std::string& pattern) {
-    return recipient(test::pattern(pattern));
-}
+inline config::Test recipient(const std::string& pattern) { return recipient(test::pattern(pattern)); }
 inline config::Test sender(config::Pattern pattern) {
     return when(config::Condition::Field::sender, {std::move(pattern)});
 }
-inline config::Test sender(const std::string& pattern) {
-    return sender(test::pattern(pattern));
-}
+inline config::Test sender(const std::string& pattern) { return sender(test::pattern(pattern)); }
 inline config::Test service(const std::string& name) {
     return when(config::Condition::Field::service, {pattern(name)});
 }
@@ -70,9 +58,7 @@ inline config::Test none(std::vector<config::Test> parts) {
     test.none = std::move(parts);
     return test;
 }
-inline config::Test everything() {
-    return {};
-}
+inline config::Test everything() { return {}; }
 
 /// `ConfigBuilder().sites({"munich", "vienna"}).route(recipient("+43*"), {"vienna"}).config`. Rules stand in lines 41
 /// on.

@@ -49,36 +49,42 @@ class FakeStore final : public transport::Store {
         for (const auto& [when, action] : all) action();
     }
 
-    transport::Answer list(const std::string& directory, const std::function<bool(const transport::Item&)>& each) override {
+    transport::Answer list(const std::string& directory,
+                           const std::function<bool(const transport::Item&)>& each) override {
         transport::Answer result;
-        const auto answer = request([&] {
-            if (!directories.contains(directory)) {
-                result = answer_of(transport::Verdict::absent);
-                return;
-            }
-            const std::string prefix = directory.empty() ? "" : directory + "/";
-            for (const auto& [path, content] : files) {
-                if (path.starts_with(prefix) && path.find('/', prefix.size()) == std::string::npos &&
-                    !(hides_dotfiles && path[prefix.size()] == '.')) {
-                    if (!each(item(path, content))) return;
+        const auto answer = request(
+            [&] {
+                if (!directories.contains(directory)) {
+                    result = answer_of(transport::Verdict::absent);
+                    return;
                 }
-            }
-        }, Kind::reads);
+                const std::string prefix = directory.empty() ? "" : directory + "/";
+                for (const auto& [path, content] : files) {
+                    if (path.starts_with(prefix) && path.find('/', prefix.size()) == std::string::npos &&
+                        !(hides_dotfiles && path[prefix.size()] == '.')) {
+                        if (!each(item(path, content))) return;
+                    }
+                }
+            },
+            Kind::reads);
         return answer.done() ? result : answer;
     }
-    std::vector<transport::Answer> look(std::span<const std::string> paths, std::vector<transport::Item>& items) override {
+    std::vector<transport::Answer> look(std::span<const std::string> paths,
+                                        std::vector<transport::Item>& items) override {
         items.assign(paths.size(), {});
         std::vector<transport::Answer> answers;
         for (std::size_t i = 0; i < paths.size(); ++i) {
             transport::Answer result;
-            const auto answer = request([&] {
-                const auto found = files.find(paths[i]);
-                if (found == files.end()) {
-                    result = answer_of(transport::Verdict::absent);
-                } else {
-                    items[i] = item(found->first, found->second);
-                }
-            }, Kind::reads);
+            const auto answer = request(
+                [&] {
+                    const auto found = files.find(paths[i]);
+                    if (found == files.end()) {
+                        result = answer_of(transport::Verdict::absent);
+                    } else {
+                        items[i] = item(found->first, found->second);
+                    }
+                },
+                Kind::reads);
             answers.push_back(answer.done() ? result : answer);
         }
         return answers;
@@ -117,30 +123,34 @@ class FakeStore final : public transport::Store {
         std::vector<transport::Answer> answers;
         for (auto& one : downloads) {
             transport::Answer result;
-            const auto answer = request([&] {
-                const auto found = files.find(one.path);
-                if (found == files.end()) {
-                    result = answer_of(transport::Verdict::absent);
-                    return;
-                }
-                disk_.write(*one.into, found->second, "download");
-                one.received = Bytes{found->second.size()};
-                if (one.received != one.expected) result = answer_of(transport::Verdict::broken);
-            }, Kind::reads);
+            const auto answer = request(
+                [&] {
+                    const auto found = files.find(one.path);
+                    if (found == files.end()) {
+                        result = answer_of(transport::Verdict::absent);
+                        return;
+                    }
+                    disk_.write(*one.into, found->second, "download");
+                    one.received = Bytes{found->second.size()};
+                    if (one.received != one.expected) result = answer_of(transport::Verdict::broken);
+                },
+                Kind::reads);
             answers.push_back(answer.done() ? result : answer);
         }
         return answers;
     }
     transport::Answer read(const std::string& path, Bytes, std::string& content) override {
         transport::Answer result;
-        const auto answer = request([&] {
-            const auto found = files.find(path);
-            if (found == files.end()) {
-                result = answer_of(transport::Verdict::absent);
-            } else {
-                content = found->second;
-            }
-        }, Kind::reads);
+        const auto answer = request(
+            [&] {
+                const auto found = files.find(path);
+                if (found == files.end()) {
+                    result = answer_of(transport::Verdict::absent);
+                } else {
+                    content = found->second;
+                }
+            },
+            Kind::reads);
         return answer.done() ? result : answer;
     }
     std::vector<transport::Answer> remove(std::span<const std::string> paths) override {
@@ -174,8 +184,11 @@ class FakeStore final : public transport::Store {
         return {verdict, std::string(transport::to_string(verdict)), status, {}};
     }
     static transport::Item item(const std::string& path, const std::string& content) {
-        return {path.substr(path.rfind('/') + 1), transport::ItemKind::file, Bytes{content.size()},
-                std::to_string(std::hash<std::string>()(content)), {}};
+        return {path.substr(path.rfind('/') + 1),
+                transport::ItemKind::file,
+                Bytes{content.size()},
+                std::to_string(std::hash<std::string>()(content)),
+                {}};
     }
     transport::Answer move(const std::string& from, const std::string& to) {
         const auto found = files.find(from);

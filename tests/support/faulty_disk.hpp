@@ -34,7 +34,8 @@ class FaultyDisk final : public io::ForwardingDisk {
     void write(const io::Fd& fd, std::string_view data, const std::string& path) override {
         step("write", [&] { ForwardingDisk::write(fd, data, path); });
     }
-    void copy(const io::Fd& from, std::uint64_t offset, Bytes length, const io::Fd& to, const std::string& path) override {
+    void copy(const io::Fd& from, std::uint64_t offset, Bytes length, const io::Fd& to,
+              const std::string& path) override {
         step("copy", [&] { ForwardingDisk::copy(from, offset, length, to, path); });
     }
     void sync_all(std::span<const io::Fd* const> fds, const std::string& what) override {

@@ -19,7 +19,8 @@ class TemporaryDirectory {
     TemporaryDirectory() {
         // Thousands of files made and removed take long on a disk; in memory the same calls do the same.
         const bool has_memory = access("/dev/shm", W_OK) == 0;
-        std::string name = (has_memory ? "/dev/shm" : std::filesystem::temp_directory_path().string()) + "/ums-test-XXXXXX";
+        std::string name =
+            (has_memory ? "/dev/shm" : std::filesystem::temp_directory_path().string()) + "/ums-test-XXXXXX";
         if (mkdtemp(name.data()) == nullptr) throw std::runtime_error("no temporary directory");
         path_ = name;
     }

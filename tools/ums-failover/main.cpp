@@ -9,16 +9,16 @@ int main(int argc, char** argv) {
     using namespace ums;
     std::vector<std::string> kernels;
     enum class Command { pass, status, drain, disable, enable } command = Command::pass;
-    const cli::Tool tool{
-        "ums-failover", "Balance messages over the kernels of their sites, and past kernels that are down",
-        "Examples:\n"
-        "  ums-failover                    one pass: look, move, assign\n"
-        "  ums-failover status             how are the kernels, and what waits where?\n"
-        "  ums-failover drain munich-1     assign nothing new; what is queued still goes\n"
-        "  ums-failover disable munich-1   send nothing; its queue moves on\n"
-        "  ums-failover enable munich-1    back to work\n"
-        "Exit codes and the pipeline: ums(7).",
-        cli::Kind::stage};
+    const cli::Tool tool{"ums-failover",
+                         "Balance messages over the kernels of their sites, and past kernels that are down",
+                         "Examples:\n"
+                         "  ums-failover                    one pass: look, move, assign\n"
+                         "  ums-failover status             how are the kernels, and what waits where?\n"
+                         "  ums-failover drain munich-1     assign nothing new; what is queued still goes\n"
+                         "  ums-failover disable munich-1   send nothing; its queue moves on\n"
+                         "  ums-failover enable munich-1    back to work\n"
+                         "Exit codes and the pipeline: ums(7).",
+                         cli::Kind::stage};
     return cli::run_tool(
         tool, argc, argv,
         [&](CLI::App& app) {

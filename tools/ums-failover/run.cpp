@@ -117,9 +117,9 @@ class Pass {
                 if (!delivery::is_supported(seat.kernel->url)) continue;
                 const auto& health = seat.health;
                 const bool time = now >= health.next_look || health.next_look > now + std::chrono::hours(1);
-                const bool changing = health.status == health::Status::suspect ||
-                                      (health.status == health::Status::probation &&
-                                       health.successes < seat.kernel->check.rise);
+                const bool changing =
+                    health.status == health::Status::suspect ||
+                    (health.status == health::Status::probation && health.successes < seat.kernel->check.rise);
                 if (common_.watch ? time : (round == 0 || changing)) due.push_back(seat.kernel);
             }
             if (due.empty()) break;
@@ -146,7 +146,8 @@ class Pass {
         seat.health = after;
         remember([&] { files_.save(name, after); });
         if (after.status == before.status) return;
-        const std::string change = "kernel " + text::quote(name) + " is " + std::string(health::to_string(after.status)) +
+        const std::string change = "kernel " + text::quote(name) + " is " +
+                                   std::string(health::to_string(after.status)) +
                                    (after.why.empty() ? "" : ": " + text::escape(after.why));
         if (after.status == health::Status::down) {
             reporter_.warning(change + "; " + count_of(seat.pending, "message") + " queued for it");
@@ -277,16 +278,19 @@ class Pass {
                 ++waiting;
                 // With --watch the same line would come again every few seconds.
                 if (!common_.watch) {
-                    reporter_.line({entry.name.text(), Result::deferred,
-                                    "no kernel of " + text::quote(site.name) + " takes messages", {}});
+                    reporter_.line({entry.name.text(),
+                                    Result::deferred,
+                                    "no kernel of " + text::quote(site.name) + " takes messages",
+                                    {}});
                 }
                 continue;
             }
             ++handled_;
-            batch.push_back({{entry, {Queue::kernel(choice->kernel), State::fresh, entry.name.with(attribute::site, choice->site)}},
-                             choice->kernel,
-                             choice->site == site.name ? "site " + site.name
-                                                       : "site " + choice->site + ", the fallback of " + site.name});
+            batch.push_back(
+                {{entry, {Queue::kernel(choice->kernel), State::fresh, entry.name.with(attribute::site, choice->site)}},
+                 choice->kernel,
+                 choice->site == site.name ? "site " + site.name
+                                           : "site " + choice->site + ", the fallback of " + site.name});
             ++seats_.at(choice->kernel).pending;
             if (batch.size() >= batch_messages) {
                 carry_out(batch, "assigned");
@@ -354,8 +358,9 @@ class Pass {
             std::vector<spool::Move> moves;
             for (const auto& entry : spool_.list(queue, State::fresh)) {
                 const auto name = entry.name.without(attribute::site).without(attribute::not_before);
-                moves.push_back({entry, {incoming ? Queue::incoming() : Queue::outgoing(), State::fresh,
-                                         incoming ? name.without(attribute::connector).without(attribute::chosen) : name}});
+                moves.push_back({entry,
+                                 {incoming ? Queue::incoming() : Queue::outgoing(), State::fresh,
+                                  incoming ? name.without(attribute::connector).without(attribute::chosen) : name}});
             }
             const std::size_t in_doubt = spool_.list(queue, State::publishing).size();
             if (!moves.empty()) {
@@ -401,7 +406,8 @@ class Pass {
                                 : report.outcome == delivery::Outcome::deferred ? Result::deferred
                                                                                 : Result::in_doubt;
             reporter_.line({report.name.text(), result, report.detail, {{"target", seat.kernel->name}}});
-            events.push_back({std::string(report.name.id()), "settled", std::string(report::to_string(result)) + ": " + report.detail});
+            events.push_back({std::string(report.name.id()), "settled",
+                              std::string(report::to_string(result)) + ": " + report.detail});
         }
         spool_.journal("ums-failover", events);
         // ums-push may find no reason to come by.
@@ -443,29 +449,41 @@ class Pass {
             const auto since = static_cast<long long>(entry.name.number(attribute::doubt_since));
             if (since == 0) {
                 // A pusher that died left it: the doubt begins now.
-                spool_.move(entry, {queue, State::publishing, entry.name.with(attribute::doubt_since, static_cast<unsigned long long>(now))});
+                spool_.move(entry, {queue, State::publishing,
+                                    entry.name.with(attribute::doubt_since, static_cast<unsigned long long>(now))});
                 code_.note(exit_code(Fault::later));
                 continue;
             }
             const auto* site = config_.site(entry.name.get(attribute::site));
-            const auto choice = now - since < wait || site == nullptr ? std::nullopt : choose(*site, entry, seat.kernel->name);
+            const auto choice =
+                now - since < wait || site == nullptr ? std::nullopt : choose(*site, entry, seat.kernel->name);
             if (!choice) {
                 code_.note(exit_code(Fault::later));
                 continue;
             }
             const std::string id(entry.name.id());
             if (policy_for(entry) == config::DoubtPolicy::resend) {
-                const auto name = entry.name.without(attribute::doubt_since).without(attribute::witness).with(attribute::duplicate, 1).with(attribute::site, choice->site);
+                const auto name = entry.name.without(attribute::doubt_since)
+                                      .without(attribute::witness)
+                                      .with(attribute::duplicate, 1)
+                                      .with(attribute::site, choice->site);
                 if (!spool_.move(entry, {Queue::kernel(choice->kernel), State::fresh, name})) continue;
                 reporter_.warning("message " + id + " may have reached " + text::quote(seat.kernel->name) +
-                                  "; it is sent again through " + text::quote(choice->kernel) + ", marked as a possible duplicate");
+                                  "; it is sent again through " + text::quote(choice->kernel) +
+                                  ", marked as a possible duplicate");
                 reporter_.line({name.text(), Result::assigned, choice->kernel, {{"why", "in doubt, resend"}}});
-                const std::array<spool::Spool::Event, 1> event{{{id, "resend", "in doubt at " + seat.kernel->name + ", again through " + choice->kernel}}};
+                const std::array<spool::Spool::Event, 1> event{
+                    {{id, "resend", "in doubt at " + seat.kernel->name + ", again through " + choice->kernel}}};
                 spool_.journal("ums-failover", event);
             } else {
-                const std::string why = "it may have reached " + seat.kernel->name + ", and its service is not sent twice "
+                const std::string why = "it may have reached " + seat.kernel->name +
+                                        ", and its service is not sent twice "
                                         "unasked; ums-spool release sends it again, ums-spool delete gives it up";
-                if (!spool_.park(entry, {queue, State::hold, entry.name.without(attribute::witness).with(attribute::duplicate, 1)}, why)) continue;
+                if (!spool_.park(
+                        entry,
+                        {queue, State::hold, entry.name.without(attribute::witness).with(attribute::duplicate, 1)},
+                        why))
+                    continue;
                 reporter_.line({entry.name.text(), Result::parked, why, {}});
                 const std::array<spool::Spool::Event, 1> event{{{id, "held", why}}};
                 spool_.journal("ums-failover", event);

@@ -44,7 +44,8 @@ std::string json_counts(const Counts& counts) {
 std::vector<std::string> sites_of(const config::Config& config, const std::string& kernel) {
     std::vector<std::string> names;
     for (const auto& site : config.sites) {
-        if (std::find(site.kernels.begin(), site.kernels.end(), kernel) != site.kernels.end()) names.push_back(site.name);
+        if (std::find(site.kernels.begin(), site.kernels.end(), kernel) != site.kernels.end())
+            names.push_back(site.name);
     }
     return names;
 }
@@ -72,8 +73,8 @@ int status(const cli::Common& common, report::Reporter& reporter) {
     const auto config = cli::load_config(common);
     io::PosixDisk disk;
     const clock::SystemClock clock;
-    const spool::Spool spool(disk, clock, cli::spool_root(common, config), config.mds.id, spool::NetworkFileSystem::allow,
-                             spool::Opening::examine);
+    const spool::Spool spool(disk, clock, cli::spool_root(common, config), config.mds.id,
+                             spool::NetworkFileSystem::allow, spool::Opening::examine);
     const health::Files files(disk, spool.root() + "/state");
     return cli::run_passes(common, reporter, {}, [&] {
         const auto now = clock.now();
@@ -90,21 +91,23 @@ int status(const cli::Common& common, report::Reporter& reporter) {
                 json_sites += (json_sites.empty() ? "" : ",") + text::json_string(site);
             }
             if (common.json) {
-                reporter.data("{\"kernel\":" + text::json_string(kernel.name) + ",\"sites\":[" + json_sites +
-                              "],\"state\":" + text::json_string(health::to_string(health.status)) +
-                              ",\"admin\":" + text::json_string(health::to_string(admin.admin)) + ",\"since\":" +
-                              (health.since == clock::Instant{} ? "null" : text::json_string(clock::format(health.since))) +
-                              ",\"next-look\":" +
-                              (health.next_look == clock::Instant{} ? "null" : text::json_string(clock::format(health.next_look))) +
-                              ",\"why\":" + text::json_string(health.why) + json_counts(counts) + "}");
+                reporter.data(
+                    "{\"kernel\":" + text::json_string(kernel.name) + ",\"sites\":[" + json_sites +
+                    "],\"state\":" + text::json_string(health::to_string(health.status)) +
+                    ",\"admin\":" + text::json_string(health::to_string(admin.admin)) + ",\"since\":" +
+                    (health.since == clock::Instant{} ? "null" : text::json_string(clock::format(health.since))) +
+                    ",\"next-look\":" +
+                    (health.next_look == clock::Instant{} ? "null"
+                                                          : text::json_string(clock::format(health.next_look))) +
+                    ",\"why\":" + text::json_string(health.why) + json_counts(counts) + "}");
                 continue;
             }
             std::string state(health::to_string(health.status));
             if (admin.admin != health::Admin::enabled) state += "," + std::string(health::to_string(admin.admin));
             rows.push_back({kernel.name, sites.empty() ? "-" : sites, state, since(health.since, now),
-                            std::to_string(counts.waiting), std::to_string(counts.sending), std::to_string(counts.in_doubt),
-                            std::to_string(counts.held), counts.oldest ? since(*counts.oldest, now) : "-",
-                            text::escape(health.why)});
+                            std::to_string(counts.waiting), std::to_string(counts.sending),
+                            std::to_string(counts.in_doubt), std::to_string(counts.held),
+                            counts.oldest ? since(*counts.oldest, now) : "-", text::escape(health.why)});
         }
         if (!common.json) print_table(rows, reporter);
 
@@ -115,9 +118,9 @@ int status(const cli::Common& common, report::Reporter& reporter) {
             if (common.json) {
                 reporter.data("{\"queue\":" + text::json_string(spool::to_string(queue)) + json_counts(counts) + "}");
             } else if (counts.waiting + counts.sending + counts.in_doubt + counts.held > 0) {
-                queues.push_back({spool::to_string(queue), std::to_string(counts.waiting), std::to_string(counts.sending),
-                                  std::to_string(counts.in_doubt), std::to_string(counts.held),
-                                  counts.oldest ? since(*counts.oldest, now) : "-"});
+                queues.push_back({spool::to_string(queue), std::to_string(counts.waiting),
+                                  std::to_string(counts.sending), std::to_string(counts.in_doubt),
+                                  std::to_string(counts.held), counts.oldest ? since(*counts.oldest, now) : "-"});
             }
         }
         if (!common.json) {

@@ -8,15 +8,14 @@
 int main(int argc, char** argv) {
     using namespace ums;
     fetch::Options options;
-    const cli::Tool tool{
-        "ums-fetch", "Collect messages from connectors and kernels into the spool",
-        "Examples:\n"
-        "  ums-fetch                              one look at every source\n"
-        "  ums-fetch --from ExConn                only this connector's Out\n"
-        "  ums-fetch --connector ExConn - <job    put one message into the spool\n"
-        "  ums-fetch --watch                      keep collecting\n"
-        "Exit codes and the pipeline: ums(7).",
-        cli::Kind::stage};
+    const cli::Tool tool{"ums-fetch", "Collect messages from connectors and kernels into the spool",
+                         "Examples:\n"
+                         "  ums-fetch                              one look at every source\n"
+                         "  ums-fetch --from ExConn                only this connector's Out\n"
+                         "  ums-fetch --connector ExConn - <job    put one message into the spool\n"
+                         "  ums-fetch --watch                      keep collecting\n"
+                         "Exit codes and the pipeline: ums(7).",
+                         cli::Kind::stage};
     return cli::run_tool(
         tool, argc, argv,
         [&](CLI::App& app) {
@@ -25,10 +24,12 @@ int main(int argc, char** argv) {
             app.add_option("--from", options.from, "Only this connector's or kernel's directories; may be repeated")
                 ->type_name("NAME")
                 ->allow_extra_args(false);
-            app.add_option("--take-over", options.take_over, "Take over what the MDS with this id had claimed and never "
-                                                             "fetched; only if it is gone for ever")
+            app.add_option("--take-over", options.take_over,
+                           "Take over what the MDS with this id had claimed and never "
+                           "fetched; only if it is gone for ever")
                 ->type_name("ID");
-            app.add_option("--probe", options.probe, "Try what a source can do: a connector's or kernel's name, or a URL")
+            app.add_option("--probe", options.probe,
+                           "Try what a source can do: a connector's or kernel's name, or a URL")
                 ->type_name("SOURCE");
         },
         [&](const cli::Common& common, report::Reporter& reporter) { return fetch::run(common, options, reporter); });

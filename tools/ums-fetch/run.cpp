@@ -77,7 +77,8 @@ class Collector {
         cli::Common common = common_;
         if (common.watch && !watched.empty() && !watched.front().empty() && config_.mds.settle.count() > 0) {
             // inotify tells of a file's last change; that it has settled since, only another look tells.
-            common.watch = std::min(*common.watch, std::max<std::chrono::milliseconds>(config_.mds.settle, std::chrono::seconds(1)));
+            common.watch = std::min(*common.watch,
+                                    std::max<std::chrono::milliseconds>(config_.mds.settle, std::chrono::seconds(1)));
         }
         return cli::run_passes(common, reporter_, watched, [&] { return pass(); });
     }
@@ -158,8 +159,9 @@ class Collector {
             ++failures_;
             rest_until_ = clock_.steady() + pause;
         }
-        reporter_.error("cannot fetch from " + text::quote(where) + ": " + text::escape(answer.text) +
-                        (common_.watch ? "; next try in " + std::to_string(pause.count()) + " s" : "; the next run tries again"));
+        reporter_.error(
+            "cannot fetch from " + text::quote(where) + ": " + text::escape(answer.text) +
+            (common_.watch ? "; next try in " + std::to_string(pause.count()) + " s" : "; the next run tries again"));
         code_.note(exit_code(answer.verdict == Verdict::unreachable ? Fault::unreachable
                              : answer.verdict == Verdict::denied    ? Fault::permission
                                                                     : Fault::later));
@@ -181,10 +183,13 @@ class Collector {
                 answer = intake.recover(reports);
                 if (answer.done() && !(limit_ > 0 && left_ <= reports.size())) {
                     const auto before = reports.size();
-                    answer = intake.collect(limit_ > 0 ? left_ - before : 0, [&] {
-                        publish(where, reports);
-                        return cli::stopping();
-                    }, reports);
+                    answer = intake.collect(
+                        limit_ > 0 ? left_ - before : 0,
+                        [&] {
+                            publish(where, reports);
+                            return cli::stopping();
+                        },
+                        reports);
                 }
             }
         } catch (...) {
@@ -270,7 +275,8 @@ int put(const cli::Common& common, const Options& options, const config::Config&
     const clock::SystemClock clock;
     auto spool = cli::open_spool(common, config, disk, clock);
     for (const auto& file : options.files) {
-        const auto name = spool::EntryName::make(clock.now(), config.mds.id).with(spool::attribute::connector, connector);
+        const auto name =
+            spool::EntryName::make(clock.now(), config.mds.id).with(spool::attribute::connector, connector);
         if (common.dry_run) {
             reporter.line({name.text(), Result::fetched, "would be put into the spool", {}});
             continue;
@@ -283,7 +289,8 @@ int put(const cli::Common& common, const Options& options, const config::Config&
         } else {
             // Whatever can be read will do: a link, a pipe. Whoever names it knows what it is.
             const io::Fd source(::open(file.c_str(), O_RDONLY | O_CLOEXEC));
-            if (!source) throw system_error(fault_of_errno(errno, Fault::cannot_read), "open " + text::quote(file), errno);
+            if (!source)
+                throw system_error(fault_of_errno(errno, Fault::cannot_read), "open " + text::quote(file), errno);
             copy_stream(source.get(), text::quote(file), draft);
         }
         // Whoever hands in a single message is there to hear that it cannot be used.
@@ -291,7 +298,8 @@ int put(const cli::Common& common, const Options& options, const config::Config&
         if (header.block.is_urgent()) draft.rename(draft.name().with(spool::attribute::priority, 1));
         const auto final = draft.name();
         spool.accept(one);
-        const std::array<spool::Spool::Event, 1> event{{{std::string(final.id()), "fetched", "by hand, for " + connector}}};
+        const std::array<spool::Spool::Event, 1> event{
+            {{std::string(final.id()), "fetched", "by hand, for " + connector}}};
         spool.journal("ums-fetch", event);
         reporter.line({final.text(), Result::fetched, connector, {{"source", file}}});
     }
@@ -306,7 +314,8 @@ int run(const cli::Common& common, const Options& options, report::Reporter& rep
     if (!options.probe.empty()) return probe::run(config, options.probe, common.json, reporter);
     if (!options.files.empty()) return put(common, options, config, reporter);
     if (!options.connector.empty()) throw Error(Fault::usage, "--connector goes with a FILE or -");
-    if (!common.names.empty()) throw Error(Fault::usage, "--names means entries of the spool; ums-fetch brings new ones");
+    if (!common.names.empty())
+        throw Error(Fault::usage, "--names means entries of the spool; ums-fetch brings new ones");
 
     const auto places = places_of(config, options.from);
     {
@@ -323,8 +332,9 @@ int run(const cli::Common& common, const Options& options, report::Reporter& rep
     }
     const auto codes = cli::run_jobs(common, reporter, jobs);
     cli::ExitCode code;
-    const bool all_unreachable =
-        !codes.empty() && std::all_of(codes.begin(), codes.end(), [](int c) { return c == exit_code(Fault::unreachable); });
+    const bool all_unreachable = !codes.empty() && std::all_of(codes.begin(), codes.end(), [](int c) {
+        return c == exit_code(Fault::unreachable);
+    });
     for (const int c : codes) {
         // One source that cannot be reached is left for later; that none can be is worth a code of its own.
         code.note(c == exit_code(Fault::unreachable) && !all_unreachable ? exit_code(Fault::later) : c);

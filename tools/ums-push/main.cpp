@@ -8,15 +8,14 @@
 int main(int argc, char** argv) {
     using namespace ums;
     push::Options options;
-    const cli::Tool tool{
-        "ums-push", "Deliver what is queued for kernels and connectors",
-        "Examples:\n"
-        "  ums-push                                       every queue once\n"
-        "  ums-push --to munich-1                         only what is queued for this kernel\n"
-        "  ums-push --probe munich-1                      what can this kernel's server do?\n"
-        "  ums-push --to munich-1 --connector ExConn job  one message, past the spool\n"
-        "Exit codes and the pipeline: ums(7).",
-        cli::Kind::stage};
+    const cli::Tool tool{"ums-push", "Deliver what is queued for kernels and connectors",
+                         "Examples:\n"
+                         "  ums-push                                       every queue once\n"
+                         "  ums-push --to munich-1                         only what is queued for this kernel\n"
+                         "  ums-push --probe munich-1                      what can this kernel's server do?\n"
+                         "  ums-push --to munich-1 --connector ExConn job  one message, past the spool\n"
+                         "Exit codes and the pipeline: ums(7).",
+                         cli::Kind::stage};
     return cli::run_tool(
         tool, argc, argv,
         [&](CLI::App& app) {
@@ -25,7 +24,8 @@ int main(int argc, char** argv) {
                 ->type_name("NAME")
                 ->allow_extra_args(false);
             app.add_option("--connector", options.connector, "Whose message FILE is")->type_name("NAME");
-            app.add_option("--probe", options.probe, "Try what a target can do: a kernel's or connector's name, or a URL")
+            app.add_option("--probe", options.probe,
+                           "Try what a target can do: a kernel's or connector's name, or a URL")
                 ->type_name("TARGET");
         },
         [&](const cli::Common& common, report::Reporter& reporter) { return push::run(common, options, reporter); });

@@ -20,6 +20,7 @@ int run(const cli::Common& common, const Options& options, report::Reporter& rep
 
 /// Delivers the one message given on the command line to options.to. Exit code 65 if the message is unusable, 69 if the
 /// target cannot be reached, 75 if it may or may not have arrived; the message itself is the caller's to keep.
-int push_single(const cli::Common& common, const Options& options, const config::Config& config, report::Reporter& reporter);
+int push_single(const cli::Common& common, const Options& options, const config::Config& config,
+                report::Reporter& reporter);
 
 }  // namespace ums::push

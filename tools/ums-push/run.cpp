@@ -70,7 +70,8 @@ void expire_sent(const config::Config& config, spool::Spool& spool, const clock:
     for (auto& entry : spool.list(Queue::sent(), State::fresh)) {
         const auto info = spool.disk().info(spool.path(entry));
         // The rename into sent/ leaves mtime alone: it is the time of arrival, near enough for a limit in days.
-        if (info && clock.now().time_since_epoch() - std::chrono::nanoseconds(info->modified_ns) > config.mds.keep_sent) {
+        if (info &&
+            clock.now().time_since_epoch() - std::chrono::nanoseconds(info->modified_ns) > config.mds.keep_sent) {
             old.push_back(std::move(entry));
         }
     }
@@ -88,7 +89,8 @@ class Pusher {
                        config_.mds.force_spool ? spool::NetworkFileSystem::allow : spool::NetworkFileSystem::refuse,
                        common_.dry_run ? spool::Opening::examine_if_there : spool::Opening::create);
         limit_ = limit;
-        return cli::run_passes(common_, reporter_, {spool_->path(target_.queue(), State::fresh)}, [&] { return pass(); });
+        return cli::run_passes(common_, reporter_, {spool_->path(target_.queue(), State::fresh)},
+                               [&] { return pass(); });
     }
 
   private:
@@ -129,7 +131,8 @@ class Pusher {
         publish(courier.settle());
         if (courier.target_fault()) return target_failed(*courier.target_fault());
         const int code = deliver(courier);
-        if (code == 0 || !courier.target_fault() || courier.target_fault()->verdict != Verdict::unreachable) courier.clean();
+        if (code == 0 || !courier.target_fault() || courier.target_fault()->verdict != Verdict::unreachable)
+            courier.clean();
         if (target_.kernel != nullptr && !courier.target_fault()) succeeded();
         return code;
     }
@@ -149,8 +152,8 @@ class Pusher {
                 if (!may_send()) return left_behind();
                 std::vector<Entry> batch;
                 Bytes size;
-                while (next < entries.size() && batch.size() < batch_messages && (batch.empty() || size < batch_bytes) &&
-                       (limit_ == 0 || done_ + batch.size() < limit_)) {
+                while (next < entries.size() && batch.size() < batch_messages &&
+                       (batch.empty() || size < batch_bytes) && (limit_ == 0 || done_ + batch.size() < limit_)) {
                     if (const auto info = disk_.info(spool_->path(entries[next]))) size += info->size;
                     tried.emplace(entries[next].name.id());
                     batch.push_back(entries[next++]);
@@ -183,11 +186,12 @@ class Pusher {
         ++failures_;
         auto pause = std::min<std::chrono::seconds>(std::chrono::seconds(2) * (1U << std::min(failures_, 5U)),
                                                     std::chrono::seconds(60));
-        if (answer.retry_after) pause = std::clamp<std::chrono::seconds>(*answer.retry_after, pause, std::chrono::seconds(600));
+        if (answer.retry_after)
+            pause = std::clamp<std::chrono::seconds>(*answer.retry_after, pause, std::chrono::seconds(600));
         rest_until_ = clock_.steady() + pause;
         const std::string verb = answer.verdict == Verdict::unreachable ? "cannot reach " : "cannot deliver to ";
-        reporter_.error(verb + text::quote(target_.name) + ": " + text::escape(answer.text) + "; " + std::to_string(waiting) +
-                        (waiting == 1 ? " message waits" : " messages wait"));
+        reporter_.error(verb + text::quote(target_.name) + ": " + text::escape(answer.text) + "; " +
+                        std::to_string(waiting) + (waiting == 1 ? " message waits" : " messages wait"));
         if (target_.kernel != nullptr) {
             health::Files files(disk_, spool_->root() + "/state");
             auto seen = files.load_seen(target_.name);
@@ -232,8 +236,10 @@ class Pusher {
         const bool sends = may_send();
         for (const auto& entry : spool_->due(target_.queue())) {
             if (!names_.wants(entry.name)) continue;
-            reporter_.line({entry.name.text(), sends ? Result::delivered : Result::deferred,
-                            (sends ? "would be sent to " : "waits: down or disabled: ") + target_.name, {}});
+            reporter_.line({entry.name.text(),
+                            sends ? Result::delivered : Result::deferred,
+                            (sends ? "would be sent to " : "waits: down or disabled: ") + target_.name,
+                            {}});
         }
         return 0;
     }
@@ -273,16 +279,15 @@ int run(const cli::Common& common, const Options& options, report::Reporter& rep
     static_cast<void>(cli::open_spool(common, config, disk, clock));
     std::vector<cli::Job> jobs;
     for (const auto& target : targets) {
-        jobs.push_back({target.name, [&](std::size_t limit) {
-                            return Pusher(common, config, names, target, reporter).run(limit);
-                        }});
+        jobs.push_back({target.name,
+                        [&](std::size_t limit) { return Pusher(common, config, names, target, reporter).run(limit); }});
     }
     const auto codes = cli::run_jobs(common, reporter, jobs);
     cli::ExitCode code;
     // 69 says that nothing could be sent anywhere; as long as some target works, the rest is work for later.
     const int unreachable = exit_code(Fault::unreachable);
-    const bool any_worked = std::any_of(codes.begin(), codes.end(), [&](int c) { return c != unreachable; }) &&
-                            reporter.lines_passed() > 0;
+    const bool any_worked =
+        std::any_of(codes.begin(), codes.end(), [&](int c) { return c != unreachable; }) && reporter.lines_passed() > 0;
     for (const int c : codes) code.note(c == unreachable && any_worked ? exit_code(Fault::later) : c);
     return code.value();
 }

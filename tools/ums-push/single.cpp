@@ -30,7 +30,8 @@ io::Fd buffered(int stream, const std::string& name, io::Disk& disk) {
 
 }  // namespace
 
-int push_single(const cli::Common& common, const Options& options, const config::Config& config, report::Reporter& reporter) {
+int push_single(const cli::Common& common, const Options& options, const config::Config& config,
+                report::Reporter& reporter) {
     if (options.to.size() != 1) throw Error(Fault::usage, "where to? Give one --to NAME with a FILE or -");
     const auto& to = options.to.front();
     const auto* kernel = config.kernel(to);
@@ -65,8 +66,8 @@ int push_single(const cli::Common& common, const Options& options, const config:
     }
     auto name = spool::EntryName::make(clock.now(), config.mds.id);
     if (!owner.empty()) name = name.with(spool::attribute::connector, owner);
-    const auto destination = kernel != nullptr ? delivery::destination_of(config, *kernel)
-                                               : delivery::destination_of(config, *connector);
+    const auto destination =
+        kernel != nullptr ? delivery::destination_of(config, *kernel) : delivery::destination_of(config, *connector);
     const auto header = message::read_header(disk, file, options.file);
     const auto directory = destination.directory(name).value();
     const auto token = io::random_token();
@@ -79,13 +80,15 @@ int push_single(const cli::Common& common, const Options& options, const config:
     }
 
     io::PosixDisk outside(io::Sharing::by_umask);
-    const auto store = kernel != nullptr ? delivery::store_of(*kernel, outside) : delivery::store_of(*connector, outside);
+    const auto store =
+        kernel != nullptr ? delivery::store_of(*kernel, outside) : delivery::store_of(*connector, outside);
     const auto fail = [&](const transport::Answer& answer) {
         const auto fault = answer.verdict == transport::Verdict::unreachable ? Fault::unreachable
                            : answer.verdict == transport::Verdict::denied    ? Fault::permission
                            : answer.verdict == transport::Verdict::refused   ? Fault::unusable
                                                                              : Fault::later;
-        throw Error(fault, "cannot deliver to " + text::quote(to) + ": " + text::escape(answer.text) + "; nothing arrived");
+        throw Error(fault,
+                    "cannot deliver to " + text::quote(to) + ": " + text::escape(answer.text) + "; nothing arrived");
     };
     auto answer = store->make_directory(destination.stage);
     if (answer.done()) answer = store->make_directory(directory.substr(0, directory.find('/')));

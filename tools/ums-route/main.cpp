@@ -22,7 +22,8 @@ struct Options {
     bool explain = false;
 };
 
-int by_hand(const cli::Common& common, const Options& options, const config::Config& config, report::Reporter& reporter) {
+int by_hand(const cli::Common& common, const Options& options, const config::Config& config,
+            report::Reporter& reporter) {
     cli::ExitCode code;
     for (const auto& file : options.files) {
         io::Fd opened;
@@ -46,14 +47,13 @@ int by_hand(const cli::Common& common, const Options& options, const config::Con
 
 int main(int argc, char** argv) {
     Options options;
-    const cli::Tool tool{
-        "ums-route", "Decide the site of outgoing messages",
-        "Examples:\n"
-        "  ums-route                      route what waits in the spool\n"
-        "  ums-route - <job.tmp           print this message's site; touch nothing\n"
-        "  ums-route --explain job.tmp    and why\n"
-        "Exit codes and the pipeline: ums(7).",
-        cli::Kind::stage};
+    const cli::Tool tool{"ums-route", "Decide the site of outgoing messages",
+                         "Examples:\n"
+                         "  ums-route                      route what waits in the spool\n"
+                         "  ums-route - <job.tmp           print this message's site; touch nothing\n"
+                         "  ums-route --explain job.tmp    and why\n"
+                         "Exit codes and the pipeline: ums(7).",
+                         cli::Kind::stage};
     return cli::run_tool(
         tool, argc, argv,
         [&](CLI::App& app) {

@@ -16,9 +16,7 @@ namespace {
 
 using Recipients = std::vector<message::Recipient>;
 
-std::string json_or_null(const std::optional<std::string>& text) {
-    return text ? text::json_string(*text) : "null";
-}
+std::string json_or_null(const std::optional<std::string>& text) { return text ? text::json_string(*text) : "null"; }
 
 // Rules are counted from 1 for people, and have no number where none matched.
 std::string json_rule(std::size_t rule, const config::Config& config) {

@@ -14,12 +14,14 @@ namespace attribute = spool::attribute;
 
 using spool::Queue;
 
-std::vector<split::Part> decide(const rules::Table& table, const spool::Entry& entry, const message::HeaderBlock& block) {
+std::vector<split::Part> decide(const rules::Table& table, const spool::Entry& entry,
+                                const message::HeaderBlock& block) {
     const auto recipients = block.recipients();
     if (recipients.empty()) throw Error(Fault::unusable, "it has no recipient: there is no RCPT TO line");
     std::vector<split::Part> parts;
     for (const auto& group : table.split({&block, std::string(entry.name.get(attribute::connector))})) {
-        split::Part part{entry.name.without(attribute::not_before), Queue::noroute(), {}, report::Result::parked, "", group.reason};
+        split::Part part{
+            entry.name.without(attribute::not_before), Queue::noroute(), {}, report::Result::parked, "", group.reason};
         for (const auto index : group.recipients) part.lines.push_back(recipients[index].line);
         if (group.site) {
             part.name = part.name.with(attribute::site, *group.site);
@@ -43,10 +45,9 @@ int run_stage(const cli::Common& common, const config::Config& config, report::R
     const rules::Table table(config);
     const auto names = cli::Names::read(common, disk);
     auto spool = cli::open_spool(common, config, disk, clock);
-    return split::run_stage(common, names, spool, Queue::outgoing(), reporter,
-                            [&](const spool::Entry& entry, const message::HeaderBlock& block) {
-                                return decide(table, entry, block);
-                            });
+    return split::run_stage(
+        common, names, spool, Queue::outgoing(), reporter,
+        [&](const spool::Entry& entry, const message::HeaderBlock& block) { return decide(table, entry, block); });
 }
 
 }  // namespace ums::route

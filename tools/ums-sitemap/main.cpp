@@ -38,7 +38,8 @@ int by_hand(const cli::Common& common, const Options& options, const config::Con
         if (!opened) throw system_error(Fault::cannot_read, "open " + text::quote(options.file), errno);
     }
     const auto reader = message::read_from(opened ? opened.get() : STDIN_FILENO, options.file);
-    return sitemap::map_single(config, site, options.direction(), options.explain ? sitemap::Explain::yes : sitemap::Explain::no,
+    return sitemap::map_single(config, site, options.direction(),
+                               options.explain ? sitemap::Explain::yes : sitemap::Explain::no,
                                common.json ? sitemap::Json::yes : sitemap::Json::no, reader, std::cout);
 }
 
@@ -54,12 +55,14 @@ int run(const cli::Common& common, const Options& options, report::Reporter& rep
         case Options::Command::number:
             if (!options.incoming && !options.outgoing) throw Error(Fault::usage, "say --incoming or --outgoing");
             code = sitemap::map_number(sitemap::find_site(config, options.site), options.direction(),
-                                       common.quiet ? sitemap::Quiet::yes : sitemap::Quiet::no, json, options.number, std::cout);
+                                       common.quiet ? sitemap::Quiet::yes : sitemap::Quiet::no, json, options.number,
+                                       std::cout);
             break;
         case Options::Command::stage:
             if (options.file.empty()) {
                 if (options.incoming || options.outgoing || options.explain || !options.site.empty()) {
-                    throw Error(Fault::usage, "--site, --incoming, --outgoing and --explain go with a FILE, - or 'number'");
+                    throw Error(Fault::usage,
+                                "--site, --incoming, --outgoing and --explain go with a FILE, - or 'number'");
                 }
                 return sitemap::run_stage(common, config, reporter);
             }

@@ -21,12 +21,9 @@ using Steps = std::vector<number::Step>;
 
 std::string_view to_string(config::Dial dial) noexcept {
     switch (dial) {
-        case config::Dial::off:
-            return "off";
-        case config::Dial::rewrite:
-            return "rewrite";
-        case config::Dial::header:
-            return "header";
+        case config::Dial::off: return "off";
+        case config::Dial::rewrite: return "rewrite";
+        case config::Dial::header: return "header";
     }
     return "off";
 }
@@ -69,9 +66,7 @@ std::string json_steps(const Steps& steps) {
     return out + "]";
 }
 
-std::string json_or_null(const std::optional<std::string>& text) {
-    return text ? text::json_string(*text) : "null";
-}
+std::string json_or_null(const std::optional<std::string>& text) { return text ? text::json_string(*text) : "null"; }
 
 void print_mapped(const Mapped& mapped, const config::Site& site, Direction direction,
                   const message::Recipient& recipient, std::ostream& out) {

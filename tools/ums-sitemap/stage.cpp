@@ -20,14 +20,23 @@ using spool::Queue;
 split::Part part_for(const spool::Entry& entry, const config::Site* site, const site::Choice& choice) {
     auto name = entry.name.without(attribute::not_before).with(attribute::site, site == nullptr ? "" : site->name);
     if (!choice.connector) {
-        return {name.without(attribute::connector).without(attribute::chosen), Queue::noroute(), {}, report::Result::parked,
-                "noroute: " + choice.reason, choice.reason};
+        return {name.without(attribute::connector).without(attribute::chosen),
+                Queue::noroute(),
+                {},
+                report::Result::parked,
+                "noroute: " + choice.reason,
+                choice.reason};
     }
-    return {name.with(attribute::connector, *choice.connector), Queue::connector(*choice.connector), {},
-            report::Result::routed, *choice.connector, choice.reason};
+    return {name.with(attribute::connector, *choice.connector),
+            Queue::connector(*choice.connector),
+            {},
+            report::Result::routed,
+            *choice.connector,
+            choice.reason};
 }
 
-std::vector<split::Part> decide(const config::Config& config, const spool::Entry& entry, const message::HeaderBlock& block) {
+std::vector<split::Part> decide(const config::Config& config, const spool::Entry& entry,
+                                const message::HeaderBlock& block) {
     const auto* site = site::site_of_kernel(config, entry.name.get(attribute::origin));
     // The kernel decided: it lies in the connector's own directory. Send reports always come this way.
     const auto own = entry.name.get(attribute::connector);
@@ -36,8 +45,9 @@ std::vector<split::Part> decide(const config::Config& config, const spool::Entry
     }
     const auto recipients = block.recipients();
     if (recipients.empty()) {
-        const site::Choice choice{site == nullptr || site->connector.empty() ? std::nullopt : std::optional(site->connector),
-                                  "it has no recipient, and its site names no connector"};
+        const site::Choice choice{
+            site == nullptr || site->connector.empty() ? std::nullopt : std::optional(site->connector),
+            "it has no recipient, and its site names no connector"};
         auto part = part_for(entry, site, choice);
         if (choice.connector) part.name = part.name.with(attribute::chosen, 1);
         return {part};
@@ -50,7 +60,8 @@ std::vector<split::Part> decide(const config::Config& config, const spool::Entry
         const auto choice = site::choose_connector(config, site, formed);
         auto part = part_for(entry, site, choice);
         if (choice.connector) part.name = part.name.with(attribute::chosen, 1);
-        const auto same = std::find_if(parts.begin(), parts.end(), [&](const split::Part& p) { return p.queue == part.queue; });
+        const auto same =
+            std::find_if(parts.begin(), parts.end(), [&](const split::Part& p) { return p.queue == part.queue; });
         if (same != parts.end()) {
             same->lines.push_back(recipient.line);
         } else {
@@ -68,10 +79,9 @@ int run_stage(const cli::Common& common, const config::Config& config, report::R
     const clock::SystemClock clock;
     const auto names = cli::Names::read(common, disk);
     auto spool = cli::open_spool(common, config, disk, clock);
-    return split::run_stage(common, names, spool, Queue::incoming(), reporter,
-                            [&](const spool::Entry& entry, const message::HeaderBlock& block) {
-                                return decide(config, entry, block);
-                            });
+    return split::run_stage(
+        common, names, spool, Queue::incoming(), reporter,
+        [&](const spool::Entry& entry, const message::HeaderBlock& block) { return decide(config, entry, block); });
 }
 
 }  // namespace ums::sitemap

@@ -100,8 +100,9 @@ int list(const cli::Common& common, const ListOptions& options, report::Reporter
     for (const auto& queue : options.queues) {
         const auto kind = std::string_view(queue).substr(0, queue.find('/'));
         if (std::find(kinds.begin(), kinds.end(), kind) == kinds.end()) {
-            throw Error(Fault::usage, "there is no queue " + text::quote(queue) +
-                                          "; queues are outgoing, incoming, site/S, kernel/K, connector/C, noroute, failed, sent");
+            throw Error(Fault::usage,
+                        "there is no queue " + text::quote(queue) +
+                            "; queues are outgoing, incoming, site/S, kernel/K, connector/C, noroute, failed, sent");
         }
     }
     Desk desk(common);
@@ -118,7 +119,8 @@ int list(const cli::Common& common, const ListOptions& options, report::Reporter
                                                    {"arrival", clock::format(entry.name.arrival())}});
                     reporter.line_of(entry.name.text(), place(entry), why, fields);
                 } else {
-                    reporter.line_of(entry.name.text(), place(entry), why.empty() ? "since " + age(entry, desk.clock) : why);
+                    reporter.line_of(entry.name.text(), place(entry),
+                                     why.empty() ? "since " + age(entry, desk.clock) : why);
                 }
             }
         }
@@ -133,7 +135,8 @@ int show(const cli::Common& common, const std::vector<std::string>& given, repor
     for (const auto& id : all_ids(common, given, desk.disk)) {
         const auto found = desk.spool.find(id);
         if (found.empty()) {
-            reporter.error("there is no message " + text::quote(id) + " in the spool; ums-spool trace may tell where it went");
+            reporter.error("there is no message " + text::quote(id) +
+                           " in the spool; ums-spool trace may tell where it went");
             code.note(exit_code(Fault::unusable));
             continue;
         }
@@ -207,7 +210,8 @@ int trace(const cli::Common& common, const std::vector<std::string>& given, repo
                               ",\"id\":" + text::json_string(line[2]) + ",\"event\":" + text::json_string(line[3]) +
                               ",\"detail\":" + text::json_string(line[4]) + "}");
             } else {
-                reporter.data(text::visible(line[0] + "  " + line[1] + "  " + line[2] + "  " + line[3] + "  " + line[4]));
+                reporter.data(
+                    text::visible(line[0] + "  " + line[1] + "  " + line[2] + "  " + line[3] + "  " + line[4]));
             }
         }
         for (const auto& entry : found) {
@@ -215,7 +219,8 @@ int trace(const cli::Common& common, const std::vector<std::string>& given, repo
             if (common.json) {
                 reporter.line_of(entry.name.text(), place(entry), why);
             } else {
-                reporter.data((entry.name.id() == id ? "" : std::string(entry.name.id()) + " is ") + "now in " + place(entry) + (why.empty() ? "" : ": " + text::visible(why)));
+                reporter.data((entry.name.id() == id ? "" : std::string(entry.name.id()) + " is ") + "now in " +
+                              place(entry) + (why.empty() ? "" : ": " + text::visible(why)));
             }
         }
         if (found.empty() && !common.json) reporter.data("no longer in the spool");
@@ -286,7 +291,8 @@ int act(const cli::Common& common, Action action, const std::vector<std::string>
         const auto& entry = found.front();
         const auto planned = plan(action, entry);
         if (const auto* refusal = std::get_if<std::string>(&planned)) {
-            reporter.error("message " + text::quote(id) + " in " + place(entry) + " " + *refusal + "; nothing was done");
+            reporter.error("message " + text::quote(id) + " in " + place(entry) + " " + *refusal +
+                           "; nothing was done");
             code.note(exit_code(Fault::unusable));
             continue;
         }
@@ -312,11 +318,12 @@ int act(const cli::Common& common, Action action, const std::vector<std::string>
         }
         const auto detail = what.to ? "to " + place(*what.to) : "from " + place(entry);
         if (!common.dry_run) {
-            const std::array<spool::Spool::Event, 1> event{{{id, what.word, detail + (reason.empty() ? "" : ": " + reason)}}};
+            const std::array<spool::Spool::Event, 1> event{
+                {{id, what.word, detail + (reason.empty() ? "" : ": " + reason)}}};
             desk.spool.journal("ums-spool", event);
         }
-        reporter.line_of(what.to ? what.to->name.text() : entry.name.text(), common.dry_run ? "would be " + what.word : what.word,
-                         detail);
+        reporter.line_of(what.to ? what.to->name.text() : entry.name.text(),
+                         common.dry_run ? "would be " + what.word : what.word, detail);
     }
     return code.value();
 }

@@ -12,7 +12,7 @@ struct ListOptions {
     std::vector<std::string> queues;  ///< `outgoing`, `site/munich`, `kernel`, ...; empty: all but sent
     bool failed = false;              ///< only what is in failed
     bool noroute = false;
-    bool held = false;                ///< only what is on hold, in any queue
+    bool held = false;  ///< only what is on hold, in any queue
     bool in_doubt = false;
 };
 

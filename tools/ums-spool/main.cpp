@@ -29,14 +29,14 @@ int main(int argc, char** argv) {
         [&](CLI::App& app) {
             app.require_subcommand(1);
             auto* list_command = app.add_subcommand("list", "List messages, a line each");
-            list_command->add_option("QUEUE", list.queues, "Only these queues: outgoing, incoming, site/S, kernel/K, ...");
+            list_command->add_option("QUEUE", list.queues,
+                                     "Only these queues: outgoing, incoming, site/S, kernel/K, ...");
             list_command->add_flag("--failed", list.failed, "Only what is in failed");
             list_command->add_flag("--noroute", list.noroute, "Only what is in noroute");
             list_command->add_flag("--hold", list.held, "Only what is on hold, in any queue");
             list_command->add_flag("--in-doubt", list.in_doubt, "Only what may or may not have arrived");
-            list_command->callback([&] {
-                command = [&](const auto& c, auto& r) { return spool_tool::list(c, list, r); };
-            });
+            list_command->callback(
+                [&] { command = [&](const auto& c, auto& r) { return spool_tool::list(c, list, r); }; });
             const auto add = [&](const char* name, const char* help, Command run) {
                 auto* sub = app.add_subcommand(name, help);
                 sub->add_option("ID", ids, "Messages; - reads them from standard input")->required();
@@ -47,18 +47,15 @@ int main(int argc, char** argv) {
                 [&](const auto& c, auto& r) { return spool_tool::show(c, ids, r); });
             add("trace", "Tell what happened to messages",
                 [&](const auto& c, auto& r) { return spool_tool::trace(c, ids, r); });
-            auto* hold = add("hold", "Keep messages where they are until they are released", [&](const auto& c, auto& r) {
-                return spool_tool::act(c, Action::hold, ids, reason, r);
-            });
+            auto* hold = add("hold", "Keep messages where they are until they are released",
+                             [&](const auto& c, auto& r) { return spool_tool::act(c, Action::hold, ids, reason, r); });
             hold->add_option("--reason", reason, "Why, for whoever finds them")->type_name("TEXT");
-            add("release", "Let held messages go on", [&](const auto& c, auto& r) {
-                return spool_tool::act(c, Action::release, ids, "", r);
-            });
+            add("release", "Let held messages go on",
+                [&](const auto& c, auto& r) { return spool_tool::act(c, Action::release, ids, "", r); });
             add("requeue", "Decide again: back to routing, or to the connector's choice if incoming",
                 [&](const auto& c, auto& r) { return spool_tool::act(c, Action::requeue, ids, "", r); });
-            add("delete", "Delete messages for good", [&](const auto& c, auto& r) {
-                return spool_tool::act(c, Action::remove, ids, "", r);
-            });
+            add("delete", "Delete messages for good",
+                [&](const auto& c, auto& r) { return spool_tool::act(c, Action::remove, ids, "", r); });
         },
         [&](const cli::Common& common, report::Reporter& reporter) { return command(common, reporter); });
 }

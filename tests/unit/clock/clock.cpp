@@ -7,9 +7,7 @@ using namespace ums::clock;
 using namespace std::chrono_literals;
 
 namespace {
-Instant at(std::int64_t microseconds) {
-    return Instant(std::chrono::microseconds(microseconds));
-}
+Instant at(std::int64_t microseconds) { return Instant(std::chrono::microseconds(microseconds)); }
 }  // namespace
 
 TEST_CASE("instants are written in UTC") {

@@ -366,8 +366,8 @@ TEST_CASE("a file that cannot be read throws") {
 TEST_CASE("names are 1 to 32 letters, digits, dots, underscores and dashes") {
     for (const auto* name : {"a", "0", "munich-1", "A.b_c-D", "abcdefghijklmnopqrstuvwxyz012345"})
         CHECK(config::is_name(name));
-    for (const auto* name :
-         {"", ".a", "-a", "_a", "a b", "a/b", "..", "a\xc3\xbc", "abcdefghijklmnopqrstuvwxyz0123456", "a,b", "munich.why"}) {
+    for (const auto* name : {"", ".a", "-a", "_a", "a b", "a/b", "..", "a\xc3\xbc", "abcdefghijklmnopqrstuvwxyz0123456",
+                             "a,b", "munich.why"}) {
         CHECK(!config::is_name(name));
     }
 }

@@ -189,8 +189,7 @@ class Schema {
 Json json_of(const YAML::Node& node) {
     switch (node.Type()) {
         case YAML::NodeType::Undefined:
-        case YAML::NodeType::Null:
-            return nullptr;
+        case YAML::NodeType::Null: return nullptr;
         case YAML::NodeType::Sequence: {
             Json out = Json::array();
             for (const auto& item : node) out.push_back(json_of(item));
@@ -201,8 +200,7 @@ Json json_of(const YAML::Node& node) {
             for (const auto& entry : node) out[entry.first.Scalar()] = json_of(entry.second);
             return out;
         }
-        case YAML::NodeType::Scalar:
-            break;
+        case YAML::NodeType::Scalar: break;
     }
     const std::string& text = node.Scalar();
     if (node.Tag() == "!") return text;

@@ -36,12 +36,8 @@ class Directory {
     std::filesystem::path path_;
 };
 
-config::Secret in_file(const std::string& path) {
-    return {.file = path, .command = "", .credential = ""};
-}
-config::Secret of_command(const std::string& command) {
-    return {.file = "", .command = command, .credential = ""};
-}
+config::Secret in_file(const std::string& path) { return {.file = path, .command = "", .credential = ""}; }
+config::Secret of_command(const std::string& command) { return {.file = "", .command = command, .credential = ""}; }
 
 // The failure of reading it; "no failure" with the value if there is none.
 Error failure(const config::Secret& secret) {

@@ -146,9 +146,11 @@ TEST_CASE("every request, every fault: all arrive exactly once", "[delivery][fau
     REQUIRE(requests > 12);
     std::size_t fired = 0;
     for (const bool eats : {false, true}) {
-        for (const F fault : {F::unreachable, F::lost_request, F::lost_answer, F::error, F::full, F::crash_before, F::crash_after}) {
+        for (const F fault :
+             {F::unreachable, F::lost_request, F::lost_answer, F::error, F::full, F::crash_before, F::crash_after}) {
             for (std::size_t at = 1; at <= requests; ++at) {
-                INFO("fault " << static_cast<int>(fault) << " at request " << at << (eats ? ", kernel takes files" : ""));
+                INFO("fault " << static_cast<int>(fault) << " at request " << at
+                              << (eats ? ", kernel takes files" : ""));
                 World world(3);
                 world.store.kernel_eats = eats;
                 world.store.plan(fault, at);
@@ -280,7 +282,8 @@ TEST_CASE("a stage directory that was cleared proves nothing: the doubt stays", 
         }
         if (!published) continue;
         for (auto it = one.store.files.begin(); it != one.store.files.end();) {
-            it = it->first.starts_with(".BER1/") && it->first != ".BER1/owner" ? one.store.files.erase(it) : std::next(it);
+            it = it->first.starts_with(".BER1/") && it->first != ".BER1/owner" ? one.store.files.erase(it)
+                                                                               : std::next(it);
         }
         one.store.plan(FakeStore::Fault::none, 0);
         std::vector<delivery::Report> reports;
@@ -356,7 +359,8 @@ TEST_CASE("attempt numbers never repeat", "[delivery]") {
 TEST_CASE("final names are made of the id and characters that every server takes", "[delivery]") {
     const auto name = EntryName::parse("1795406406123456.k2j4x7ab.BER1~2,c=ExConn").value();
     const auto final = delivery::final_name(name, "uuid", ".tmp");
-    REQUIRE(final.find_first_not_of("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-") == std::string::npos);
+    REQUIRE(final.find_first_not_of("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-") ==
+            std::string::npos);
     REQUIRE(final.ends_with(".tmp"));
     REQUIRE(final == delivery::final_name(name.with('n', 7), "uuid", ".tmp"));
     REQUIRE(final != delivery::final_name(name, "another", ".tmp"));

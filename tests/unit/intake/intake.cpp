@@ -43,14 +43,16 @@ struct World {
         s.connector = "ExConn";
         return s;
     }
-    std::vector<intake::Report> run(std::chrono::milliseconds settle = std::chrono::milliseconds(0), const std::string& mds = "BER1",
-                                    const std::string& spool_name = "spool") {
+    std::vector<intake::Report> run(std::chrono::milliseconds settle = std::chrono::milliseconds(0),
+                                    const std::string& mds = "BER1", const std::string& spool_name = "spool") {
         spool::Spool spool(disk, clock, directory.path() + "/" + spool_name, mds);
         // As ums-route does: it sweeps what belongs to nobody.
         static_cast<void>(spool.work(Queue::outgoing()));
         intake::Intake intake(spool, store, source(), settle, clock);
         std::vector<intake::Report> reports;
-        if (intake.recover(reports).done()) intake.collect(0, [] { return false; }, reports);
+        if (intake.recover(reports).done())
+            intake.collect(
+                0, [] { return false; }, reports);
         return reports;
     }
     void recover() {
@@ -63,7 +65,8 @@ struct World {
     std::map<std::string, int> accepted(const std::string& spool_name = "spool") {
         spool::Spool spool(real, clock, directory.path() + "/" + spool_name, "BER1");
         std::map<std::string, int> found;
-        for (const auto& entry : spool.list(Queue::outgoing(), State::fresh)) ++found[test::content_of(spool.path(entry))];
+        for (const auto& entry : spool.list(Queue::outgoing(), State::fresh))
+            ++found[test::content_of(spool.path(entry))];
         return found;
     }
     void check_accepted_once() {
@@ -94,7 +97,8 @@ TEST_CASE("every file is accepted once, with its connector, and removed at the s
 
 TEST_CASE("what is not for us is left alone", "[intake]") {
     World world(0);
-    for (const char* name : {"Out/.hidden", "Out/half.part", "Out/.ums-claim-otherspl-1795406406123456.k2j4x7ab.OTHER"}) {
+    for (const char* name :
+         {"Out/.hidden", "Out/half.part", "Out/.ums-claim-otherspl-1795406406123456.k2j4x7ab.OTHER"}) {
         world.store.files[name] = "x";
     }
     world.store.files["Out/empty.tmp"] = "";
@@ -113,9 +117,11 @@ TEST_CASE("every request, every fault: each file is accepted exactly once", "[in
     }
     REQUIRE(requests >= 11);
     for (const bool hides_dotfiles : {false, true}) {
-        for (const F fault : {F::unreachable, F::lost_request, F::lost_answer, F::error, F::full, F::crash_before, F::crash_after}) {
+        for (const F fault :
+             {F::unreachable, F::lost_request, F::lost_answer, F::error, F::full, F::crash_before, F::crash_after}) {
             for (std::size_t at = 1; at <= requests; ++at) {
-                INFO("fault " << static_cast<int>(fault) << " at request " << at << (hides_dotfiles ? ", dotfiles hidden" : ""));
+                INFO("fault " << static_cast<int>(fault) << " at request " << at
+                              << (hides_dotfiles ? ", dotfiles hidden" : ""));
                 World world(3);
                 world.store.hides_dotfiles = hides_dotfiles;
                 world.store.plan(fault, at);
@@ -155,9 +161,11 @@ TEST_CASE("a crash at every change of the disk: each file is accepted exactly on
     }
     REQUIRE(calls > 15);
     for (const bool hides_dotfiles : {false, true}) {
-        for (const auto fault : {FaultyDisk::Fault::crash_before, FaultyDisk::Fault::crash_after, FaultyDisk::Fault::fail}) {
+        for (const auto fault :
+             {FaultyDisk::Fault::crash_before, FaultyDisk::Fault::crash_after, FaultyDisk::Fault::fail}) {
             for (std::size_t at = 1; at <= calls; ++at) {
-                INFO("fault " << static_cast<int>(fault) << " at change " << at << (hides_dotfiles ? ", dotfiles hidden" : ""));
+                INFO("fault " << static_cast<int>(fault) << " at change " << at
+                              << (hides_dotfiles ? ", dotfiles hidden" : ""));
                 World world(3);
                 world.store.hides_dotfiles = hides_dotfiles;
                 world.disk.plan(fault, at);

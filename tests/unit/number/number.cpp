@@ -13,8 +13,8 @@ using namespace ums::number;
 namespace {
 
 /// What incoming() forms, without the blanks that people read it by.
-std::string stripped_incoming(const Numbering& site, const std::vector<Conversion>& conversions, std::string_view signalled,
-                              std::vector<Step>* steps = nullptr) {
+std::string stripped_incoming(const Numbering& site, const std::vector<Conversion>& conversions,
+                              std::string_view signalled, std::vector<Step>* steps = nullptr) {
     return strip(incoming(site, conversions, signalled, steps));
 }
 

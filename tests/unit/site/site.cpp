@@ -23,9 +23,7 @@ config::Site make_site(const std::string& name, const std::string& area, const s
     return site;
 }
 
-message::HeaderBlock block_of(const std::string& lines) {
-    return message::HeaderBlock::parse(lines + "\r\n");
-}
+message::HeaderBlock block_of(const std::string& lines) { return message::HeaderBlock::parse(lines + "\r\n"); }
 
 std::string incoming_of(const config::Site& site, const std::string& lines) {
     const auto block = block_of(lines);
@@ -107,9 +105,7 @@ TEST_CASE("outgoing: dial strings and marks") {
     const std::string lines =
         "MAIL FROM:a@b\r\nRCPT TO:fax#+49 8142 4711\r\nRCPT TO:<SMS#+43 1 5>\r\nRCPT TO:1234\r\nRCPT "
         "TO:x@y\r\nX-UMS-Site: forged\r\n";
-    SECTION("off, no marks") {
-        CHECK(outgoing_of(site, lines) == lines + "\r\n");
-    }
+    SECTION("off, no marks") { CHECK(outgoing_of(site, lines) == lines + "\r\n"); }
     SECTION("marks") {
         site.mark = {{"X-UMS-Site", "munich"}, {"X-IFAXDATA-HeaderFile", "m.txt"}};
         CHECK(outgoing_of(site, lines) ==

@@ -26,9 +26,7 @@ using test::RecordingDisk;
 
 namespace {
 
-Entry at(const Entry& entry, const Queue& queue, State state) {
-    return {queue, state, entry.name};
-}
+Entry at(const Entry& entry, const Queue& queue, State state) { return {queue, state, entry.name}; }
 
 }  // namespace
 
