@@ -119,6 +119,10 @@ class Watch {
     int fd_ = -1;
 };
 
+/// What only a person can mend, perhaps elsewhere than in the configuration (a secret, an owner file), is tried again
+/// after so many times the interval of --watch.
+constexpr int pauses_for_a_person = 10;
+
 /// Calls `pass` once; with --watch again and again until stopping(). Without a change it comes at the latest after
 /// the time given with --watch. Returns the last pass's exit code. An Error of a pass ends a run without --watch; with it,
 /// it is printed, and the next pass tries again.

@@ -54,8 +54,12 @@ int run_passes(const Common& common, report::Reporter& reporter, const std::vect
     while (!stopping()) {
         code = guarded(reporter, pass);
         reporter.flush();
-        if (code == exit_code(Fault::configuration)) return code;  // only a person mends it
-        watch.wait(longest ? std::min(*common.watch, longest()) : *common.watch);
+        if (code == exit_code(Fault::configuration)) {
+            // What comes meanwhile is no reason to try at once.
+            Watch({}).wait(*common.watch * pauses_for_a_person);
+        } else {
+            watch.wait(longest ? std::min(*common.watch, longest()) : *common.watch);
+        }
         look_at_config(reporter);
     }
     return code == exit_code(Fault::later) ? 0 : code;

@@ -134,9 +134,12 @@ std::vector<int> run_jobs(const Common& common, report::Reporter& reporter, cons
             const std::size_t index = running[i].job;
             codes[index] = reap(running[i], jobs[index], reporter);
             running.erase(running.begin() + static_cast<long>(i));
-            const bool final = codes[index] == exit_code(Fault::configuration);
-            if (common.watch && !stopping() && !final)
-                again.emplace_back(Steady::now() + std::chrono::seconds(1), index);
+            // Died, or could not even begin: what only a person can mend takes longer.
+            const bool needs_a_person = codes[index] == exit_code(Fault::configuration);
+            if (common.watch && !stopping())
+                again.emplace_back(
+                    Steady::now() + (needs_a_person ? *common.watch * pauses_for_a_person : std::chrono::seconds(1)),
+                    index);
         }
         reporter.progress(handled, 0);
     }

@@ -273,8 +273,9 @@ void Courier::upload(std::vector<Attempt>& attempts, std::vector<Report>& report
             continue;
         }
         leftovers.push_back(attempts[i].stage);
-        const bool own_fault = answers[i].verdict == Verdict::refused || answers[i].verdict == Verdict::exists;
-        if (own_fault && !target_fault_) {
+        // A stage name that is taken although we never used it (a spool restored from a backup, a planted file) is no
+        // fault of the message: the next attempt has another name.
+        if (answers[i].verdict == Verdict::refused && !target_fault_) {
             refuse(attempts[i].entry, answers[i], reports);
         } else {
             undone.push_back(attempts[i].entry);

@@ -63,6 +63,7 @@ struct Health {
 struct Look {
     bool good = false;
     std::string text;
+    bool misconfigured = false;  ///< only a person can mend it
 };
 
 /// What ums-push met since its last success.

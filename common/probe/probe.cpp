@@ -25,9 +25,32 @@ std::string pad(std::string text, std::size_t width) {
     return text;
 }
 
+/// Whose stage directory it is. Nothing is said where it has no owner, or cannot be read: other checks tell that.
+std::optional<transport::Check> owner(const cli::Common& common, const config::Config& config, transport::Store& store,
+                                      const std::string& stage, const clock::Clock& clock) {
+    using transport::Finding;
+    std::string found;
+    if (!store.read(stage + "/owner", Bytes{4096}, found).done()) return std::nullopt;
+    std::string own;
+    try {
+        io::PosixDisk disk;
+        own = spool::Spool(disk, clock, cli::spool_root(common, config), config.mds.id, spool::NetworkFileSystem::allow,
+                           spool::Opening::examine)
+                  .uuid();
+    } catch (const Error& error) {
+        return transport::Check{"owner", Finding::warning,
+                                std::string("a spool has used ") + stage + ", but is it ours? " + error.what()};
+    }
+    if (text::trim(found) == own) return transport::Check{"owner", Finding::good, "this spool"};
+    return transport::Check{"owner", Finding::bad,
+                            stage + " belongs to another spool with the MDS id " + config.mds.id +
+                                "; give this MDS another id (if that spool is gone for ever, remove the file 'owner' "
+                                "there)"};
+}
+
 }  // namespace
 
-int run(const config::Config& config, const std::string& what, bool json, report::Reporter& reporter) {
+int run(const cli::Common& common, const config::Config& config, const std::string& what, report::Reporter& reporter) {
     io::PosixDisk disk(io::Sharing::by_umask);
     clock::SystemClock clock;
     std::unique_ptr<transport::Store> store;
@@ -52,13 +75,14 @@ int run(const config::Config& config, const std::string& what, bool json, report
         address = target::to_string(std::get<target::Target>(target));
     }
 
-    const auto checks = transport::probe(*store, scratch, clock);
+    auto checks = transport::probe(*store, scratch, clock);
+    if (auto check = owner(common, config, *store, scratch, clock)) checks.push_back(std::move(*check));
     std::size_t width = 0;
     for (const auto& check : checks) width = std::max(width, check.name.size());
-    if (!json) reporter.data(text::escape(what) + " (" + text::escape(address) + ")");
+    if (!common.json) reporter.data(text::escape(what) + " (" + text::escape(address) + ")");
     int code = 0;
     for (const auto& check : checks) {
-        if (json) {
+        if (common.json) {
             reporter.data("{\"target\":" + text::json_string(what) + ",\"check\":" + text::json_string(check.name) +
                           ",\"finding\":" + text::json_string(text::lower(word(check.finding))) +
                           ",\"detail\":" + text::json_string(check.detail) + "}");

@@ -4,6 +4,7 @@
 
 #include <string>
 
+#include "cli/cli.hpp"
 #include "config/config.hpp"
 #include "report/report.hpp"
 
@@ -12,6 +13,6 @@ namespace ums::probe {
 /// `--probe TARGET`: tries a kernel or connector of the configuration, or any URL, and prints what it can do: a table, or
 /// JSON. 0 if messages can be carried there safely, 69 if it cannot be reached, 77 if it does not let us in, 1 if something
 /// must be changed first.
-int run(const config::Config& config, const std::string& what, bool json, report::Reporter& reporter);
+int run(const cli::Common& common, const config::Config& config, const std::string& what, report::Reporter& reporter);
 
 }  // namespace ums::probe

@@ -76,7 +76,8 @@ void Reporter::line_of(std::string_view name, std::string_view word, std::string
             pending_ += "," + text::json_string(key) + ":" + text::json_string(value);
         pending_ += "}\n";
     } else {
-        pending_ += text::escape(name) + "\t" + std::string(word) + "\t" + text::escape(detail) + "\n";
+        // A detail is a sentence whose parts are escaped already.
+        pending_ += text::escape(name) + "\t" + std::string(word) + "\t" + text::visible(detail) + "\n";
     }
     if (pending_.size() > 60'000) flush();
 }

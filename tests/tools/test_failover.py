@@ -2,6 +2,7 @@
 """ums-failover with directories as kernels: a kernel is gone when its directory is."""
 import os
 import socket
+import subprocess
 import time
 
 import rooms
@@ -416,12 +417,37 @@ routes:
         # While k2 works, messages leave; what is in doubt at k1 stops nobody.
         world.place("kernel/k1", ENTRY, message(7), "publishing")
         self.send(world, [5])
-        done = self.run_clean(world, "ums-failover", codes=(75,))
-        self.assertIn(b"belongs to another spool", done.stderr)
+        done = self.run_clean(world, "ums-failover", codes=(78,))
+        self.assertEqual(done.stderr.count(b"error: kernel 'k1': the stage directory '.BER1' belongs to another spool"), 1)
         self.assertEqual((world.queue("site/munich"), self.counts(world)), ([], [0, 3]))
         world.run("ums-push", codes=(0, 75))
         self.assertEqual((world.delivered("k1"), self.numbers(world.delivered("k2"))), ([], [0, 1, 5]))
         self.assertEqual(len(world.queue("kernel/k1", "publishing")), 1)
+        # The probe tells it too, and who it is that the directory belongs to.
+        done = self.run_clean(world, "ums-push", "--probe", "k1", codes=(1,))
+        self.assertRegex(done.stdout, rb"owner +BAD +.*belongs to another spool with the MDS id BER1")
+        done = self.run_clean(world, "ums-push", "--probe", "k2")
+        self.assertRegex(done.stdout, rb"owner +ok +this spool")
+
+    def test_owner_that_a_person_mends(self):
+        """With --watch a target that only a person can mend is tried again, unasked."""
+        world = self.rooms(("k1",), site("k1"))
+        self.send(world, [1])
+        world.run("ums-failover")
+        os.makedirs(os.path.join(world.kernels["k1"], ".BER1"), exist_ok=True)
+        write(self.stage(world, "owner"), b"another-spool\n")
+        process = self.start(world, "ums-push", "--watch=1", stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        self.assertIn(b"belongs to another spool", process.stderr.readline())
+        os.remove(self.stage(world, "owner"))
+        self.wait_until(lambda: world.delivered("k1"), 60, "delivered")
+        self.assertEqual(self.numbers(world.delivered("k1")), [1])
+
+    def test_status_before_the_first_look(self):
+        world = self.rooms(("k1",), site("k1"))
+        self.send(world, [1])
+        self.assertIn(b"not looked at yet", self.run_clean(world, "ums-failover", "status").stdout)
+        world.run("ums-failover")
+        self.assertNotIn(b"not looked at yet", self.run_clean(world, "ums-failover", "status").stdout)
 
     def test_secret_of_one_kernel_does_not_stop_the_others(self):
         secret = os.path.join(self.directory, "k1.secret")

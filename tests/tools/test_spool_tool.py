@@ -143,7 +143,9 @@ routes:
         why = read(os.path.join(self.world.spool, where, name + ".why"))
         self.assertIn(b"ask", why)
         self.assertEqual(why.count(b"\n"), 1)
-        self.assertIn(b"Bob", self.act("list", "--hold").stdout)
+        # Made harmless once, not twice.
+        self.assertIn(b"ask\\nBob \\x1b[2J", self.act("list", "--hold").stdout)
+        self.assertIn(b"ask\\nBob \\x1b[2J", self.act("show", one).stdout)
 
     def test_release(self):
         for queue, state in self.entries:

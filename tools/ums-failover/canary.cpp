@@ -21,7 +21,10 @@ namespace {
 using transport::Answer;
 using transport::Verdict;
 
-/// Empty if the kernel would take a message now, else why not.
+constexpr char finished_mark = '=';
+constexpr char misconfigured_mark = '!';
+
+/// Empty if the kernel would take a message now, else why not. Throws Error{configuration} where only a person can help.
 std::string canary(const config::Config& config, const config::Kernel& kernel, const std::string& uuid) {
     io::PosixDisk disk(io::Sharing::by_umask);
     const auto store = delivery::store_of(kernel, disk);
@@ -38,7 +41,8 @@ std::string canary(const config::Config& config, const config::Kernel& kernel, c
     // ums-push refuses to deliver there, so messages must find another kernel.
     std::string owner;
     if (store->read(stage + "/owner", Bytes{4096}, owner).done() && text::trim(owner) != uuid) {
-        return "the stage directory " + stage + " belongs to another spool with our MDS id";
+        throw Error(Fault::configuration, "the stage directory " + text::quote(stage) +
+                                              " belongs to another spool with our MDS id; give this MDS another id");
     }
     const std::array<transport::Upload, 1> upload{{{first, {content, nullptr, 0, Bytes{0}}}}};
     const std::array<transport::Rename, 1> rename{{{first, second}}};
@@ -75,14 +79,17 @@ Child start(const config::Config& config, const config::Kernel& kernel, const st
     const pid_t pid = ::fork();
     if (pid < 0) throw system_error(Fault::later, "start a look at a kernel", errno);
     if (pid == 0) {
+        // The first character says that the look was finished; without it the process died.
         std::string text;
         try {
-            text = canary(config, kernel, uuid);
+            text = finished_mark + canary(config, kernel, uuid);
+        } catch (const Error& error) {
+            text = (error.fault() == Fault::configuration ? misconfigured_mark : finished_mark) +
+                   std::string(error.what());
         } catch (const std::exception& error) {
-            text = error.what();
+            text = finished_mark + std::string(error.what());
         }
-        // "=" says that the look was finished; without it the process died.
-        text = "=" + text.substr(0, 2000);
+        text.resize(std::min<std::size_t>(text.size(), 2000));
         static_cast<void>(!::write(write_end.get(), text.data(), text.size()));
         ::_exit(0);
     }
@@ -122,7 +129,8 @@ std::vector<health::Look> look_at(const config::Config& config, const std::vecto
                 if (n == 0 || (n < 0 && errno != EINTR)) child.ended = true;
             } else if (Steady::now() >= deadlines[index[k]]) {
                 child.ended = true;
-                child.text = "=no answer within " + text::format_duration(kernels[index[k]]->check.timeout);
+                child.text = finished_mark + std::string("no answer within ") +
+                             text::format_duration(kernels[index[k]]->check.timeout);
                 ::kill(child.pid, SIGKILL);
             }
         }
@@ -131,9 +139,10 @@ std::vector<health::Look> look_at(const config::Config& config, const std::vecto
     for (auto& child : children) {
         // A process stuck in the kernel (a dead mount) cannot be waited for: whoever inherits it will.
         for (int tries = 0; tries < 50 && ::waitpid(child.pid, nullptr, WNOHANG) == 0; ++tries) ::usleep(2000);
-        const bool finished = child.text.starts_with('=');
+        const bool misconfigured = child.text.starts_with(misconfigured_mark);
+        const bool finished = misconfigured || child.text.starts_with(finished_mark);
         const auto text = finished ? child.text.substr(1) : std::string("the look at it was ended by a crash");
-        looks.push_back({text.empty(), text});
+        looks.push_back({text.empty() && !misconfigured, text, misconfigured});
     }
     return looks;
 }

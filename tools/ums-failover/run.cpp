@@ -138,6 +138,11 @@ class Pass {
         auto after = before;
         if (look != nullptr) {
             after = health::after_look(after, *look, policy, now);
+            if (look->misconfigured && !common_.watch) {
+                if (misconfigured_.insert(name).second)
+                    reporter_.error("kernel " + text::quote(name) + ": " + look->text);
+                code_.note(exit_code(Fault::configuration));
+            }
         } else {
             after = health::after_seen(after, files_.load_seen(name), policy, now);
             after = health::after_enable(after, files_.load_admin(name), policy, now);
@@ -503,6 +508,7 @@ class Pass {
     std::map<std::string, Seat, std::less<>> seats_;
     std::map<std::string, health::Memory> memories_;
     std::map<std::string, std::string> saved_;
+    std::set<std::string, std::less<>> misconfigured_;  // said once a pass
     cli::ExitCode code_;
     std::size_t handled_ = 0;
 };

@@ -107,7 +107,8 @@ int status(const cli::Common& common, report::Reporter& reporter) {
             rows.push_back({kernel.name, sites.empty() ? "-" : sites, state, since(health.since, now),
                             std::to_string(counts.waiting), std::to_string(counts.sending),
                             std::to_string(counts.in_doubt), std::to_string(counts.held),
-                            counts.oldest ? since(*counts.oldest, now) : "-", text::escape(health.why)});
+                            counts.oldest ? since(*counts.oldest, now) : "-",
+                            health.last_look == clock::Instant{} ? "not looked at yet" : text::escape(health.why)});
         }
         if (!common.json) print_table(rows, reporter);
 

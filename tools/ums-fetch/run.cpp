@@ -200,7 +200,8 @@ class Collector {
         // A kernel has no directory for a connector before the first message: nothing to fetch is no error there.
         if (answer.verdict == Verdict::absent) {
             if (place_.connector != nullptr) {
-                reporter_.warning("there is no directory " + text::quote(where) + " to fetch from");
+                reporter_.warning("there is no directory " + text::quote(where) +
+                                  " to fetch from; the connector makes it, or you do, with the right to rename there");
             }
         } else if (!answer.done()) {
             complain(answer, where);
@@ -311,7 +312,7 @@ int put(const cli::Common& common, const Options& options, const config::Config&
 int run(const cli::Common& common, const Options& options, report::Reporter& reporter) {
     const transport::Library library;
     const auto config = cli::load_config(common);
-    if (!options.probe.empty()) return probe::run(config, options.probe, common.json, reporter);
+    if (!options.probe.empty()) return probe::run(common, config, options.probe, reporter);
     if (!options.files.empty()) return put(common, options, config, reporter);
     if (!options.connector.empty()) throw Error(Fault::usage, "--connector goes with a FILE or -");
     if (!common.names.empty())

@@ -267,7 +267,7 @@ class Pusher {
 int run(const cli::Common& common, const Options& options, report::Reporter& reporter) {
     const transport::Library library;
     const auto config = cli::load_config(common);
-    if (!options.probe.empty()) return probe::run(config, options.probe, common.json, reporter);
+    if (!options.probe.empty()) return probe::run(common, config, options.probe, reporter);
     if (!options.file.empty()) return push_single(common, options, config, reporter);
     if (!options.connector.empty()) throw Error(Fault::usage, "--connector goes with a FILE or -");
 

@@ -162,7 +162,7 @@ int show(const cli::Common& common, const std::vector<std::string>& given, repor
             };
             row("Message", entry.name.id());
             row("Place", place(entry));
-            if (why) row("Why", *why);
+            if (why) reporter.data("Why            " + text::visible(*why));
             row("Arrived", clock::format(entry.name.arrival()) + " (" + age(entry, desk.clock) + " ago)");
             row("Size", text::format_bytes(size));
             for (const auto& [name, value] : facts(entry)) row(name, value);

@@ -417,8 +417,7 @@ TEST_CASE("without --watch there is one pass, and what it throws is thrown", "[c
     REQUIRE_THROWS_AS(cli::run_passes({}, reporter, {}, []() -> int { throw Error(Fault::cannot_read, "x"); }), Error);
 }
 
-TEST_CASE("with --watch a pass that fails is told, and the next one tries again; a wrong configuration ends it",
-          "[cli][watch]") {
+TEST_CASE("with --watch a pass that fails is told, and the next one tries again", "[cli][watch]") {
     const auto output = test::captured([] {
         clock::SystemClock clock;
         Reporter reporter("t", {}, clock);
@@ -427,9 +426,10 @@ TEST_CASE("with --watch a pass that fails is told, and the next one tries again;
         int passes = 0;
         return cli::run_passes(common, reporter, {}, [&]() -> int {
             if (++passes < 3) throw Error(Fault::cannot_write, "disk " + std::to_string(passes));
-            return 78;
+            if (passes == 3) return 78;
+            std::exit(passes);
         });
     });
-    REQUIRE(output.code == 78);
+    REQUIRE(output.code == 4);
     REQUIRE(output.err == "t: error: disk 1\nt: error: disk 2\n");
 }

@@ -314,6 +314,26 @@ TEST_CASE("a stage directory of another spool is a configuration error", "[deliv
     REQUIRE(world.store.arrivals.empty());
 }
 
+TEST_CASE("a stage name that is taken is no fault of the message", "[delivery]") {
+    World world(2);
+    world.run();  // the stage directory is there now
+    const auto name = [&] {
+        spool::Spool spool(world.real, world.clock, world.directory.path() + "/spool", "BER1");
+        world.contents.push_back("RCPT TO:fax#9\r\n\r\nplanted\r\n");
+        return world.put(spool, world.contents.back());
+    }();
+    const auto planted = ".BER1/" + std::string(name.id()) + ".1.part";
+    world.store.files[planted] = "planted";
+    std::vector<delivery::Report> reports;
+    world.run(&reports);
+    REQUIRE(reports.size() == 1);
+    REQUIRE(reports[0].outcome == Outcome::deferred);
+    REQUIRE(reports[0].name.get('r').empty());
+    REQUIRE(reports[0].name.get('t').empty());
+    world.run();
+    world.check_arrived_once();
+}
+
 TEST_CASE("a message without a connector is parked, the others go", "[delivery]") {
     World world(1);
     {
