@@ -4,6 +4,7 @@
 #include <curl/curl.h>
 
 #include <algorithm>
+#include <array>
 #include <new>
 #include <utility>
 
@@ -37,19 +38,25 @@ struct Worker {
     Exchange exchange;
     std::size_t job = 0;
     std::optional<Request> after_login;
-    bool again = false;  // it is tried a second time
+    bool again = false;     // it is tried a second time
+    CURLM* lane = nullptr;  // that carries it now
 };
+
+// Connections are kept in two lanes: libcurl 7.88 sends a request that wants HTTP/1.1 over a kept HTTP/2 connection.
+enum Lane { http1, http2, lanes };
 
 struct Client::State {
     Settings settings;
-    std::unique_ptr<CURLM, FreeMulti> multi{curl_multi_init()};
+    std::array<std::unique_ptr<CURLM, FreeMulti>, lanes> multis;
     std::vector<std::unique_ptr<Worker>> workers;
     std::vector<Worker*> idle;
     Seen seen;
     bool known = false;  // the server has taken our login once
 
     ~State() {
-        for (const auto& worker : workers) curl_multi_remove_handle(multi.get(), worker->exchange.easy());
+        for (const auto& worker : workers) {
+            if (worker->lane != nullptr) curl_multi_remove_handle(worker->lane, worker->exchange.easy());
+        }
         workers.clear();
     }
 
@@ -77,11 +84,15 @@ class Run {
 
     void work() {
         while (start_some() || active_ > 0) {
-            int running = 0;
-            if (curl_multi_perform(state_.multi.get(), &running) != CURLM_OK) {
-                throw Error(Fault::internal, "libcurl cannot go on");
+            std::array<int, lanes> running{};
+            for (std::size_t i = 0; i < lanes; ++i) {
+                if (curl_multi_perform(state_.multis[i].get(), &running[i]) != CURLM_OK)
+                    throw Error(Fault::internal, "libcurl cannot go on");
             }
-            if (!take_results()) curl_multi_poll(state_.multi.get(), nullptr, 0, 1000, nullptr);
+            if (take_results()) continue;
+            // Both lanes are busy for moments only, as when uploads follow the login.
+            const int wait_ms = running[http1] > 0 && running[http2] > 0 ? 10 : 1000;
+            curl_multi_poll(state_.multis[running[http2] > 0 ? http2 : http1].get(), nullptr, 0, wait_ms, nullptr);
         }
         if (fault_) std::rethrow_exception(fault_);
     }
@@ -129,21 +140,30 @@ class Run {
     }
 
     void add(Worker& worker) {
-        if (curl_multi_add_handle(state_.multi.get(), worker.exchange.easy()) != CURLM_OK) throw std::bad_alloc();
+        CURLM* lane = state_.multis[worker.exchange.may_use_http2() ? http2 : http1].get();
+        if (curl_multi_add_handle(lane, worker.exchange.easy()) != CURLM_OK) throw std::bad_alloc();
+        worker.lane = lane;
         ++active_;
     }
 
     bool take_results() {
         bool any = false;
+        for (const auto& multi : state_.multis) any = take_results(multi.get()) || any;
+        return any;
+    }
+
+    bool take_results(CURLM* multi) {
+        bool any = false;
         int left = 0;
-        while (const CURLMsg* message = curl_multi_info_read(state_.multi.get(), &left)) {
+        while (const CURLMsg* message = curl_multi_info_read(multi, &left)) {
             if (message->msg != CURLMSG_DONE) continue;
             any = true;
             const CURLcode code = message->data.result;
             char* owner = nullptr;
             curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &owner);
             Worker* worker = worker_of(owner);
-            curl_multi_remove_handle(state_.multi.get(), worker->exchange.easy());
+            curl_multi_remove_handle(multi, worker->exchange.easy());
+            worker->lane = nullptr;
             --active_;
             if (!worker->again && worker->exchange.may_try_again(code)) {
                 worker->again = true;
@@ -215,7 +235,11 @@ class Run {
 
 Client::Client(const target::Target& target, Access access, const Limits& limits, io::Disk& disk)
     : state_(std::make_unique<State>()) {
-    if (!state_->multi) throw std::bad_alloc();
+    for (auto& multi : state_->multis) {
+        multi.reset(curl_multi_init());
+        if (!multi) throw std::bad_alloc();
+        curl_multi_setopt(multi.get(), CURLMOPT_MAXCONNECTS, static_cast<long>(std::max(1U, limits.connections)));
+    }
     auto& settings = state_->settings;
     const bool tls = target.scheme == target::Scheme::davs;
     settings.origin = {.scheme = tls ? "https" : "http",
@@ -225,7 +249,6 @@ Client::Client(const target::Target& target, Access access, const Limits& limits
     settings.limits = limits;
     settings.disk = &disk;
     settings.root_url = url(target.path, Slash::yes);
-    curl_multi_setopt(state_->multi.get(), CURLMOPT_MAXCONNECTS, static_cast<long>(std::max(1U, limits.connections)));
 }
 
 Client::~Client() = default;

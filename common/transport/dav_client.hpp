@@ -2,6 +2,9 @@
 //
 // HTTP requests to one server through libcurl, many at a time; private to the transport module.
 //
+// Requests without a body go over HTTP/2 where the server offers it (with TLS, by ALPN), those with one over HTTP/1.1, on
+// kept connections both.
+//
 // What it promises beyond libcurl: no request that changes something is sent a second time unless the server answered
 // the first with "log in" (401); no redirect, no proxy, no other protocol; certificates are always checked; every
 // request ends within a deadline; what the server sends is bounded; and a failure tells whether anything was sent.

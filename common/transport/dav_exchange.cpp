@@ -96,9 +96,7 @@ void Exchange::set_constants() {
     set(CURLOPT_PROXY, "");  // also not those of the environment
     set(CURLOPT_CONNECTTIMEOUT_MS, static_cast<long>(std::max<std::int64_t>(settings_.limits.connect.count(), 1)));
 
-    // Not HTTP/2: when a server answers without having read the body (409, 412, 507) it resets the stream, and libcurl
-    // 7.88 reports that in place of the answer. A clear no would become a doubt.
-    set(CURLOPT_HTTP_VERSION, static_cast<long>(CURL_HTTP_VERSION_1_1));
+    set(CURLOPT_PIPEWAIT, 1L);  // rather another stream of a connection than another connection
     if (settings_.tls()) {
         set(CURLOPT_SSLVERSION, static_cast<long>(CURL_SSLVERSION_TLSv1_2));
         set(CURLOPT_SSL_VERIFYPEER, 1L);
@@ -137,6 +135,12 @@ void Exchange::set_login(unsigned long methods) {
     set(CURLOPT_HTTPAUTH, static_cast<long>(single_unasked ? methods | CURLAUTH_ONLY : methods));
 }
 
+bool Exchange::may_use_http2() const noexcept {
+    constexpr unsigned long of_connections = CURLAUTH_NTLM | CURLAUTH_NEGOTIATE;
+    return settings_.tls() && settings_.limits.connections > 1 && (login_methods_ & of_connections) == 0 &&
+           request_.body == nullptr && request_.content == nullptr;
+}
+
 void Exchange::prepare_login() {
     Request request;
     request.method = Method::propfind;
@@ -161,6 +165,7 @@ void Exchange::prepare(Request request) {
     set(CURLOPT_HTTPGET, 1L);  // undoes the method and body of the request before
     set(CURLOPT_CUSTOMREQUEST, static_cast<const char*>(nullptr));
     set(CURLOPT_URL, request_.url.c_str());
+    set(CURLOPT_HTTP_VERSION, static_cast<long>(may_use_http2() ? CURL_HTTP_VERSION_2TLS : CURL_HTTP_VERSION_1_1));
     switch (request_.method) {
         case Method::get: break;
         case Method::head: set(CURLOPT_NOBODY, 1L); break;
@@ -327,7 +332,12 @@ void Exchange::learn_login(Seen& seen) {
     if (!server_.empty()) seen.server = server_;
     long version = 0;
     curl_easy_getinfo(easy_.get(), CURLINFO_HTTP_VERSION, &version);
-    seen.version = version == CURL_HTTP_VERSION_1_0 ? "HTTP/1.0" : "HTTP/1.1";
+    // Requests with a body go over HTTP/1.1 to any server.
+    if (version == CURL_HTTP_VERSION_2_0 || seen.version.empty() || may_use_http2()) {
+        seen.version = version == CURL_HTTP_VERSION_1_0   ? "HTTP/1.0"
+                       : version == CURL_HTTP_VERSION_2_0 ? "HTTP/2"
+                                                          : "HTTP/1.1";
+    }
 
     long offered = 0;
     curl_easy_getinfo(easy_.get(), CURLINFO_HTTPAUTH_AVAIL, &offered);
@@ -359,7 +369,8 @@ void Exchange::learn_login(Seen& seen) {
 bool Exchange::may_try_again(CURLcode code) const noexcept {
     if (code == CURLE_OK || fault_ || login_refused_ || reply_.received > 0 || reply_.stopped) return false;
     if (sent_ > 0 && asked_to_log_in_ && !open_) return true;
-    const bool cut = code == CURLE_SEND_ERROR || code == CURLE_RECV_ERROR || code == CURLE_GOT_NOTHING;
+    const bool cut = code == CURLE_SEND_ERROR || code == CURLE_RECV_ERROR || code == CURLE_GOT_NOTHING ||
+                     code == CURLE_HTTP2 || code == CURLE_HTTP2_STREAM;
     return cut && open_ && is_repeatable(request_.method);
 }
 
@@ -413,6 +424,8 @@ std::string Exchange::failure_text(CURLcode code) const {
         case CURLE_GOT_NOTHING:
         case CURLE_SEND_ERROR:
         case CURLE_RECV_ERROR:
+        case CURLE_HTTP2:
+        case CURLE_HTTP2_STREAM:
             return open_ ? "the connection ended before the answer came" : "the connection broke: " + said;
         case CURLE_PARTIAL_FILE: return "the answer broke off";
         case CURLE_WRITE_ERROR:

@@ -30,7 +30,7 @@ struct Settings {
 /// What was seen of the server, for describe().
 struct Seen {
     std::string server;
-    std::string version;  ///< `HTTP/1.1`
+    std::string version;  ///< `HTTP/1.1`, `HTTP/2`
     std::string login;
 };
 
@@ -48,6 +48,11 @@ class Exchange {
     Exchange& operator=(const Exchange&) = delete;
 
     CURL* easy() const noexcept { return easy_.get(); }
+
+    /// Whether the prepared request may go over HTTP/2, if the server offers it. Not with a body: a server that answers
+    /// without having read it (401, 404, 412, 507) resets the stream, and libcurl 7.88 then loses the answer: a clear no
+    /// would become a doubt. Not with logins of a connection (NTLM, Negotiate), nor if there is to be one connection only.
+    bool may_use_http2() const noexcept;
 
     /// True when a request with a body can be sent without being asked to log in first: the body would be sent in vain,
     /// and a server that closes the connection on it leaves a doubt.

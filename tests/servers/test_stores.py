@@ -4,6 +4,7 @@
 
 import contextlib
 import os
+import re
 import socket
 import subprocess
 import time
@@ -79,6 +80,17 @@ class Conformance(unittest.TestCase):
             self.conform(server.tls_url, **access(server))
             self.assertFalse([line for line in server.requests() if " PUT " in line and " 401 " in line],
                              "a body was sent only to be asked to log in")
+            self.check_versions(server)
+
+    def check_versions(self, server):
+        """HTTP/2 for what has no body, HTTP/1.1 for what has one: see Exchange::may_use_http2()."""
+        versions = {}
+        for line in server.requests():
+            if match := re.match(r"(HTTP/[0-9.]+) ([A-Z]+) ", line):
+                versions.setdefault(match[2], set()).add(match[1])
+        for method in ("MOVE", "GET", "DELETE", "MKCOL"):
+            self.assertEqual(versions[method], {"HTTP/2.0"}, method)
+        self.assertEqual(versions["PUT"], {"HTTP/1.1"})
 
     def test_apache_basic_over_tls(self):
         with scratch_directory() as d, Apache(d, Certificates(d), auth="basic") as server:
@@ -96,6 +108,13 @@ class Conformance(unittest.TestCase):
     def test_nginx_over_tls(self):
         with scratch_directory() as d, Nginx(d, Certificates(d)) as server:
             self.conform(server.tls_url, **access(server, protects_create="no", lists_hidden="no"))
+            self.check_versions(server)
+
+    def test_servers_without_http2(self):
+        with scratch_directory() as d:
+            with Apache(d, Certificates(d), auth="digest", http2=False) as server:
+                self.conform(server.tls_url, **access(server))
+                self.assertFalse([line for line in server.requests() if "HTTP/2" in line])
 
     def test_one_connection_is_enough(self):
         with scratch_directory() as d, Apache(d, Certificates(d), auth="digest") as server:
