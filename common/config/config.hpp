@@ -134,6 +134,7 @@ struct Site {
     Dial dial = Dial::off;
     std::vector<std::pair<std::string, std::string>> mark;  ///< header fields, in order
     std::string connector;  ///< for incoming messages that no connector's numbers claim; may be empty
+    std::string time_zone;  ///< IANA name; empty: that of the MDS
 };
 
 struct Pattern {
@@ -142,11 +143,48 @@ struct Pattern {
     Place place;
 };
 
+/// A span of the day in minutes, `from` included, `to` not. From 22:00 to 06:00 it goes over midnight.
+struct Hours {
+    unsigned from = 0;
+    unsigned to = 0;  ///< up to 24:00 (1440)
+    bool contains(unsigned minute) const noexcept {
+        return from < to ? minute >= from && minute < to : minute >= from || minute < to;
+    }
+};
+
+/// Days of the week (bit 0 is Monday) and single dates.
+struct Days {
+    unsigned weekdays = 0;
+    struct Date {
+        int year = 0;  ///< 0: every year
+        unsigned month = 0;
+        unsigned day = 0;
+    };
+    std::vector<Date> dates;
+};
+
 /// The conditions of a rule. A node holds if all of its parts hold.
 struct Condition {
-    enum class Field { recipient, sender, service, connector, header } field = Field::recipient;
-    std::string header;             ///< field name, for Field::header
-    std::vector<Pattern> patterns;  ///< one of them must match (a list in the file)
+    enum class Field {
+        recipient,
+        sender,
+        service,
+        connector,
+        header,
+        importance,  ///< `high`, `normal`, `low`
+        attachment,  ///< content type, or file name, of a part of the body
+        size,        ///< of the whole message, in bytes
+        pages,       ///< a number in the header field `header`
+        hours,       ///< when it is routed, in the time zone of the rule's site
+        days,
+    } field = Field::recipient;
+    std::string header;                  ///< field name, for Field::header and Field::pages
+    std::vector<Pattern> patterns;       ///< one of them must match (a list in the file)
+    std::optional<std::uint64_t> over;   ///< size, pages: more than this
+    std::optional<std::uint64_t> under;  ///< size, pages: less than this
+    std::vector<Hours> hours;
+    Days days;
+    std::string text;  ///< hours and days as written
     Place place;
 };
 struct Test {
@@ -162,8 +200,14 @@ struct Route {
     std::string name;
     std::string note;
     Test when;
-    std::vector<std::string> to;  ///< sites, or the one word `*`; empty for noroute
-    bool noroute = false;         ///< `to: noroute`
+    enum class Action {
+        route,    ///< `to`
+        noroute,  ///< `to: noroute`
+        hold,     ///< kept until somebody releases it; then the rules below decide
+        reject,   ///< to failed/, and a report to the sender
+    } action = Action::route;
+    std::vector<std::string> to;  ///< sites, or the one word `*`; empty for the other actions
+    std::string text;             ///< of hold and reject: the reason
 };
 
 enum class DoubtPolicy { resend, hold };
@@ -183,6 +227,12 @@ struct OnEvent {
     std::string mail_via;
 };
 
+/// What makes recipients of a mail without envelope lines: see message::envelope_of().
+struct Mail {
+    std::vector<std::pair<std::string, std::string>> domains;  ///< domain (or `*.example.com`) and service, in order
+    std::vector<std::string> fields{"To", "Cc", "Bcc"};
+};
+
 struct Mds {
     std::string id;
     std::string spool = "/var/spool/ums";  ///< absolute
@@ -193,6 +243,8 @@ struct Mds {
     Duration expire = std::chrono::hours(5 * 24);
     Duration keep_sent{0};
     OnEvent on_event;
+    Mail mail;
+    std::string time_zone;  ///< IANA name; empty: the system's
 };
 
 struct Config {

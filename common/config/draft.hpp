@@ -14,6 +14,8 @@
 
 namespace ums::config {
 
+class Section;
+
 /// A name that must be one of a kernel, connector or site; looked up when all sections are read.
 struct Reference {
     enum class To { kernel, connector, site } to = To::kernel;
@@ -40,6 +42,8 @@ void read_connectors(const Node& node, Draft& draft);
 void read_sites(const Node& node, Draft& draft);
 void read_routes(const Node& node, Draft& draft);
 std::optional<number::Numbering> read_numbering(const Node& node, Report& report);
+/// The key `time-zone`.
+void read_time_zone(Section& section, std::string& out);
 
 /// What is missing, references, and contradictions between sections (errors).
 void check_whole(Draft& draft);

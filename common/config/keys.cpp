@@ -16,6 +16,7 @@ std::vector<std::string> known_keys() {
     add("mds.in-doubt.", keys::in_doubt);
     add("mds.on-event.", keys::on_event);
     add("mds.on-event.mail.", keys::event_mail);
+    add("mds.mail.", keys::mail);
     add("kernels.*.", keys::kernel);
     add("kernels.*.auth.", keys::auth);
     add("kernels.*.tls.", keys::tls);
@@ -30,7 +31,10 @@ std::vector<std::string> known_keys() {
     add("sites.*.numbering.", keys::numbering);
     add("routes.*.", keys::route);
     for (const auto* field : {"recipient.", "sender.", "header.*."}) add(std::string("routes.*.") + field, keys::table);
-    for (const auto* field : {"service.", "connector."}) add(std::string("routes.*.") + field, keys::list);
+    for (const auto* field : {"service.", "connector.", "importance.", "attachment."})
+        add(std::string("routes.*.") + field, keys::list);
+    add("routes.*.size.", keys::size);
+    add("routes.*.pages.", keys::pages);
     return all;
 }
 

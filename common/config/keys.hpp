@@ -13,8 +13,10 @@ namespace ums::config::keys {
 using Keys = std::span<const std::string_view>;
 
 inline constexpr std::array<std::string_view, 5> file{"mds", "kernels", "connectors", "sites", "routes"};
-inline constexpr std::array<std::string_view, 9> mds{"id",       "spool",  "force-spool", "numbering", "settle",
-                                                     "in-doubt", "expire", "keep-sent",   "on-event"};
+inline constexpr std::array<std::string_view, 11> mds{"id",       "spool",    "force-spool", "numbering",
+                                                      "settle",   "in-doubt", "expire",      "keep-sent",
+                                                      "on-event", "mail",     "time-zone"};
+inline constexpr std::array<std::string_view, 2> mail{"domains", "fields"};
 inline constexpr std::array<std::string_view, 10> numbering{"country",         "area",
                                                             "subscriber",      "extension-digits",
                                                             "national-prefix", "international-prefix",
@@ -33,15 +35,19 @@ inline constexpr std::array<std::string_view, 4> tls{"ca", "cert", "key", "pin"}
 inline constexpr std::array<std::string_view, 4> check{"interval", "timeout", "fall", "rise"};
 inline constexpr std::array<std::string_view, 4> limit{"connections", "messages-per-second", "bandwidth",
                                                        "max-pending"};
-inline constexpr std::array<std::string_view, 10> site{"kernels",   "balance",   "fallback",    "fail-back",
+inline constexpr std::array<std::string_view, 11> site{"kernels",   "balance",   "fallback",    "fail-back",
                                                        "hold-down", "numbering", "conversions", "dial",
-                                                       "mark",      "connector"};
+                                                       "mark",      "connector", "time-zone"};
 inline constexpr std::array<std::string_view, 6> balance{"rotate",  "batch",         "min-active",
                                                          "weights", "least-pending", "hash"};
-inline constexpr std::array<std::string_view, 11> route{"name", "recipient", "sender", "service", "connector", "header",
-                                                        "any",  "all",       "not",    "to",      "note"};
-inline constexpr std::array<std::string_view, 8> test{"recipient", "sender", "service", "connector",
-                                                      "header",    "any",    "all",     "not"};
+inline constexpr std::array<std::string_view, 19> route{
+    "name", "recipient",  "sender", "service", "connector", "header", "importance", "size",   "pages", "hours",
+    "days", "attachment", "any",    "all",     "not",       "to",     "hold",       "reject", "note"};
+inline constexpr std::array<std::string_view, 14> test{"recipient",  "sender", "service", "connector", "header",
+                                                       "importance", "size",   "pages",   "hours",     "days",
+                                                       "attachment", "any",    "all",     "not"};
+inline constexpr std::array<std::string_view, 2> size{"over", "under"};
+inline constexpr std::array<std::string_view, 3> pages{"over", "under", "field"};
 inline constexpr std::array<std::string_view, 2> table{"prefixes", "in"};
 inline constexpr std::array<std::string_view, 1> list{"in"};
 

@@ -2,8 +2,10 @@
 //
 // The section `mds:`, and numbering, which sites have too.
 #include <algorithm>
+#include <array>
 #include <variant>
 
+#include "clock/zone.hpp"
 #include "config/draft.hpp"
 #include "config/section.hpp"
 #include "text/text.hpp"
@@ -74,7 +76,54 @@ void read_on_event(const Node& node, OnEvent& on_event, Report& report) {
     report.warning(node, "this version does not act on 'on-event' yet: nobody is told of events but the log");
 }
 
+constexpr std::array<std::string_view, 5> services{"fax", "sms", "voc", "mwi", "tts"};
+
+bool is_domain(std::string_view text) noexcept {
+    if (text.starts_with("*.")) text.remove_prefix(2);
+    return !text.empty() && text.find_first_of(" \t@*?#/<>\"(),;:") == std::string_view::npos;
+}
+
+void read_mail(const Node& node, Mail& mail, Report& report) {
+    Section section(node, "mail", keys::mail, report);
+    if (const Node* domains = section.find("domains")) {
+        if (domains->kind != Node::Kind::map || domains->keys.empty()) {
+            report_wrong(*domains, "domains", "a map of domains and services (fax.example.com: fax)", report);
+            return;
+        }
+        for (std::size_t i = 0; i < domains->keys.size(); ++i) {
+            const Node& name = domains->keys[i];
+            const Node& service = domains->values[i];
+            if (name.refused || service.refused) continue;
+            if (!is_domain(name.text)) {
+                report.error(name, text::quote(name.text) + " is no domain: write fax.example.com or '*.example.com'");
+            } else if (std::find(services.begin(), services.end(), text::lower(service.text)) == services.end()) {
+                report.unknown(report.place(service), "service", service.text, services);
+            } else {
+                mail.domains.emplace_back(text::lower(name.text), text::lower(service.text));
+            }
+        }
+    }
+    if (section.find("fields")) {
+        mail.fields.clear();
+        for (const Node* field : section.texts("fields")) {
+            if (is_field_name(field->text)) {
+                mail.fields.push_back(field->text);
+            } else {
+                report.error(*field, text::quote(field->text) + " cannot be the name of a header field");
+            }
+        }
+    }
+}
+
 }  // namespace
+
+void read_time_zone(Section& section, std::string& out) {
+    if (section.text("time-zone", out) && !clock::is_zone(out)) {
+        report_wrong(*section.find("time-zone"), "time-zone", "a zone of the IANA database such as Europe/Berlin",
+                     section.report());
+        out.clear();
+    }
+}
 
 std::optional<number::Numbering> read_numbering(const Node& node, Report& report) {
     Section section(node, "numbering", keys::numbering, report);
@@ -129,6 +178,8 @@ void read_mds(const Node& node, Draft& draft) {
     }
     section.duration("keep-sent", mds.keep_sent, Duration::zero());
     if (const Node* on_event = section.find("on-event")) read_on_event(*on_event, mds.on_event, draft.report);
+    if (const Node* mail = section.find("mail")) read_mail(*mail, mds.mail, draft.report);
+    read_time_zone(section, mds.time_zone);
     if (section.is_map() &&
         std::none_of(node.keys.begin(), node.keys.end(), [](auto& key) { return key.text == "id"; })) {
         draft.report.error(node, "'id' is missing: 1 to 6 of A-Z a-z 0-9 that no other MDS has");

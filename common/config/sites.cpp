@@ -197,6 +197,7 @@ void read_site(const Named& entry, Draft& draft) {
     section.duration("hold-down", site.hold_down, Duration::zero());
     if (const Node* numbering = section.find("numbering")) site.numbering = read_numbering(*numbering, draft.report);
     read_conversions(section, site);
+    read_time_zone(section, site.time_zone);
     section.choice("dial", site.dial, {{"off", Dial::off}, {"rewrite", Dial::rewrite}, {"header", Dial::header}});
     if (section.is_map() && !section.find("numbering")) {
         if (site.dial != Dial::off)

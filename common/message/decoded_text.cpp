@@ -12,7 +12,6 @@ namespace ums::message {
 
 namespace {
 
-// Started at the first encoded word and not before: most messages have none, and small tools start often.
 class GMime {
   public:
     GMime() { g_mime_init(); }
@@ -47,15 +46,24 @@ std::string from_latin1(std::string_view text) {
 
 }  // namespace
 
+void start_gmime() { static const GMime gmime; }
+
 std::string decode_value(std::string value) {
     if (!is_utf8(value)) value = from_latin1(value);
     if (value.find("=?") == std::string::npos) return value;
-    static const GMime gmime;
+    start_gmime();
     const std::unique_ptr<char, void (*)(void*)> decoded(g_mime_utils_header_decode_text(nullptr, value.c_str()),
                                                          g_free);
     if (!decoded) return value;
     std::string out = decoded.get();
     return is_utf8(out) ? out : from_latin1(out);
+}
+
+std::string encode_value(const std::string& text) {
+    start_gmime();
+    const std::unique_ptr<char, void (*)(void*)> encoded(
+        g_mime_utils_header_encode_text(nullptr, text.c_str(), "utf-8"), g_free);
+    return encoded ? encoded.get() : text;
 }
 
 }  // namespace ums::message

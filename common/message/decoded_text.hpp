@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //
-// Inside of message: the text of a header value.
+// The text of a header value, and back (RFC 2047, by GMime).
 #pragma once
 
 #include <string>
@@ -11,5 +11,11 @@ namespace ums::message {
 /// `value` with RFC 2047 encoded words decoded, as UTF-8. Bytes that are no UTF-8 are taken as Latin-1, which has a
 /// character for each of them.
 std::string decode_value(std::string value);
+
+/// UTF-8 as a header value can hold it: what is not ASCII in encoded words, folded.
+std::string encode_value(const std::string& text);
+
+/// Before any other call of GMime's. Not before one is needed: most messages need none, and small tools start often.
+void start_gmime();
 
 }  // namespace ums::message

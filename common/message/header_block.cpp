@@ -138,6 +138,15 @@ std::size_t read_block(std::string& bytes, const More& more) {
 
 }  // namespace
 
+std::string_view to_string(Importance importance) noexcept {
+    switch (importance) {
+        case Importance::low: return "low";
+        case Importance::normal: return "normal";
+        case Importance::high: return "high";
+    }
+    return "";
+}
+
 std::string_view to_string(Service service) noexcept { return service_names.at(static_cast<std::size_t>(service)); }
 
 std::optional<Service> parse_service(std::string_view text) noexcept {
@@ -231,18 +240,36 @@ bool HeaderBlock::has_field(std::string_view name) const noexcept {
     });
 }
 
-bool HeaderBlock::is_urgent() const {
-    const auto any = [&](std::string_view name, auto holds) {
-        const auto found = values(name);
-        return std::any_of(found.begin(), found.end(), holds);
+Importance HeaderBlock::importance() const {
+    // The highest that the values of a field say; nothing if none says anything.
+    const auto said = [&](std::string_view name, auto meaning) {
+        std::optional<Importance> most;
+        for (const auto& value : values(name)) {
+            const std::optional<Importance> one = meaning(value);
+            if (one && (!most || *one > *most)) most = one;
+        }
+        return most;
     };
-    return any("Importance", [](const auto& value) { return text::equal_ignoring_case(value, "high"); }) ||
-           any("Priority", [](const auto& value) { return text::equal_ignoring_case(value, "urgent"); }) ||
-           // `1 (Highest)`, but not `10`.
-           any("X-Priority", [](const auto& value) {
-               return !value.empty() && (value[0] == '1' || value[0] == '2') &&
-                      (value.size() == 1 || is_blank(value[1]));
-           });
+    const auto word = [](std::string_view low, std::string_view high) {
+        return [low, high](std::string_view value) -> std::optional<Importance> {
+            if (text::equal_ignoring_case(value, high)) return Importance::high;
+            if (text::equal_ignoring_case(value, low)) return Importance::low;
+            return std::nullopt;
+        };
+    };
+    const auto importance = said("Importance", word("low", "high"));
+    if (importance == Importance::high) return *importance;
+    const auto priority = said("Priority", word("non-urgent", "urgent"));
+    if (priority == Importance::high) return *priority;
+    // `1 (Highest)`, but not `10`.
+    const auto number = said("X-Priority", [](std::string_view value) -> std::optional<Importance> {
+        if (value.empty() || (value.size() > 1 && !is_blank(value[1]))) return std::nullopt;
+        if (value[0] == '1' || value[0] == '2') return Importance::high;
+        if (value[0] == '4' || value[0] == '5') return Importance::low;
+        return std::nullopt;
+    });
+    if (number == Importance::high) return *number;
+    return importance.value_or(number.value_or(priority.value_or(Importance::normal)));
 }
 
 FileHeader read_header(io::Disk& disk, const io::Fd& file, const std::string& path) {
@@ -323,6 +350,10 @@ std::string apply(const HeaderBlock& block, const Edit& edit) {
 
     std::string out;
     out.reserve(bytes.size() + 256);
+    for (const auto& line : edit.envelope) {
+        if (bytes.starts_with(byte_order_mark) && out.empty()) out += byte_order_mark;
+        out.append(without_controls(line)).append(line_end);
+    }
     const auto add_fields = [&] {
         if (edit.fields.empty()) return;
         if (!out.empty() && !out.ends_with('\n') && out != byte_order_mark) out += line_end;
@@ -339,7 +370,7 @@ std::string apply(const HeaderBlock& block, const Edit& edit) {
         auto raw = lines[i].raw;
         length += raw.size();
         if (i == 0 && raw.starts_with(byte_order_mark)) {
-            out += byte_order_mark;
+            if (out.empty()) out += byte_order_mark;
             raw.remove_prefix(byte_order_mark.size());
         }
         if (i == envelope_end) add_fields();

@@ -34,6 +34,9 @@ enum class Service { fax, sms, voc, mwi, tts };
 std::string_view to_string(Service service) noexcept;
 std::optional<Service> parse_service(std::string_view text) noexcept;
 
+enum class Importance { low, normal, high };
+std::string_view to_string(Importance importance) noexcept;
+
 /// One line of the block, folded continuation lines included, with its line end.
 struct Line {
     enum class Kind { mail_from, rcpt_to, field, other } kind = Kind::field;
@@ -77,8 +80,10 @@ class HeaderBlock {
     std::vector<std::pair<std::string, std::string>> fields() const;
     /// Whether there is such a field; cheaper than values().
     bool has_field(std::string_view name) const noexcept;
-    /// True for `Importance: high` (and `X-Priority: 1` or `2`, `Priority: urgent`).
-    bool is_urgent() const;
+    /// What `Importance` says, else `X-Priority` (1 and 2 are high, 4 and 5 low), else `Priority` (`urgent`,
+    /// `non-urgent`); of several, the highest. Normal if none says anything.
+    Importance importance() const;
+    bool is_urgent() const { return importance() == Importance::high; }
 
   private:
     std::shared_ptr<const std::string> bytes_;
@@ -116,8 +121,12 @@ struct Edit {
     /// Fields added after the last envelope line (at the top if there is none), in this order. A field of that name
     /// that is already there goes, so that a mark cannot be forged or piled up.
     std::vector<std::pair<std::string, std::string>> fields;
+    /// Envelope lines for a mail that has none, put in front of everything.
+    std::vector<std::string> envelope;
 
-    bool changes_nothing() const noexcept { return !keep_recipients && new_values.empty() && fields.empty(); }
+    bool changes_nothing() const noexcept {
+        return !keep_recipients && new_values.empty() && fields.empty() && envelope.empty();
+    }
 };
 
 /// The bytes of the block after `edit`; the empty line at the end included if it was there.

@@ -9,6 +9,7 @@
 #include "error/error.hpp"
 #include "io/disk.hpp"
 #include "message/address.hpp"
+#include "rules/index.hpp"
 #include "text/text.hpp"
 
 namespace ums::rules {
@@ -31,31 +32,54 @@ Value make_value(std::string written, std::optional<message::Service> service, c
 }
 
 CompiledPattern::CompiledPattern(const config::Pattern& pattern, Role role, const number::Numbering* home)
-    : role_(role) {
-    const auto fail = [&](const std::string& what) -> Error {
-        return {Fault::configuration, pattern.place.file + ":" + std::to_string(pattern.place.line) + ": " + what};
-    };
+    : role_(role), source_(&pattern) {
     switch (pattern.kind) {
-        case config::Pattern::Kind::text:
-            name_ = text::quote(pattern.text);
-            text_ = compile(pattern.text, role, home);
-            return;
-        case config::Pattern::Kind::regex: {
-            name_ = "/" + text::escape(pattern.text) + "/";
-            re2::RE2::Options options(re2::RE2::Quiet);
-            options.set_case_sensitive(false);
-            regex_ = std::make_unique<const re2::RE2>(pattern.text, options);
-            if (!regex_->ok()) throw fail("the regular expression " + name_ + " cannot be used: " + regex_->error());
-            return;
-        }
-        case config::Pattern::Kind::prefixes:
-            name_ = "prefixes " + text::escape(io::name_of(pattern.text));
-            table_ = std::make_unique<const PrefixTable>(pattern.text, home);
-            return;
+        case config::Pattern::Kind::text: text_ = compile(pattern.text, role, home); return;
+        case config::Pattern::Kind::regex: return;  // load() has tried it
+        case config::Pattern::Kind::prefixes: table_ = std::make_unique<const PrefixTable>(pattern.text, home); return;
         case config::Pattern::Kind::in:
-            name_ = "in " + text::escape(io::name_of(pattern.text));
             list_ = std::make_unique<const List>(read_list(pattern.text, role, home));
             return;
+    }
+}
+
+std::string CompiledPattern::name() const {
+    switch (source_->kind) {
+        case config::Pattern::Kind::text: return text::quote(source_->text);
+        case config::Pattern::Kind::regex: return "/" + text::escape(source_->text) + "/";
+        case config::Pattern::Kind::prefixes: return "prefixes " + text::escape(io::name_of(source_->text));
+        case config::Pattern::Kind::in: return "in " + text::escape(io::name_of(source_->text));
+    }
+    return {};
+}
+
+const re2::RE2& CompiledPattern::regex() const {
+    if (!regex_) {
+        re2::RE2::Options options(re2::RE2::Quiet);
+        options.set_case_sensitive(false);
+        regex_ = std::make_unique<const re2::RE2>(source_->text, options);
+        if (!regex_->ok()) {
+            throw Error(Fault::configuration, source_->place.file + ":" + std::to_string(source_->place.line) +
+                                                  ": the regular expression " + name() +
+                                                  " cannot be used: " + regex_->error());
+        }
+    }
+    return *regex_;
+}
+
+void CompiledPattern::enter(PatternIndex& index, std::uint32_t rule) const {
+    if (source_->kind == config::Pattern::Kind::regex) {
+        index.add_regex(source_->text, rule);
+    } else if (!text_ || text_->form == Text::Form::all) {
+        index.add_any(rule);  // tables and lists are quick by themselves
+    } else if (text_->form == Text::Form::domain) {
+        index.add_word("*" + text_->pattern, rule);
+    } else if (text_->form == Text::Form::number) {
+        index.add_number(text_->pattern, rule);
+        index.add_word(text_->word, rule);
+    } else {
+        index.add_word(text_->pattern, rule);
+        if (text_->wildcard) index.add_number(text_->pattern, rule);
     }
 }
 
@@ -78,8 +102,8 @@ CompiledPattern::Text CompiledPattern::compile(std::string_view written, Role ro
         text.pattern = number::normalise_pattern(rest, home);
         text.word = text::lower(rest);
     } else {
-        text.form = role == Role::sender && rest.starts_with('@') && !has_wildcard(rest) ? Text::Form::domain
-                                                                                         : Text::Form::plain;
+        const bool of_mail = role == Role::sender || role == Role::mailbox;
+        text.form = of_mail && rest.starts_with('@') && !has_wildcard(rest) ? Text::Form::domain : Text::Form::plain;
         text.pattern = text::lower(rest);
     }
     text.wildcard = has_wildcard(text.pattern);
@@ -113,7 +137,7 @@ bool CompiledPattern::matches_text(const Text& text, const Value& value) const {
         case Text::Form::number:
             if (value.number && covers(text.pattern, *value.number)) return true;
             // `78*` is also how the value `78a` of a header begins; and `*4711` how the name of a mailbox may end.
-            return (role_ == Role::header || !value.number) && covers(text.word, value.lower);
+            return (role_ == Role::header || role_ == Role::mailbox || !value.number) && covers(text.word, value.lower);
         case Text::Form::plain:
             // `?*` is made of nothing that tells numbers from words.
             return covers(text.pattern, value.lower) ||
@@ -125,7 +149,8 @@ bool CompiledPattern::matches_text(const Text& text, const Value& value) const {
 bool CompiledPattern::matches_list(const Value& value) const {
     if (value.number && list_->numbers.contains(*value.number)) return true;
     if (list_->words.contains(value.lower)) return true;
-    if (const auto at = value.lower.rfind('@'); role_ == Role::sender && at != std::string::npos) {
+    if (const auto at = value.lower.rfind('@');
+        (role_ == Role::sender || role_ == Role::mailbox) && at != std::string::npos) {
         if (list_->words.contains(std::string_view(value.lower).substr(at))) return true;
     }
     return std::any_of(list_->others.begin(), list_->others.end(),
@@ -134,15 +159,15 @@ bool CompiledPattern::matches_list(const Value& value) const {
 
 const std::string* CompiledPattern::site_for(const Value& value) const noexcept {
     if (!table_ || !value.number) return nullptr;
-    const auto* row = table_->find(*value.number);
-    return row == nullptr ? nullptr : &row->site;
+    const auto row = table_->find(*value.number);
+    return row ? row->site : nullptr;
 }
 
 bool CompiledPattern::matches(const Value& value) const {
     if (text_) return matches_text(*text_, value);
-    if (regex_) return re2::RE2::PartialMatch(value.compared(), *regex_);
     if (table_) return site_for(value) != nullptr;
-    return matches_list(value);
+    if (list_) return matches_list(value);
+    return re2::RE2::PartialMatch(value.compared(), regex());
 }
 
 }  // namespace ums::rules

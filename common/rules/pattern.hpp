@@ -3,6 +3,7 @@
 // Inside of rules: one compiled pattern, and the values it is compared with.
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
@@ -31,8 +32,11 @@ struct Value {
 };
 Value make_value(std::string written, std::optional<message::Service> service, const number::Numbering* home);
 
-/// What kind of value a pattern is for: decides which forms of it mean something special.
-enum class Role { address, sender, word, header };
+/// What kind of value a pattern is for: decides which forms of it mean something special. A mailbox is a header field
+/// that holds addresses.
+enum class Role { address, sender, word, header, mailbox };
+
+class PatternIndex;
 
 class CompiledPattern {
   public:
@@ -47,7 +51,9 @@ class CompiledPattern {
     /// The table, if this is `prefixes`.
     const PrefixTable* table() const noexcept { return table_.get(); }
     /// As it is written: `'+43*'`, `/^+43/`, `prefixes carriers.csv`.
-    const std::string& name() const noexcept { return name_; }
+    std::string name() const;
+    /// Makes `index` find `rule` for every value that this pattern matches (and perhaps for others).
+    void enter(PatternIndex& index, std::uint32_t rule) const;
 
   private:
     struct Text {
@@ -67,11 +73,12 @@ class CompiledPattern {
     static List read_list(const std::string& path, Role role, const number::Numbering* home);
     bool matches_text(const Text& text, const Value& value) const;
     bool matches_list(const Value& value) const;
+    const re2::RE2& regex() const;
 
     Role role_;
-    std::string name_;
+    const config::Pattern* source_;
     std::optional<Text> text_;
-    std::unique_ptr<const re2::RE2> regex_;
+    mutable std::unique_ptr<const re2::RE2> regex_;  // compiled when it is first needed
     std::unique_ptr<const PrefixTable> table_;
     std::unique_ptr<const List> list_;
 };

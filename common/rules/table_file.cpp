@@ -42,33 +42,86 @@ PrefixTable::PrefixTable(const std::string& path, const number::Numbering* home)
     const auto fail = [&](int line, const std::string& what) -> Error {
         return {Fault::configuration, text::escape(path) + ":" + std::to_string(line) + ": " + what};
     };
+    grow();
+    StringMap<std::uint32_t> site_index;
+    std::vector<bool> has_length(256, false);
     bool first = true;
     read_lines(path, [&](int line, std::string_view text) {
-        const auto cells = text::split(text, ',');
-        const auto spelling = unquoted(cells[0]);
+        const auto comma = text.find(',');
+        const auto spelling = unquoted(text.substr(0, comma));
         const bool is_heading = first && spelling.find_first_of("0123456789+") == spelling.npos;
         first = false;
         if (is_heading) return;
-        if (!number::is_number(spelling)) throw fail(line, text::quote(spelling) + " is no number");
-        if (cells.size() > 2 && !text::trim(cells[2]).empty()) throw fail(line, "more than 'number,site'");
-        const auto [row, added] = rows_.try_emplace(number::normalise(spelling, home),
-                                                    Row{std::string(cells.size() > 1 ? unquoted(cells[1]) : ""), line});
-        if (!added && (cells.size() < 2 || row->second.site != unquoted(cells[1]))) {
-            throw fail(line, text::quote(spelling) + " stands in line " + std::to_string(row->second.line) +
-                                 " with another site");
+        std::string_view site;
+        if (comma != std::string_view::npos) {
+            const auto rest = text.substr(comma + 1);
+            const auto second = rest.find(',');
+            site = unquoted(rest.substr(0, second));
+            if (second != std::string_view::npos && !text::trim(rest.substr(second + 1)).empty())
+                throw fail(line, "more than 'number,site'");
         }
+        // Most tables are written in the form that is compared.
+        std::string normalised;
+        std::string_view number = spelling;
+        const bool is_plain = spelling.size() > 1 && spelling.front() == '+' &&
+                              spelling.find_first_not_of("0123456789", 1) == std::string_view::npos;
+        if (!is_plain) {
+            if (!number::is_number(spelling)) throw fail(line, text::quote(spelling) + " is no number");
+            normalised = number::normalise(spelling, home);
+            number = normalised;
+        }
+        if (number.size() > 255) throw fail(line, text::quote(spelling.substr(0, 40)) + "... is too long for a number");
+        auto known = site_index.find(site);
+        if (known == site_index.end()) {
+            known = site_index.emplace(std::string(site), static_cast<std::uint32_t>(sites_.size())).first;
+            sites_.push_back({std::string(site), line});
+        }
+        if (2 * rows_.size() >= slots_.size()) grow();
+        auto& slot = slots_[slot_of(number)];
+        if (slot != 0) {
+            const auto& there = rows_[slot - 1];
+            if (comma == std::string_view::npos || there.site != known->second) {
+                throw fail(line, text::quote(spelling) + " stands in line " + std::to_string(there.line) +
+                                     " with another site");
+            }
+            return;
+        }
+        rows_.push_back({static_cast<std::uint32_t>(digits_.size()), known->second, static_cast<std::uint32_t>(line),
+                         static_cast<std::uint8_t>(number.size())});
+        slot = static_cast<std::uint32_t>(rows_.size());
+        digits_ += number;
+        has_length[number.size()] = true;
     });
-    for (const auto& [number, row] : rows_) lengths_.push_back(number.size());
-    std::sort(lengths_.begin(), lengths_.end(), std::greater<>());
-    lengths_.erase(std::unique(lengths_.begin(), lengths_.end()), lengths_.end());
+    for (std::size_t length = has_length.size(); length-- > 0;) {
+        if (has_length[length]) lengths_.push_back(length);
+    }
 }
 
-const PrefixTable::Row* PrefixTable::find(std::string_view number) const noexcept {
+std::size_t PrefixTable::slot_of(std::string_view number) const noexcept {
+    const std::size_t mask = slots_.size() - 1;
+    std::size_t slot = std::hash<std::string_view>()(number) & mask;
+    while (slots_[slot] != 0 && number_of(rows_[slots_[slot] - 1]) != number) slot = (slot + 1) & mask;
+    return slot;
+}
+
+void PrefixTable::grow() {
+    slots_.assign(std::max<std::size_t>(1024, slots_.size() * 2), 0);
+    for (std::size_t i = 0; i < rows_.size(); ++i) {
+        slots_[slot_of(number_of(rows_[i]))] = static_cast<std::uint32_t>(i + 1);
+    }
+}
+
+PrefixTable::Row PrefixTable::row(std::size_t i) const noexcept {
+    const auto& row = rows_[i];
+    return {number_of(row), &sites_[row.site].name, static_cast<int>(row.line)};
+}
+
+std::optional<PrefixTable::Row> PrefixTable::find(std::string_view number) const noexcept {
     for (const auto length : lengths_) {
         if (length > number.size()) continue;
-        if (const auto row = rows_.find(number.substr(0, length)); row != rows_.end()) return &row->second;
+        if (const auto found = slots_[slot_of(number.substr(0, length))]; found != 0) return row(found - 1);
     }
-    return nullptr;
+    return std::nullopt;
 }
 
 }  // namespace ums::rules

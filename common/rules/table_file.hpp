@@ -5,7 +5,7 @@
 
 #include <cstdint>
 #include <functional>
-#include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -30,23 +30,43 @@ using StringMap = std::unordered_map<std::string, Value, StringHash, std::equal_
 void read_lines(const std::string& path, const std::function<void(int line, std::string_view text)>& each);
 
 /// `number,site` rows; the longest number that a value begins with wins. One hash look-up per length that occurs.
+/// Made for carriers' tables: 500,000 rows take about 20 MB.
 class PrefixTable {
   public:
-    struct Row {
-        std::string site;  ///< may be empty
-        int line = 0;
-    };
-
     /// Throws Error{configuration}, with file and line, for what is no number, and for a number with two sites.
     PrefixTable(const std::string& path, const number::Numbering* home);
 
-    /// The row for a normalised number; nullptr if there is none.
-    const Row* find(std::string_view number) const noexcept;
+    struct Row {
+        std::string_view number;            ///< normalised
+        const std::string* site = nullptr;  ///< may be empty
+        int line = 0;
+    };
+    /// The row for a normalised number, if there is one.
+    std::optional<Row> find(std::string_view number) const noexcept;
     std::size_t size() const noexcept { return rows_.size(); }
-    const StringMap<Row>& rows() const noexcept { return rows_; }
+    Row row(std::size_t i) const noexcept;
+    /// The sites that the rows name, each with the line where it stands first.
+    struct Site {
+        std::string name;
+        int line = 0;
+    };
+    const std::vector<Site>& sites() const noexcept { return sites_; }
 
   private:
-    StringMap<Row> rows_;
+    struct Packed {
+        std::uint32_t begin = 0;  // in digits_
+        std::uint32_t site = 0;   // index into sites_
+        std::uint32_t line = 0;
+        std::uint8_t length = 0;
+    };
+    std::string_view number_of(const Packed& row) const noexcept { return {digits_.data() + row.begin, row.length}; }
+    std::size_t slot_of(std::string_view number) const noexcept;
+    void grow();
+
+    std::string digits_;
+    std::vector<Packed> rows_;
+    std::vector<std::uint32_t> slots_;  // open addressing: index into rows_ plus one, 0 is free; a power of two
+    std::vector<Site> sites_;
     std::vector<std::size_t> lengths_;  // longest first
 };
 

@@ -67,7 +67,7 @@ class Stage {
                 throw Error(Fault::unusable, "it is no regular file");
             }
             header = message::read_header(spool_.disk(), *file, spool_.path(entry));
-            parts = decide_(entry, header.block);
+            parts = decide_({entry, header.block, *file, header.body_offset});
             if (parts.empty()) throw Error(Fault::internal, "no decision about " + text::quote(entry.name.text()));
         } catch (const Error& error) {
             if (error.fault() != Fault::unusable) {
@@ -75,12 +75,14 @@ class Stage {
                 wait(error);
                 return;
             }
-            Part part{entry.name.without(attribute::not_before), Queue::failed(), {}, Result::parked,
-                      std::string("failed: ") + error.what(),    error.what()};
+            Part part{entry.name.without(attribute::not_before), Queue::failed()};
+            part.result = Result::parked;
+            part.detail = std::string("failed: ") + error.what();
+            part.reason = error.what();
             plan(entry, part);
             return;
         }
-        if (parts.size() == 1) {
+        if (parts.size() == 1 && !parts.front().needs_rewriting()) {
             plan(entry, parts.front());
             return;
         }
@@ -124,7 +126,7 @@ class Stage {
         if (planned_.empty()) return;
         std::vector<spool::Move> moves;
         for (const auto& one : planned_) {
-            const Entry to{one.part.queue, State::fresh, one.part.name};
+            const Entry to{one.part.queue, one.part.state, one.part.name};
             if (!one.parked) {
                 moves.push_back({one.from, to});
             } else if (common_.dry_run || spool_.park(one.from, to, one.part.reason)) {
@@ -157,8 +159,13 @@ class Stage {
         try {
             for (const auto& child : children) {
                 drafts.push_back(spool_.draft(queue_, child.name, spool::Spool::Room::use_reserve));
+                if (child.content) {
+                    drafts.back().write(child.content(child.name));
+                    continue;
+                }
                 message::Edit edit;
                 edit.keep_recipients = child.lines;
+                edit.envelope = child.envelope;
                 drafts.back().write(message::apply(header.block, edit));
                 drafts.back().copy(file, header.body_offset, Bytes{size.count - header.body_offset});
             }
@@ -174,7 +181,7 @@ class Stage {
         std::vector<spool::Move> moves;
         for (const auto& child : children) {
             const Entry from{queue_, State::publishing, child.name};
-            const Entry to{child.queue, State::fresh, child.name};
+            const Entry to{child.queue, child.state, child.name};
             if (child.result == Result::parked) {
                 spool_.park(from, to, child.reason);
             } else {

@@ -73,6 +73,7 @@ inline constexpr char duplicate = 'd';    ///< 1: possibly sent before
 inline constexpr char witness = 'v';      ///< the witness that was put before it was published
 inline constexpr char chosen = 'm';       ///< 1: the connector was chosen by ums-sitemap, not by the kernel
 inline constexpr char refused = 'r';      ///< how often a target refused this very message
+inline constexpr char ruled = 'a';        ///< what a rule did: `hold` (also after its release), `failed`, `report`
 }  // namespace attribute
 
 }  // namespace ums::spool

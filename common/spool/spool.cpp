@@ -360,6 +360,11 @@ void Spool::recover_splits(const Queue& queue) {
 
 Entry Spool::destination(const Entry& child) {
     if (child.queue.kind == Queue::Kind::outgoing) {
+        const auto ruled = child.name.get(attribute::ruled);
+        if (ruled == "failed") return {Queue::failed(), State::fresh, child.name};
+        if (ruled == "hold") return {child.queue, State::hold, child.name};
+        if (ruled == "report")
+            return {Queue::connector(child.name.get(attribute::connector)), State::fresh, child.name};
         const auto site = child.name.get(attribute::site);
         return {site.empty() ? Queue::noroute() : Queue::site(site), State::fresh, child.name};
     }

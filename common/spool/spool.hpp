@@ -212,8 +212,8 @@ class Spool {
     /// Splits `original`, which the holder of `worker` has in sending/, into `children` (drafts of the same queue, named
     /// by original.name.child(k)). When this returns they are in publishing/ and the original is gone.
     void commit_split(const Worker& worker, const Entry& original, std::span<Draft> children);
-    /// Where a child in publishing/ of outgoing or incoming belongs, by its attributes: the site's queue, the
-    /// connector's, else noroute.
+    /// Where a child in publishing/ of outgoing or incoming belongs, by its attributes: where a rule put it, the site's
+    /// queue, the connector's, else noroute.
     static Entry destination(const Entry& child);
 
     /// Appends one line a message to state/journal: time, tool, id, event, detail. For people and `ums-spool trace`;

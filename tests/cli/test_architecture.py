@@ -15,7 +15,8 @@ TOOLS = os.path.join(SOURCE, "tools")
 # Third-party libraries: what their headers begin with, their name in the table, and in CMake.
 LIBRARIES = {"curl/": ("libcurl", "PkgConfig::CURL"), "CLI/": ("CLI11", "CLI11::CLI11"),
              "yaml-cpp/": ("yaml-cpp", "yaml-cpp"), "fmt/": ("fmt", "fmt::fmt"),
-             "gmime/": ("GMime", "PkgConfig::GMIME"), "re2/": ("RE2", "PkgConfig::RE2"), "expat": ("Expat", "EXPAT::EXPAT")}
+             "gmime/": ("GMime", "PkgConfig::GMIME"), "re2/": ("RE2", "PkgConfig::RE2"), "expat": ("Expat", "EXPAT::EXPAT"),
+             "date/": ("date", "date::date-tz")}
 # What else stands in angle brackets: C++ (`<vector>`), and the system (`<fcntl.h>`, `<sys/stat.h>`).
 STANDARD = re.compile(r"[a-z_]+")
 SYSTEM = re.compile(r"(sys|linux|netinet|arpa)/[a-z_]+\.h|(dirent|errno|fcntl|grp|locale|netdb|poll|pwd|signal|spawn|syslog|unistd)\.h")

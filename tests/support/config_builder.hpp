@@ -20,7 +20,12 @@ inline config::Pattern in(std::string path) { return {config::Pattern::Kind::in,
 inline config::Test when(config::Condition::Field field, std::vector<config::Pattern> patterns,
                          std::string header = "") {
     config::Test test;
-    test.conditions.push_back({field, std::move(header), std::move(patterns), {"mds.yaml", 40, 5}});
+    config::Condition condition;
+    condition.field = field;
+    condition.header = std::move(header);
+    condition.patterns = std::move(patterns);
+    condition.place = {"mds.yaml", 40, 5};
+    test.conditions.push_back(std::move(condition));
     return test;
 }
 inline config::Test recipient(config::Pattern pattern) {
@@ -100,9 +105,15 @@ struct ConfigBuilder {
         config::Route route;
         route.place = {"mds.yaml", 41 + static_cast<int>(config.routes.size()), 5};
         route.when = std::move(when);
-        route.noroute = to.empty();
+        if (to.empty()) route.action = config::Route::Action::noroute;
         route.to = std::move(to);
         config.routes.push_back(std::move(route));
+        return *this;
+    }
+    ConfigBuilder& act(config::Test when, config::Route::Action action, std::string text) {
+        route(std::move(when), {});
+        config.routes.back().action = action;
+        config.routes.back().text = std::move(text);
         return *this;
     }
 };

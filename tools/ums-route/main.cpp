@@ -1,11 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //
 // ums-route: decides the site of outgoing messages. main: options; stage: the spool; single: one message by hand.
-#include <fcntl.h>
-#include <unistd.h>
-
 #include <CLI/CLI.hpp>
-#include <cerrno>
 #include <sstream>
 
 #include "single.hpp"
@@ -24,16 +20,13 @@ struct Options {
 
 int by_hand(const cli::Common& common, const Options& options, const config::Config& config,
             report::Reporter& reporter) {
+    const rules::Table table(config);
+    const clock::SystemClock clock;
     cli::ExitCode code;
     for (const auto& file : options.files) {
-        io::Fd opened;
-        if (file != "-") {
-            opened = io::Fd(::open(file.c_str(), O_RDONLY | O_CLOEXEC));
-            if (!opened) throw system_error(Fault::cannot_read, "open " + text::quote(file), errno);
-        }
-        const auto block = route::read_single(file == "-" ? STDIN_FILENO : opened.get(), file);
+        const route::Single message(file, table);
         std::ostringstream out;
-        code.note(route::route_single(config, options.connector, block,
+        code.note(route::route_single(config, table, message.subject(options.connector, clock.now()),
                                       options.explain ? route::Explain::yes : route::Explain::no,
                                       common.json ? route::Json::yes : route::Json::no, out));
         auto text = out.str();

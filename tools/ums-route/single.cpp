@@ -1,13 +1,18 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "single.hpp"
 
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <cstdlib>
 #include <optional>
 #include <utility>
 #include <vector>
 
 #include "error/error.hpp"
 #include "number/number.hpp"
-#include "rules/rules.hpp"
 #include "text/text.hpp"
 
 namespace ums::route {
@@ -23,13 +28,17 @@ std::string json_rule(std::size_t rule, const config::Config& config) {
     return rule < config.routes.size() ? std::to_string(rule + 1) : "null";
 }
 
+std::string json_action(const rules::Decision& decision) {
+    return decision.action == rules::Decision::Action::route ? "\"route\"" : text::json_string(decision.word());
+}
+
 void print_groups(const std::vector<rules::Table::Group>& groups, const Recipients& recipients, std::ostream& out) {
     if (groups.size() == 1) {
-        out << text::escape(groups.front().site.value_or("noroute")) << '\n';
+        out << text::escape(groups.front().word()) << '\n';
         return;
     }
     for (const auto& group : groups) {
-        out << text::escape(group.site.value_or("noroute"));
+        out << text::escape(group.word());
         const char* separator = "\t";
         for (const auto index : group.recipients) {
             out << std::exchange(separator, ", ") << text::escape(recipients[index].spelling);
@@ -41,7 +50,8 @@ void print_groups(const std::vector<rules::Table::Group>& groups, const Recipien
 void print_groups_json(const std::vector<rules::Table::Group>& groups, const Recipients& recipients,
                        const config::Config& config, std::ostream& out) {
     for (const auto& group : groups) {
-        out << R"({"site":)" << json_or_null(group.site) << R"(,"recipients":[)";
+        out << R"({"site":)" << json_or_null(group.site) << R"(,"action":)" << json_action(group)
+            << R"(,"recipients":[)";
         const char* separator = "";
         for (const auto index : group.recipients) {
             out << std::exchange(separator, ",") << text::json_string(recipients[index].spelling);
@@ -87,9 +97,9 @@ void print_explanation(const Explanation& e, const message::Recipient& recipient
         if (look.seen != look.compared) out << ", written " << text::quote(look.seen);
         out << '\n';
     }
-    out << "  -> " << text::escape(e.decision.site.value_or("noroute")) << ", " << e.decision.reason << '\n';
+    out << "  -> " << text::escape(e.decision.word()) << ", " << e.decision.reason << '\n';
     if (e.later) {
-        out << "  later also " << text::escape(e.later->site.value_or("noroute")) << ", " << e.later->reason << '\n';
+        out << "  later also " << text::escape(e.later->word()) << ", " << e.later->reason << '\n';
     }
 }
 
@@ -97,8 +107,9 @@ void print_explanation_json(const Explanation& e, const message::Recipient& reci
                             std::ostream& out) {
     out << R"({"recipient":)" << text::json_string(recipient.spelling) << R"(,"service":)"
         << text::json_string(e.service) << R"(,"number":)" << json_or_null(e.number) << R"(,"site":)"
-        << json_or_null(e.decision.site) << R"(,"rule":)" << json_rule(e.decision.rule, config) << R"(,"reason":)"
-        << text::json_string(e.decision.reason) << R"(,"looks":[)";
+        << json_or_null(e.decision.site) << R"(,"action":)" << json_action(e.decision) << R"(,"rule":)"
+        << json_rule(e.decision.rule, config) << R"(,"reason":)" << text::json_string(e.decision.reason)
+        << R"(,"looks":[)";
     const char* separator = "";
     for (const auto& look : e.looks) {
         out << std::exchange(separator, ",") << R"({"rule":)" << look.rule + 1 << R"(,"place":)"
@@ -118,23 +129,77 @@ void print_explanation_json(const Explanation& e, const message::Recipient& reci
 
 }  // namespace
 
-message::HeaderBlock read_single(int fd, const std::string& name) {
+Single::Single(const std::string& name, const rules::Table& table) : name_(name) {
+    const bool from_stdin = name == "-";
+    if (!from_stdin) {
+        file_ = io::Fd(::open(name.c_str(), O_RDONLY | O_CLOEXEC));
+        if (!file_) throw system_error(Fault::cannot_read, "open " + text::quote(name), errno);
+    }
+    const auto read = message::read_from(from_stdin ? STDIN_FILENO : file_.get(), name);
     try {
-        return message::read_header(message::read_from(fd, name)).block;
+        auto header = message::read_header(read);
+        body_offset_ = header.block.bytes().size();
+        if (table.needs_body()) {
+            // What cannot be read twice is kept until it was.
+            const char* directory = std::getenv("TMPDIR");
+            io::Fd copy(::open(directory != nullptr && *directory != '\0' ? directory : "/tmp",
+                               O_TMPFILE | O_RDWR | O_CLOEXEC, 0600));
+            if (!copy) throw system_error(Fault::cannot_write, "make a temporary file", errno);
+            std::uint64_t size = 0;
+            const auto keep = [&](std::string_view bytes) {
+                size += bytes.size();
+                while (!bytes.empty()) {
+                    const auto written = ::write(copy.get(), bytes.data(), bytes.size());
+                    if (written < 0 && errno == EINTR) continue;
+                    if (written < 0) throw system_error(Fault::cannot_write, "write a temporary file", errno);
+                    bytes.remove_prefix(static_cast<std::size_t>(written));
+                }
+            };
+            keep(header.block.bytes());
+            keep(header.body);
+            std::array<char, 65'536> buffer{};
+            while (const auto got = read(buffer)) keep({buffer.data(), got});
+            file_ = std::move(copy);
+            size_ = Bytes{size};
+        }
+        block_ = std::move(header.block);
     } catch (const Error& error) {
         if (error.fault() != Fault::unusable) throw;
         throw Error(Fault::unusable, "cannot use " + text::quote(name) + ": " + error.what());
     }
+    envelope_ = message::envelope_of(block_, table.mail());
+    if (envelope_.recipients.empty()) {
+        throw Error(Fault::unusable,
+                    "cannot use " + text::quote(name) +
+                        ": it has no recipient: no 'RCPT TO:' line with a value, and no address of ours in its fields");
+    }
 }
 
-int route_single(const config::Config& config, std::string_view connector, const message::HeaderBlock& block,
-                 Explain explain, Json json, std::ostream& out) {
-    const auto recipients = block.recipients();
-    if (recipients.empty())
-        throw Error(Fault::unusable, "the message has no recipient: no 'RCPT TO:' line with a value");
-    const rules::Table table(config);
-    const rules::Subject subject{&block, std::string(connector)};
+rules::Subject Single::subject(std::string connector, clock::Instant at) const {
+    rules::Subject subject;
+    subject.block = &block_;
+    subject.connector = std::move(connector);
+    subject.envelope = &envelope_;
+    subject.size = size_;
+    subject.at = at;
+    subject.attachments = [this] {
+        if (!size_) return std::vector<message::Attachment>();
+        return message::attachments(block_, [this, offset = body_offset_](std::span<char> buffer) mutable {
+            for (;;) {
+                const auto got = ::pread(file_.get(), buffer.data(), buffer.size(), static_cast<off_t>(offset));
+                if (got < 0 && errno == EINTR) continue;
+                if (got < 0) throw system_error(Fault::cannot_read, "read " + text::quote(name_), errno);
+                offset += static_cast<std::uint64_t>(got);
+                return static_cast<std::size_t>(got);
+            }
+        });
+    };
+    return subject;
+}
 
+int route_single(const config::Config& config, const rules::Table& table, const rules::Subject& subject,
+                 Explain explain, Json json, std::ostream& out) {
+    const auto& recipients = subject.envelope->recipients;
     bool all_routed = true;
     if (explain == Explain::yes) {
         for (const auto& recipient : recipients) {

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "stage.hpp"
 
+#include "message/envelope.hpp"
 #include "message/header_block.hpp"
+#include "notice/notice.hpp"
 #include "rules/rules.hpp"
 #include "split/splitter.hpp"
 #include "text/text.hpp"
@@ -12,30 +14,108 @@ namespace {
 
 namespace attribute = spool::attribute;
 
+using rules::Decision;
 using spool::Queue;
 
-std::vector<split::Part> decide(const rules::Table& table, const spool::Entry& entry,
-                                const message::HeaderBlock& block) {
-    const auto recipients = block.recipients();
-    if (recipients.empty()) throw Error(Fault::unusable, "it has no recipient: there is no RCPT TO line");
-    std::vector<split::Part> parts;
-    for (const auto& group : table.split({&block, std::string(entry.name.get(attribute::connector))})) {
+class Stage {
+  public:
+    Stage(const config::Config& config, const rules::Table& table, const clock::Clock& clock, io::Disk& disk)
+        : config_(config), table_(table), clock_(clock), disk_(disk) {}
+
+    std::vector<split::Part> decide(const split::Message& message) const {
+        const auto envelope = message::envelope_of(message.block, table_.mail());
+        if (envelope.recipients.empty()) {
+            throw Error(Fault::unusable,
+                        "it has no recipient: there is no RCPT TO line, and no address in it is one of ours");
+        }
+        rules::Subject subject;
+        subject.block = &message.block;
+        subject.connector = message.entry.name.get(attribute::connector);
+        subject.envelope = &envelope;
+        subject.at = clock_.now();
+        subject.released = message.entry.name.get(attribute::ruled) == "hold";
+        if (table_.needs_body()) {
+            subject.size = disk_.info(message.file, "the message").size;
+            subject.attachments = [&] { return message::attachments(message.block, body_of(message)); };
+        }
+
+        std::vector<split::Part> parts;
+        for (const auto& group : table_.split(subject)) add(group, message, envelope, parts);
+        return parts;
+    }
+
+  private:
+    message::Reader body_of(const split::Message& message) const {
+        return [this, &message, offset = message.body_offset](std::span<char> buffer) mutable {
+            const auto got = disk_.read(message.file, buffer, offset, "the message");
+            offset += got;
+            return got;
+        };
+    }
+
+    void add(const rules::Table::Group& group, const split::Message& message, const message::Envelope& envelope,
+             std::vector<split::Part>& parts) const {
         split::Part part{
-            entry.name.without(attribute::not_before), Queue::noroute(), {}, report::Result::parked, "", group.reason};
-        for (const auto index : group.recipients) part.lines.push_back(recipients[index].line);
-        if (group.site) {
-            part.name = part.name.with(attribute::site, *group.site);
-            part.queue = Queue::site(*group.site);
-            part.result = report::Result::routed;
-            part.detail = *group.site;
+            message.entry.name.without(attribute::not_before).without(attribute::site).without(attribute::ruled),
+            Queue::noroute()};
+        part.result = report::Result::parked;
+        part.reason = group.reason;
+        if (envelope.formed) {
+            part.envelope = message::envelope_lines(envelope, group.recipients);
         } else {
-            part.name = part.name.without(attribute::site);
-            part.detail = "noroute: " + group.reason;
+            for (const auto index : group.recipients) part.lines.push_back(envelope.recipients[index].line);
+        }
+        switch (group.action) {
+            case Decision::Action::route:
+                part.name = part.name.with(attribute::site, *group.site);
+                part.queue = Queue::site(*group.site);
+                part.result = report::Result::routed;
+                part.detail = *group.site;
+                break;
+            case Decision::Action::noroute: part.detail = "noroute: " + group.reason; break;
+            case Decision::Action::hold:
+                part.name = part.name.with(attribute::ruled, "hold");
+                part.queue = Queue::outgoing();
+                part.state = spool::State::hold;
+                part.reason = group.text + " (" + group.reason + ")";
+                part.detail = "hold: " + part.reason;
+                break;
+            case Decision::Action::reject:
+                part.name = part.name.with(attribute::ruled, "failed");
+                part.queue = Queue::failed();
+                part.reason = "rejected: " + group.text + " (" + group.reason + ")";
+                part.detail = "failed: " + part.reason;
+                break;
         }
         parts.push_back(std::move(part));
+        if (group.action == Decision::Action::reject) report(group, message, envelope, parts);
     }
-    return parts;
-}
+
+    // The report and what is rejected leave together, or not at all: as the parts of a split do.
+    void report(const rules::Table::Group& group, const split::Message& message, const message::Envelope& envelope,
+                std::vector<split::Part>& parts) const {
+        const std::string connector(message.entry.name.get(attribute::connector));
+        if (config_.connector(connector) == nullptr) return;
+        const auto content = [this, group, block = message.block, envelope](const spool::EntryName& name) {
+            return notice::rejection(
+                {block, envelope, group.recipients, group.text, std::string(name.id()), config_.mds.id, clock_.now()});
+        };
+        if (!content(message.entry.name)) return;  // nobody to tell
+        split::Part part{message.entry.name.without(attribute::not_before)
+                             .without(attribute::priority)
+                             .with(attribute::ruled, "report"),
+                         Queue::connector(connector)};
+        part.detail = connector + ", a report to the sender";
+        part.reason = "rejected: " + group.text;
+        part.content = [content](const spool::EntryName& name) { return content(name).value_or(""); };
+        parts.push_back(std::move(part));
+    }
+
+    const config::Config& config_;
+    const rules::Table& table_;
+    const clock::Clock& clock_;
+    io::Disk& disk_;
+};
 
 }  // namespace
 
@@ -45,9 +125,9 @@ int run_stage(const cli::Common& common, const config::Config& config, report::R
     const rules::Table table(config);
     const auto names = cli::Names::read(common, disk);
     auto spool = cli::open_spool(common, config, disk, clock);
-    return split::run_stage(
-        common, names, spool, Queue::outgoing(), reporter,
-        [&](const spool::Entry& entry, const message::HeaderBlock& block) { return decide(table, entry, block); });
+    const Stage stage(config, table, clock, disk);
+    return split::run_stage(common, names, spool, Queue::outgoing(), reporter,
+                            [&](const split::Message& message) { return stage.decide(message); });
 }
 
 }  // namespace ums::route

@@ -20,19 +20,16 @@ using spool::Queue;
 split::Part part_for(const spool::Entry& entry, const config::Site* site, const site::Choice& choice) {
     auto name = entry.name.without(attribute::not_before).with(attribute::site, site == nullptr ? "" : site->name);
     if (!choice.connector) {
-        return {name.without(attribute::connector).without(attribute::chosen),
-                Queue::noroute(),
-                {},
-                report::Result::parked,
-                "noroute: " + choice.reason,
-                choice.reason};
+        split::Part part{name.without(attribute::connector).without(attribute::chosen), Queue::noroute()};
+        part.result = report::Result::parked;
+        part.detail = "noroute: " + choice.reason;
+        part.reason = choice.reason;
+        return part;
     }
-    return {name.with(attribute::connector, *choice.connector),
-            Queue::connector(*choice.connector),
-            {},
-            report::Result::routed,
-            *choice.connector,
-            choice.reason};
+    split::Part part{name.with(attribute::connector, *choice.connector), Queue::connector(*choice.connector)};
+    part.detail = *choice.connector;
+    part.reason = choice.reason;
+    return part;
 }
 
 std::vector<split::Part> decide(const config::Config& config, const spool::Entry& entry,
@@ -79,9 +76,9 @@ int run_stage(const cli::Common& common, const config::Config& config, report::R
     const clock::SystemClock clock;
     const auto names = cli::Names::read(common, disk);
     auto spool = cli::open_spool(common, config, disk, clock);
-    return split::run_stage(
-        common, names, spool, Queue::incoming(), reporter,
-        [&](const spool::Entry& entry, const message::HeaderBlock& block) { return decide(config, entry, block); });
+    return split::run_stage(common, names, spool, Queue::incoming(), reporter, [&](const split::Message& message) {
+        return decide(config, message.entry, message.block);
+    });
 }
 
 }  // namespace ums::sitemap

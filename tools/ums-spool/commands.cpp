@@ -267,6 +267,7 @@ std::variant<Plan, std::string> plan(Action action, const Entry& entry) {
                               name.without(attribute::site)
                                   .without(attribute::not_before)
                                   .without(attribute::refused)
+                                  .without(attribute::ruled)
                                   .without(attribute::doubt_since)},
                         "requeued"};
         }

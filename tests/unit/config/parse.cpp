@@ -147,7 +147,7 @@ TEST_CASE("the design's example is read into these values") {
     CHECK(c.routes[4].when.none[0].conditions[0].field == Field::service);
     CHECK(c.routes[5].to == std::vector<std::string>{"munich", "vienna"});
     CHECK(c.routes[6].when.is_catch_all());
-    CHECK(!c.routes[6].noroute);
+    CHECK(c.routes[6].action == config::Route::Action::route);
 }
 
 TEST_CASE("what is not given has the default of the manual") {
@@ -252,7 +252,7 @@ TEST_CASE("each form of a rule is read") {
     CHECK(first_rule.when.conditions[0].patterns[0].text == "^\\+43");
     CHECK(first_rule.when.conditions[0].patterns[1].kind == config::Pattern::Kind::text);
     CHECK(first_rule.when.conditions[1].patterns[0].text.empty());
-    CHECK(c.routes[1].noroute);
+    CHECK(c.routes[1].action == config::Route::Action::noroute);
     CHECK(c.routes[1].to.empty());
     REQUIRE(c.routes[1].when.all.size() == 2);
     CHECK(c.routes[1].when.all[0].any.size() == 2);

@@ -215,8 +215,8 @@ TEST_CASE("regular expressions are found anywhere, in the normalised number") {
     CHECK(hits(sender(regex("@(sales|support)\\.example\\.com$")), "1", "A@SALES.Example.com"));
     CHECK_FALSE(hits(sender(regex("^sales")), "1", "a@sales.example.com"));
     CHECK(hits(header("Subject", regex("m\u00fcller")), "1", "a", "Subject: =?utf-8?q?M=C3=BCller?=\r\n"));
-    const auto config = ConfigBuilder().sites({"a"}).route(recipient(regex("(")), {"a"}).config;
-    CHECK_THAT(why_refused(config), Catch::Contains("/(/"));
+    // load() does not let it pass; should one come all the same, it decides nothing.
+    CHECK_THROWS_WITH(hits(recipient(regex("(")), "1"), Catch::Contains("/(/"));
 }
 
 TEST_CASE("all conditions must hold; any and not nest") {

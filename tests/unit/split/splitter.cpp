@@ -26,7 +26,8 @@ namespace {
 const clock::Instant start_time{std::chrono::seconds(1'800'000'000)};
 
 // Recipients go to the site that their first letter names; `0` is nobody's, `!` makes the message unusable, `?` fails.
-std::vector<Part> decide(const Entry& entry, const message::HeaderBlock& block) {
+std::vector<Part> decide(const split::Message& message) {
+    const auto& [entry, block, file, body_offset] = message;
     std::map<char, std::vector<std::size_t>> ways;
     for (const auto& recipient : block.recipients()) ways[recipient.address.front()].push_back(recipient.line);
     if (ways.empty()) throw Error(Fault::unusable, "no recipient");

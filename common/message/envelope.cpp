@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "message/envelope.hpp"
+
+#include <gmime/gmime.h>
+
+#include <algorithm>
+#include <array>
+#include <memory>
+#include <optional>
+
+#include "message/address.hpp"
+#include "message/decoded_text.hpp"
+#include "text/text.hpp"
+
+namespace ums::message {
+
+namespace {
+
+struct Unref {
+    void operator()(void* object) const noexcept { g_object_unref(object); }
+};
+
+void collect(InternetAddressList* list, std::vector<std::string>& out) {
+    const int count = internet_address_list_length(list);
+    for (int i = 0; i < count; ++i) {
+        auto* address = internet_address_list_get_address(list, i);
+        if (INTERNET_ADDRESS_IS_MAILBOX(address)) {
+            const char* text = internet_address_mailbox_get_addr(INTERNET_ADDRESS_MAILBOX(address));
+            if (text != nullptr && *text != '\0') out.emplace_back(text);
+        } else if (INTERNET_ADDRESS_IS_GROUP(address)) {
+            if (auto* members = internet_address_group_get_members(INTERNET_ADDRESS_GROUP(address)))
+                collect(members, out);
+        }
+    }
+}
+
+// `"+49 89 1"@example.com` -> `+49 89 1`
+std::string unquoted(std::string_view local) {
+    if (local.size() < 2 || local.front() != '"' || local.back() != '"') return std::string(local);
+    std::string out;
+    for (std::size_t i = 1; i + 1 < local.size(); ++i) {
+        if (local[i] == '\\' && i + 2 < local.size()) ++i;
+        out += local[i];
+    }
+    return out;
+}
+
+// `/FAX=+49 89 1/`, `FAX=+49891`, `/PN=x/VOICE=1/`: RFC 3191 and X.400 gateways.
+std::optional<ServiceAddress> keyed(std::string_view local) {
+    static constexpr std::array<std::pair<std::string_view, Service>, 6> keys{{{"fax", Service::fax},
+                                                                               {"sms", Service::sms},
+                                                                               {"voice", Service::voc},
+                                                                               {"voc", Service::voc},
+                                                                               {"mwi", Service::mwi},
+                                                                               {"tts", Service::tts}}};
+    for (const auto part : text::split(local, '/')) {
+        const auto equals = part.find('=');
+        if (equals == std::string_view::npos) continue;
+        for (const auto& [key, service] : keys) {
+            if (text::equal_ignoring_case(text::trim(part.substr(0, equals)), key) && equals + 1 < part.size())
+                return ServiceAddress{service, std::string(text::trim(part.substr(equals + 1)))};
+        }
+    }
+    return std::nullopt;
+}
+
+std::optional<Service> service_of(std::string_view domain, const MailRules& rules) {
+    const std::string lower = text::lower(domain);
+    for (const auto& [known, service] : rules.domains) {
+        const bool below = known.starts_with("*.");
+        if (below ? lower.ends_with(std::string_view(known).substr(1)) : lower == known) return service;
+    }
+    return std::nullopt;
+}
+
+// As a recipient, if it is one of ours.
+std::optional<Recipient> recipient_of(const std::string& address, const MailRules& rules) {
+    const auto at = address.rfind('@');
+    if (at == std::string::npos || at == 0) return std::nullopt;
+    const std::string local = unquoted(std::string_view(address).substr(0, at));
+    Recipient recipient;
+    if (auto named = keyed(local)) {
+        recipient.service = named->service;
+        recipient.address = std::move(named->address);
+    } else if (const auto service = service_of(std::string_view(address).substr(at + 1), rules)) {
+        recipient.service = service;
+        recipient.address = text::trim(local);
+    }
+    if (!recipient.service || recipient.address.empty()) return std::nullopt;
+    recipient.spelling = std::string(to_string(*recipient.service)) + "#" + recipient.address;
+    recipient.line = std::string::npos;
+    return recipient;
+}
+
+void add(const std::string& value, const MailRules& rules, std::vector<Recipient>& recipients) {
+    for (const auto& address : addresses_in(value)) {
+        auto recipient = recipient_of(address, rules);
+        if (!recipient) continue;
+        const bool known = std::any_of(recipients.begin(), recipients.end(),
+                                       [&](const Recipient& other) { return other.spelling == recipient->spelling; });
+        if (!known) recipients.push_back(std::move(*recipient));
+    }
+}
+
+std::string sender_of_mail(const HeaderBlock& block) {
+    for (const auto* field : {"Return-Path", "From", "Sender"}) {
+        for (const auto& value : block.values(field)) {
+            if (text::trim(value) == "<>") return {};
+            if (const auto found = addresses_in(value); !found.empty()) return found.front();
+        }
+    }
+    return {};
+}
+
+}  // namespace
+
+std::vector<std::string> addresses_in(std::string_view value) {
+    start_gmime();
+    const std::string copy(value);
+    std::vector<std::string> out;
+    const std::unique_ptr<InternetAddressList, Unref> list(internet_address_list_parse(nullptr, copy.c_str()));
+    if (list) collect(list.get(), out);
+    return out;
+}
+
+Envelope envelope_of(const HeaderBlock& block, const MailRules& rules) {
+    Envelope envelope;
+    envelope.recipients = block.recipients();
+    envelope.has_sender = std::any_of(block.lines().begin(), block.lines().end(),
+                                      [](const Line& line) { return line.kind == Line::Kind::mail_from; });
+    if (!envelope.recipients.empty() || envelope.has_sender) envelope.sender = block.sender();
+    if (!envelope.recipients.empty()) return envelope;
+
+    if (!envelope.has_sender) envelope.sender = sender_of_mail(block);
+    for (const auto* field : {"Delivered-To", "X-Original-To", "Envelope-To"}) {
+        const auto values = block.values(field);
+        if (!values.empty()) add(values.front(), rules, envelope.recipients);
+        if (!envelope.recipients.empty()) break;
+    }
+    if (envelope.recipients.empty()) {
+        for (const auto& field : rules.fields) {
+            for (const auto& value : block.values(field)) add(value, rules, envelope.recipients);
+        }
+    }
+    envelope.formed = !envelope.recipients.empty();
+    return envelope;
+}
+
+std::vector<std::string> envelope_lines(const Envelope& envelope, const std::vector<std::size_t>& recipients) {
+    std::vector<std::string> lines;
+    if (!envelope.has_sender) lines.push_back("MAIL FROM:" + (envelope.sender.empty() ? "<>" : envelope.sender));
+    for (const auto i : recipients) lines.push_back("RCPT TO:" + envelope.recipients[i].spelling);
+    return lines;
+}
+
+}  // namespace ums::message
