@@ -73,6 +73,33 @@ std::optional<Service> service_of(std::string_view domain, const MailRules& rule
     return std::nullopt;
 }
 
+// `/FAX=+49 89 1/@example.com`: people put the blanks of a number where only quotes would allow them.
+std::string with_quoted_blanks(std::string_view value) {
+    std::string out;
+    std::size_t begin = 0;  // of what is not copied yet
+    bool quoted = false;
+    std::size_t start = 0;  // of the address
+    for (std::size_t i = 0; i < value.size(); ++i) {
+        const char c = value[i];
+        if (c == '\\' && quoted) {
+            ++i;
+        } else if (c == '"') {
+            quoted = !quoted;
+        } else if (!quoted && (c == ',' || c == ';' || c == '<' || c == ':')) {
+            start = i + 1;
+        } else if (!quoted && c == '@') {
+            const auto local = text::trim(value.substr(start, i - start));
+            if (local.starts_with('/') && local.find_first_of(" \t") != std::string_view::npos &&
+                local.find_first_of("\"\\\r\n") == std::string_view::npos) {
+                out.append(value.substr(begin, static_cast<std::size_t>(local.data() - value.data()) - begin));
+                out.append("\"").append(local).append("\"");
+                begin = i;
+            }
+        }
+    }
+    return out.append(value.substr(begin));
+}
+
 // As a recipient, if it is one of ours.
 std::optional<Recipient> recipient_of(const std::string& address, const MailRules& rules) {
     const auto at = address.rfind('@');
@@ -116,7 +143,7 @@ std::string sender_of_mail(const HeaderBlock& block) {
 
 std::vector<std::string> addresses_in(std::string_view value) {
     start_gmime();
-    const std::string copy(value);
+    const std::string copy = with_quoted_blanks(value);
     std::vector<std::string> out;
     const std::unique_ptr<InternetAddressList, Unref> list(internet_address_list_parse(nullptr, copy.c_str()));
     if (list) collect(list.get(), out);
