@@ -35,7 +35,7 @@ _ums() {
 
     case $tool in
         ums-fetch) options="$shared $stage --connector --from --take-over --probe" ;;
-        ums-route) options="$shared $stage --explain --connector" ;;
+        ums-route) options="$shared $stage --explain --connector --test --simulate --against --graph" ;;
         ums-push) options="$shared $stage --to --connector --probe" ;;
         ums-failover) options="$shared $stage" subcommands="status drain disable enable" ;;
         ums-sitemap) options="$shared $stage --site --incoming --outgoing --explain" subcommands="number sites" ;;
@@ -76,7 +76,15 @@ _ums() {
             mapfile -t COMPREPLY < <(compgen -W journal -- "$current"; compgen -f -- "$current")
             return
             ;;
-        -c | --config | --names)
+        --graph)
+            mapfile -t COMPREPLY < <(compgen -W "dot mermaid svg" -- "$current")
+            return
+            ;;
+        --simulate)
+            mapfile -t COMPREPLY < <(compgen -W "$(_ums_queues)" -- "$current"; compgen -d -- "$current")
+            return
+            ;;
+        -c | --config | --names | --test | --against)
             mapfile -t COMPREPLY < <(compgen -f -- "$current")
             return
             ;;

@@ -56,6 +56,10 @@ complete -c ums-fetch -l probe -x -a '(__ums_kernels)' -d 'Try what a source can
 
 complete -c ums-route -l explain -d 'Print rule by rule why'
 complete -c ums-route -l connector -x -d 'The connector that the file comes from'
+complete -c ums-route -l test -r -d 'Route the cases of a file and compare'
+complete -c ums-route -l simulate -r -d 'Print where the messages of a directory or queue would go'
+complete -c ums-route -l against -r -d 'Also what goes another way than by this configuration'
+complete -c ums-route -l graph -x -a 'dot mermaid svg' -d 'Print the table as a picture'
 
 complete -c ums-push -l to -x -a '(__ums_kernels)' -d 'Only this kernel or connector'
 complete -c ums-push -l connector -x -d 'Whose message the file is'

@@ -18,7 +18,8 @@ namespace {
 
 constexpr std::size_t largest_file = 16U << 20U;
 
-// Where relative paths of `file` start.
+}  // namespace
+
 std::string directory_of(const std::string& file) {
     std::error_code error;
     const auto whole = std::filesystem::absolute(file, error);
@@ -26,11 +27,11 @@ std::string directory_of(const std::string& file) {
     return whole.lexically_normal().parent_path().string();
 }
 
-std::string read_file(const std::string& file) {
+std::string read_file(const std::string& file, std::string_view what) {
     struct Close {
         void operator()(std::FILE* f) const noexcept { std::fclose(f); }
     };
-    const std::string doing = "read the configuration " + text::quote(file);
+    const std::string doing = "read " + std::string(what) + " " + text::quote(file);
     const std::unique_ptr<std::FILE, Close> stream(std::fopen(file.c_str(), "rbe"));
     if (!stream) throw system_error(Fault::configuration, doing, errno);
     std::string out;
@@ -46,6 +47,8 @@ std::string read_file(const std::string& file) {
         return out;
     }
 }
+
+namespace {
 
 void read_whole(const Node& root, Draft& draft) {
     if (root.kind != Node::Kind::map) {
@@ -123,6 +126,6 @@ Loaded parse(std::string_view yaml, const std::string& file) {
     return loaded;
 }
 
-Loaded load(const std::string& file) { return parse(read_file(file), file); }
+Loaded load(const std::string& file) { return parse(read_file(file, "the configuration"), file); }
 
 }  // namespace ums::config

@@ -36,6 +36,11 @@ struct Draft {
     Report report;
 };
 
+/// Where relative paths of `file` start; absolute.
+std::string directory_of(const std::string& file);
+/// All of `file`, which `what` it is. Throws Error{configuration}, also for more than 16 MiB.
+std::string read_file(const std::string& file, std::string_view what);
+
 void read_mds(const Node& node, Draft& draft);
 void read_kernels(const Node& node, Draft& draft);
 void read_connectors(const Node& node, Draft& draft);

@@ -49,6 +49,9 @@ inline constexpr std::array<std::string_view, 14> test{"recipient",  "sender", "
 inline constexpr std::array<std::string_view, 2> size{"over", "under"};
 inline constexpr std::array<std::string_view, 3> pages{"over", "under", "field"};
 inline constexpr std::array<std::string_view, 2> table{"prefixes", "in"};
+inline constexpr std::array<std::string_view, 1> cases{"cases"};
+inline constexpr std::array<std::string_view, 10> routing_case{"name",   "message", "recipient",  "sender", "connector",
+                                                               "header", "size",    "attachment", "at",     "to"};
 inline constexpr std::array<std::string_view, 1> list{"in"};
 
 }  // namespace ums::config::keys

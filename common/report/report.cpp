@@ -117,6 +117,12 @@ void Reporter::say(Level level, std::string_view text) {
     write_all(STDERR_FILENO, line);
 }
 
+void Reporter::plain(std::string_view text) {
+    flush();
+    clear_bar();
+    write_all(STDERR_FILENO, text::visible(text) + "\n");
+}
+
 void Reporter::progress(std::size_t done, std::size_t total) {
     if (!style_.progress) return;
     const auto now = clock_.steady();

@@ -83,6 +83,8 @@ class Reporter {
     void error(std::string_view text) { say(Level::error, text); }
     void warning(std::string_view text) { say(Level::warning, text); }
     void info(std::string_view text) { say(Level::info, text); }
+    /// A line on standard error that says itself what it is: `file:line:column: error: ...`.
+    void plain(std::string_view text);
     void debug(std::string_view text) { say(Level::debug, text); }
     void say(Level level, std::string_view text);
 

@@ -200,6 +200,18 @@ bool Evaluation::holds(const CompiledTest& test, const char* prefix) {
 }
 
 bool Evaluation::holds(const CompiledCondition& condition, const char* prefix) {
+    const auto field = condition.source->field;
+    const bool of_recipient = field == Field::recipient || field == Field::service;
+    // A table names the site of the value that it matched.
+    const bool has_table = std::any_of(condition.patterns.begin(), condition.patterns.end(),
+                                       [](const CompiledPattern& pattern) { return pattern.table() != nullptr; });
+    if (of_recipient || has_table || looks_ != nullptr) return find_out(condition, prefix);
+    const auto known = facts_.verdicts().find(&condition);
+    if (known != facts_.verdicts().end()) return known->second;
+    return facts_.verdicts()[&condition] = find_out(condition, prefix);
+}
+
+bool Evaluation::find_out(const CompiledCondition& condition, const char* prefix) {
     switch (condition.source->field) {
         case Field::recipient: return one_of(condition, prefix, {&recipient_, 1});
         case Field::sender: return one_of(condition, prefix, {&facts_.sender(), 1});

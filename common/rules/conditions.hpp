@@ -8,6 +8,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "clock/zone.hpp"
@@ -55,6 +56,9 @@ class Facts {
     const clock::WallTime* wall_time(std::string_view zone);
     std::optional<Bytes> size() const noexcept { return subject_.size; }
     bool released() const noexcept { return subject_.released; }
+    /// What conditions that do not look at the recipient came to, so that a message with thousands of recipients is not
+    /// searched for each of them.
+    std::unordered_map<const CompiledCondition*, bool>& verdicts() noexcept { return verdicts_; }
     /// For the choice between several sites.
     std::uint64_t hash();
 
@@ -67,6 +71,7 @@ class Facts {
     std::optional<std::vector<Value>> attachments_;
     std::map<std::string, std::vector<Value>, std::less<>> headers_;
     std::map<std::string, clock::WallTime, std::less<>> times_;
+    std::unordered_map<const CompiledCondition*, bool> verdicts_;
     std::optional<std::uint64_t> hash_;
 };
 
@@ -90,6 +95,7 @@ class Evaluation {
 
   private:
     bool holds(const CompiledCondition& condition, const char* prefix);
+    bool find_out(const CompiledCondition& condition, const char* prefix);
     bool one_of(const CompiledCondition& condition, const char* prefix, std::span<const Value> values);
     bool in_range(const CompiledCondition& condition, const char* prefix, const std::string& seen,
                   std::optional<std::uint64_t> value);

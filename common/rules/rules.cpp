@@ -18,6 +18,8 @@ using Action = config::Route::Action;
 
 // By hand one message is routed and the program ends: compiling the index would take longer than the walk that it saves.
 constexpr unsigned decisions_before_index = 8;
+// Thousands of recipients without a route are not all named.
+constexpr std::size_t longest_reason = 500;
 
 struct CompiledRoute {
     const config::Route* route = nullptr;
@@ -186,6 +188,10 @@ struct Table::Compiled {
     }
 };
 
+std::string describe(const config::Config& config, const config::Test& when) {
+    return compile(when, config.mds.numbering ? &*config.mds.numbering : nullptr, config.mds.time_zone).describe();
+}
+
 Table::Table(const config::Config& config) {
     const number::Numbering* home = config.mds.numbering ? &*config.mds.numbering : nullptr;
     compiled_ = std::make_unique<Compiled>(Compiled{config, home, {}, {}, 0, nullptr});
@@ -233,7 +239,14 @@ std::vector<Table::Group> Table::split(const Subject& subject,
         const bool by_rule = decision.action == Action::hold || decision.action == Action::reject;
         const auto [entry, added] =
             index.try_emplace({decision.action, decision.site, by_rule ? decision.rule : 0}, groups.size());
-        if (added) groups.push_back({std::move(decision), {}});
+        if (added) {
+            groups.push_back({std::move(decision), {}});
+        } else if (auto& why = groups[entry->second].reason; decision.action == Action::noroute &&
+                                                             why.size() < longest_reason &&
+                                                             why.find(decision.reason) == std::string::npos) {
+            // Each is to be mended before the message can go.
+            why += "; " + decision.reason;
+        }
         groups[entry->second].recipients.push_back(i);
     }
     return groups;

@@ -71,6 +71,9 @@ struct Look {
     bool matched = false;
 };
 
+/// All that a rule asks for, as its reason says it: `sender '@a', not (service 'mwi')`.
+std::string describe(const config::Config& config, const config::Test& when);
+
 class Table {
   public:
     /// Compiles `config.routes`. Throws Error{configuration} for a table file that cannot be used. Regular expressions
@@ -89,7 +92,7 @@ class Table {
                     std::size_t from = 0) const;
 
     /// Recipients of a message, grouped by what becomes of them: indices into `recipients`. Groups are in the order of
-    /// their first recipient, whose decision stands for all. What different rules hold, or reject, are groups apart.
+    /// their first recipient, whose decision stands for all; but all reasons of noroute are told. What different rules hold, or reject, are groups apart.
     struct Group : Decision {
         std::vector<std::size_t> recipients;
     };

@@ -2,11 +2,14 @@
 //
 // ums-route: decides the site of outgoing messages. main: options; stage: the spool; single: one message by hand.
 #include <CLI/CLI.hpp>
+#include <map>
 #include <sstream>
 
+#include "graph.hpp"
 #include "single.hpp"
 #include "stage.hpp"
 #include "text/text.hpp"
+#include "trial.hpp"
 
 namespace {
 
@@ -16,10 +19,16 @@ struct Options {
     std::vector<std::string> files;
     std::string connector;
     bool explain = false;
+    std::string test;
+    std::string simulate;
+    std::string against;
+    std::string graph;
 };
 
 int by_hand(const cli::Common& common, const Options& options, const config::Config& config,
             report::Reporter& reporter) {
+    if (!options.connector.empty() && config.connector(options.connector) == nullptr)
+        throw Error(Fault::usage, "the configuration has no connector " + text::quote(options.connector));
     const rules::Table table(config);
     const clock::SystemClock clock;
     cli::ExitCode code;
@@ -36,6 +45,31 @@ int by_hand(const cli::Common& common, const Options& options, const config::Con
     return code.value();
 }
 
+const std::map<std::string, route::GraphFormat> graph_formats{
+    {"dot", route::GraphFormat::dot}, {"mermaid", route::GraphFormat::mermaid}, {"svg", route::GraphFormat::svg}};
+
+int draw(const std::string& format, const config::Config& config, report::Reporter& reporter) {
+    auto picture = route::draw(config, graph_formats.at(format));
+    if (picture.ends_with('\n')) picture.pop_back();
+    reporter.data(picture);
+    return 0;
+}
+
+// Each of these is a job of its own.
+void check(const Options& options) {
+    const int jobs = (options.files.empty() ? 0 : 1) + (options.test.empty() ? 0 : 1) +
+                     (options.simulate.empty() ? 0 : 1) + (options.graph.empty() ? 0 : 1);
+    if (jobs > 1) throw Error(Fault::usage, "a FILE, --test, --simulate and --graph exclude each other");
+    if (!options.against.empty() && options.simulate.empty())
+        throw Error(Fault::usage, "--against goes with --simulate");
+    if (!options.graph.empty() && !graph_formats.contains(options.graph)) {
+        throw Error(Fault::usage, "--graph is dot, mermaid or svg, not " + text::quote(options.graph));
+    }
+    if (options.explain && options.files.empty()) throw Error(Fault::usage, "--explain goes with a FILE or -");
+    if (!options.connector.empty() && options.files.empty())
+        throw Error(Fault::usage, "--connector goes with a FILE or -");
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -45,6 +79,8 @@ int main(int argc, char** argv) {
                          "  ums-route                      route what waits in the spool\n"
                          "  ums-route - <job.tmp           print this message's site; touch nothing\n"
                          "  ums-route --explain job.tmp    and why\n"
+                         "  ums-route --test cases.yaml    is the table still what it is meant to be?\n"
+                         "  ums-route --simulate noroute --against old.yaml\n"
                          "Exit codes and the pipeline: ums(7).",
                          cli::Kind::stage};
     return cli::run_tool(
@@ -54,12 +90,25 @@ int main(int argc, char** argv) {
             app.add_flag("--explain", options.explain, "Print rule by rule why (with a FILE)");
             app.add_option("--connector", options.connector, "The connector that FILE comes from, for rules that ask")
                 ->type_name("NAME");
+            app.add_option("--test", options.test, "Route the cases of FILE and compare; 1 if one goes elsewhere")
+                ->type_name("FILE");
+            app.add_option("--simulate", options.simulate,
+                           "Print where the messages of a directory or queue would go; touch nothing")
+                ->type_name("DIR|QUEUE");
+            app.add_option("--against", options.against,
+                           "With --simulate: also what goes another way than by the configuration FILE")
+                ->type_name("FILE");
+            app.add_option("--graph", options.graph, "Print the routing table as a picture: dot, mermaid or svg")
+                ->type_name("FORMAT");
         },
         [&](const cli::Common& common, report::Reporter& reporter) {
+            check(options);
             const auto config = cli::load_config(common);
+            if (!options.test.empty()) return route::run_cases(common, config, options.test, reporter);
+            if (!options.simulate.empty())
+                return route::simulate(common, config, options.simulate, options.against, reporter);
+            if (!options.graph.empty()) return draw(options.graph, config, reporter);
             if (!options.files.empty()) return by_hand(common, options, config, reporter);
-            if (options.explain) throw Error(Fault::usage, "--explain goes with a FILE or -");
-            if (!options.connector.empty()) throw Error(Fault::usage, "--connector goes with a FILE or -");
             return route::run_stage(common, config, reporter);
         });
 }
