@@ -2,7 +2,7 @@
 # shellcheck shell=bash disable=SC2034
 # Debian packages that building and testing need, and a function that sees that they are there. To be sourced.
 
-ums_build_packages="g++ cmake ninja-build pkg-config libcurl4-openssl-dev libyaml-cpp-dev libfmt-dev libcli11-dev
+ums_build_packages="g++ cmake ninja-build pkg-config libcurl4-openssl-dev libyaml-dev libfmt-dev libcli11-dev
     libgmime-3.0-dev libre2-dev libexpat1-dev libhowardhinnant-date-dev tzdata"
 ums_test_packages="catch2 nlohmann-json3-dev python3-minimal libpython3-stdlib apache2-bin apache2-utils nginx-light
     libnginx-mod-http-dav-ext openssl curl mandoc shellcheck fish zsh strace dpkg-dev fakeroot e2fsprogs graphviz"

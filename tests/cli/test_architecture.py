@@ -14,7 +14,7 @@ TOOLS = os.path.join(SOURCE, "tools")
 
 # Third-party libraries: what their headers begin with, their name in the table, and in CMake.
 LIBRARIES = {"curl/": ("libcurl", "PkgConfig::CURL"), "CLI/": ("CLI11", "CLI11::CLI11"),
-             "yaml-cpp/": ("yaml-cpp", "yaml-cpp"), "fmt/": ("fmt", "fmt::fmt"),
+             "yaml.h": ("libyaml", "PkgConfig::YAML"), "fmt/": ("fmt", "fmt::fmt"),
              "gmime/": ("GMime", "PkgConfig::GMIME"), "re2/": ("RE2", "PkgConfig::RE2"), "expat": ("Expat", "EXPAT::EXPAT"),
              "date/": ("date", "date::date-tz")}
 # What else stands in angle brackets: C++ (`<vector>`), and the system (`<fcntl.h>`, `<sys/stat.h>`).

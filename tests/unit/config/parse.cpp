@@ -288,6 +288,116 @@ TEST_CASE("lines may end in CRLF, and the last one without") {
     CHECK(config::parse(text, "mds.yaml").config);
 }
 
+TEST_CASE("what is no YAML is told in words, where people look for it") {
+    const auto told = [](const std::string& yaml) {
+        const auto text = first(yaml);
+        const std::string_view about = "this is no YAML: ";
+        REQUIRE(text.starts_with("/etc/ums/mds.yaml:"));
+        REQUIRE(text.find(about) != std::string::npos);
+        const auto place = text.substr(18, text.find(": error: ") - 18);
+        return place + " " + text.substr(text.find(about) + about.size());
+    };
+    CHECK(told("a: - b\n") == "1:4 no '- ' can stand here: a list begins in a line of its own");
+    CHECK(told("a: b\nc\nd: e\n") == "2:1 a key begins here, but no ': ' follows it");
+    CHECK(told("x: y\na:\n  - b\n  c: d\n") ==
+          "4:3 what stands here does not belong to the list that begins in line 3: see the indentation");
+    CHECK(told("x: y\na: {b: [c\n  d: e}\n") ==
+          "3:4 a , or ] is missing before this, in the list that begins in line 2");
+    CHECK(
+        told("routes:\n  - {recipient: /^[0-9]/, to: s}\n") ==
+        "2:19 a , or } is missing before this, in the map that begins in line 2; a text with [ ] { or } must stand in "
+        "quotes");
+    CHECK(told("a: {b: 'c'\n\td: e\n") == "2:2 a , or } is missing before this, in the map that begins in line 1");
+    CHECK(told("{a: b}\nc: d\n") ==
+          "2:1 this stands outside of the document: see the indentation, and --- must follow lines that begin with %");
+    CHECK(told("a:\n    b: c\n  d: e\n") ==
+          "3:3 what stands here does not belong to the map that begins in line 1: see the indentation and the quotes");
+    CHECK(told("a: [b,,c]\n") == "1:7 a value is missing here");
+    CHECK(told("%YAML 1.2\n%YAML 1.2\n---\na: b\n") == "2:1 a second line with %YAML stands here");
+    CHECK(told("%YAML 2.0\n---\na: b\n") == "1:1 the version of YAML must be 1.1 or 1.2");
+    CHECK(told("{a:, b: c}\n") == "1:3 a blank must follow this : (or quotes stand around the text)");
+    CHECK(told("a: 'b\n---\n") ==
+          "1:4 the quote that opens here is not closed before a line that begins with --- or ...");
+    CHECK(told("a: \"b\nc: d\n") == "1:4 the quote that opens here is never closed");
+    CHECK(told("a: b\n  c: d\n") ==
+          "2:4 no ': ' can stand here: see the indentation, the blank behind each : before it, and the quotes around a "
+          "text with ': '");
+
+    for (const std::string bad : {"\\q", "\\ums", "\\uD83D"}) {
+        CHECK(told("a: \"" + bad + "\"\n")
+                  .ends_with("; in double quotes a \\ begins an escape, in single quotes it stands for itself"));
+    }
+    for (const std::string tabs : {"a:\n\tb: c\n", "a: b\n\tc: d\n", "a: |\n\tb\n", "a: b\n\nc:\n\t- d\n"}) {
+        CHECK(told(tabs).ends_with(":1 a tab stands here; indent with spaces, not with tabs"));
+    }
+    CHECK(told("a: b\n  \tc: d\n").ends_with("; indent with spaces, not with tabs"));
+    for (const std::string bare : {"@b", "`b`", "%b", "*", "*.b", "&", "&.b", "!b!c", "|b", ">b", "?"}) {
+        CHECK(told("a: " + bare + "\n") ==
+              std::string("1:4 a value that begins with ") + bare[0] + " must stand in quotes");
+    }
+    for (const std::string bare : {"?b", ":b", "::1", "- b"}) {
+        CHECK(told("{a: " + bare + "}\n") ==
+              std::string("1:5 a value that begins with ") + bare[0] + " must stand in quotes");
+    }
+    CHECK(told("a: [\n\t@b]\n") == "2:2 a value that begins with @ must stand in quotes");
+    CHECK(told("%b c\n---\na: b\n") == "1:1 a value that begins with % must stand in quotes");
+
+    // Whatever the line ends are, and with none at the end.
+    CHECK(told("a: b\r\nc: d\r\n\xc3\xbc: [\xe2\x82\xac, @e]\r\n").starts_with("3:8 "));
+    CHECK(told("a: b\n\xc3\xbc: {c: d").starts_with("2:9 "));
+}
+
+TEST_CASE("characters that end a line for some readers only, or that nobody sees, are refused") {
+    for (const std::string character : {"\r", "\x1b", "\x7f", "\xc2\x81", "\xc2\x85", "\xe2\x80\xa8", "\xe2\x80\xa9",
+                                        "\xef\xbb\xbf", "\xef\xbf\xbf"}) {
+        for (const std::string before : {"mds: 'a", "mds: a\n# \xc3\xbc"}) {
+            const auto place = before.ends_with("a") ? "1:8" : "2:4";
+            CHECK(first(before + character + "b'\n")
+                      .starts_with("/etc/ums/mds.yaml:" + std::string(place) + ": error: a control character ("));
+        }
+    }
+    for (const std::string bytes :
+         {"\xff", "\xc0\x80", "\xe0\x80\x80", "\xed\xa0\x80", "\xf4\x90\x80\x80", "\xe2\x82"}) {
+        CHECK(first("mds: \xc3\xbc" + bytes) == "/etc/ums/mds.yaml:1:7: error: the file is not UTF-8 from here on");
+    }
+    CHECK(good({.routes = "- {note: \"\xc2\xa0\xee\x80\x80\xf0\x9f\x98\x80\", to: s}"}).routes[0].note ==
+          "\xc2\xa0\xee\x80\x80\xf0\x9f\x98\x80");
+}
+
+TEST_CASE("plain texts need no quotes where YAML needs none") {
+    const auto c =
+        good({.kernel = "url: file:/srv/k1,channels: 2",
+              .routes = "- {recipient: [0?*, +49*], sender: a#b?c=d&e, header: {X-A: '?', X-B: a:b}, to: s}"});
+    CHECK(target::to_string(c.kernels[0].url) == "file:/srv/k1");
+    CHECK(c.kernels[0].channels == 2U);
+    CHECK(c.routes[0].when.conditions[0].patterns[0].text == "0?*");
+    CHECK(c.routes[0].when.conditions[1].patterns[0].text == "a#b?c=d&e");
+    CHECK(c.routes[0].when.conditions[3].patterns[0].text == "a:b");
+}
+
+TEST_CASE("each key that is given again is told, with the first") {
+    const auto loaded = config::parse("mds: 1\nzz: 2\nmds: 3\nzz: 4\nmds: 5\n", "f");
+    std::string told;
+    for (const auto& diagnostic : loaded.diagnostics) {
+        if (diagnostic.text.find("twice") != std::string::npos) told += config::to_string(diagnostic) + "\n";
+    }
+    CHECK(told ==
+          "f:3:1: error: 'mds' is given twice; the first stands in line 1\n"
+          "f:4:1: error: 'zz' is given twice; the first stands in line 2\n"
+          "f:5:1: error: 'mds' is given twice; the first stands in line 1\n");
+}
+
+TEST_CASE("null and ~ are no value, and in quotes they are texts") {
+    for (const std::string nothing : {"", "~", "null", "Null", "NULL"}) {
+        CHECK(first(whole({.mds = "id: " + nothing})) ==
+              "/etc/ums/mds.yaml:1:7: error: 'id' has no value; it must be 1 to 6 of A-Z a-z 0-9");
+        CHECK(is_told(config::parse("? " + nothing + "\n: b\n", "f"), "a key is missing (null and ~ need quotes)"));
+    }
+    for (const std::string text : {"nULL", "nil", "'null'", "\"NULL\"", "! Null"})
+        CHECK(good({.mds = "id: " + text}).mds.id.size() <= 4);
+    CHECK(is_told(config::parse(whole({.mds = "id: '~'"}), "f"), "not '~'"));
+}
+
 TEST_CASE("values that could become header lines have no line ends") {
     CHECK(is_told(config::parse(whole({.site = "kernels: k1, mark: {X-A: \"a\\r\\nRCPT TO:x\"}"}), "f"), "one line"));
     CHECK(is_told(config::parse(whole({.site = "kernels: k1, mark: {\"X-A:b\\n\": a}"}), "f"), "cannot be the name"));

@@ -2,7 +2,7 @@
 //
 // The schema for editors and the manual know the keys that the reader knows, and the examples are good.
 #include <regex.h>
-#include <yaml-cpp/yaml.h>
+#include <yaml.h>
 #include <catch2/catch.hpp>
 #include <nlohmann/json.hpp>
 
@@ -185,31 +185,63 @@ class Schema {
     mutable std::set<std::string> used_;
 };
 
-// As an editor reads it: plain scalars by the core schema of YAML 1.2.
-Json json_of(const YAML::Node& node) {
-    switch (node.Type()) {
-        case YAML::NodeType::Undefined:
-        case YAML::NodeType::Null: return nullptr;
-        case YAML::NodeType::Sequence: {
-            Json out = Json::array();
-            for (const auto& item : node) out.push_back(json_of(item));
-            return out;
-        }
-        case YAML::NodeType::Map: {
-            Json out = Json::object();
-            for (const auto& entry : node) out[entry.first.Scalar()] = json_of(entry.second);
-            return out;
-        }
-        case YAML::NodeType::Scalar: break;
+// A file as an editor reads it: plain scalars by the core schema of YAML 1.2.
+class Document {
+  public:
+    explicit Document(const std::string& file) : text_(content(file)) {
+        yaml_parser_t parser;
+        REQUIRE(yaml_parser_initialize(&parser) == 1);
+        yaml_parser_set_input_string(&parser, reinterpret_cast<const unsigned char*>(text_.data()), text_.size());
+        const bool loaded = yaml_parser_load(&parser, &document_) == 1;
+        yaml_parser_delete(&parser);
+        REQUIRE(loaded);
     }
-    const std::string& text = node.Scalar();
-    if (node.Tag() == "!") return text;
-    if (text == "true" || text == "True" || text == "TRUE") return true;
-    if (text == "false" || text == "False" || text == "FALSE") return false;
-    if (matches("^[-+]?[0-9]+$", text) && text.size() < 18) return std::stoll(text);
-    if (matches("^[-+]?(\\.[0-9]+|[0-9]+(\\.[0-9]*)?)([eE][-+]?[0-9]+)?$", text)) return std::stod(text);
-    return text;
-}
+    ~Document() { yaml_document_delete(&document_); }
+    Document(const Document&) = delete;
+    Document& operator=(const Document&) = delete;
+
+    Json json() { return json_of(*yaml_document_get_root_node(&document_)); }
+
+  private:
+    Json json_of(int node) { return json_of(*yaml_document_get_node(&document_, node)); }
+
+    Json json_of(const yaml_node_t& node) {
+        if (node.type == YAML_SEQUENCE_NODE) {
+            Json out = Json::array();
+            const auto& items = node.data.sequence.items;
+            for (const auto* item = items.start; item != items.top; ++item) out.push_back(json_of(*item));
+            return out;
+        }
+        if (node.type == YAML_MAPPING_NODE) {
+            Json out = Json::object();
+            const auto& pairs = node.data.mapping.pairs;
+            for (const auto* pair = pairs.start; pair != pairs.top; ++pair) {
+                out[text_of(*yaml_document_get_node(&document_, pair->key))] = json_of(pair->value);
+            }
+            return out;
+        }
+        return node.data.scalar.style == YAML_PLAIN_SCALAR_STYLE ? plain(text_of(node)) : Json(text_of(node));
+    }
+
+    static std::string text_of(const yaml_node_t& node) {
+        REQUIRE(node.type == YAML_SCALAR_NODE);
+        return {reinterpret_cast<const char*>(node.data.scalar.value), node.data.scalar.length};
+    }
+
+    static Json plain(const std::string& text) {
+        if (text.empty() || text == "~" || text == "null" || text == "Null" || text == "NULL") return nullptr;
+        if (text == "true" || text == "True" || text == "TRUE") return true;
+        if (text == "false" || text == "False" || text == "FALSE") return false;
+        if (matches("^[-+]?[0-9]+$", text) && text.size() < 18) return std::stoll(text);
+        if (matches("^[-+]?(\\.[0-9]+|[0-9]+(\\.[0-9]*)?)([eE][-+]?[0-9]+)?$", text)) return std::stod(text);
+        return text;
+    }
+
+    std::string text_;
+    yaml_document_t document_{};
+};
+
+Json json_of(const std::string& file) { return Document(file).json(); }
 
 std::vector<std::string> examples() {
     std::vector<std::string> out{std::string(UMS_TEST_DATA) + "/config/design.yaml"};
@@ -248,13 +280,13 @@ TEST_CASE("the examples are valid by the schema, and wrong files are not") {
     const Schema schema;
     for (const auto& file : examples()) {
         INFO(file);
-        CHECK(schema.problem(schema.root(), json_of(YAML::LoadFile(file)), "").empty());
-        CHECK(schema.problem(schema.root(), json_of(YAML::LoadFile(file)), "") == "");
+        CHECK(schema.problem(schema.root(), json_of(file), "").empty());
+        CHECK(schema.problem(schema.root(), json_of(file), "") == "");
     }
     for (const auto* name : {"unknown-keys", "missing-sections", "wrong-values", "not-a-map", "empty-sections"}) {
         INFO(name);
         const auto file = std::string(UMS_TEST_DATA) + "/config/" + name + ".yaml";
-        CHECK(!schema.problem(schema.root(), json_of(YAML::LoadFile(file)), "").empty());
+        CHECK(!schema.problem(schema.root(), json_of(file), "").empty());
     }
     // Every definition is in use.
     for (const auto& [name, value] : schema.root().at("$defs").items()) {
