@@ -17,7 +17,8 @@ using spool::State;
 
 namespace attribute = spool::attribute;
 
-constexpr std::size_t batch_messages = 256;
+// A batch shares its syncs: one for each directory that is left or reached, whatever the number of messages.
+constexpr std::size_t batch_messages = 4096;
 
 class Stage {
   public:
