@@ -15,6 +15,7 @@
 #include <new>
 #include <system_error>
 
+#include "rules/rules.hpp"
 #include "text/text.hpp"
 
 namespace ums::cli {
@@ -139,7 +140,10 @@ void print_diagnostics(const config::Loaded& loaded, bool warnings) {
 }
 
 int check_config(const Common& common, report::Reporter& reporter) {
-    const auto loaded = config::load(common.config);
+    auto loaded = config::load(common.config);
+    if (loaded.config) {
+        for (auto& diagnostic : rules::check_files(*loaded.config)) loaded.diagnostics.push_back(std::move(diagnostic));
+    }
     print_diagnostics(loaded, true);
     const auto errors = std::count_if(loaded.diagnostics.begin(), loaded.diagnostics.end(),
                                       [](const auto& d) { return d.severity == config::Severity::error; });
@@ -249,7 +253,8 @@ int run_tool(const Tool& tool, int argc, char** argv, const std::function<void(C
 }
 
 config::Config load_config(const Common& common) {
-    auto loaded = config::load(common.config);
+    auto loaded =
+        config::load(common.config, common.verbose > 0 ? config::Look::everything : config::Look::errors_alone);
     print_diagnostics(loaded, common.verbose > 0);
     if (!loaded.config) {
         throw Error(Fault::configuration,

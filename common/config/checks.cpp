@@ -62,43 +62,6 @@ void check_apart_from_spool(const std::string& what, const std::optional<target:
     }
 }
 
-// Whether each message that gets here is taken.
-bool takes_all(const Test& test) {
-    if (test.is_catch_all()) return true;
-    if (!test.any.empty() || !test.all.empty() || !test.none.empty()) return false;
-    return std::all_of(test.conditions.begin(), test.conditions.end(), [](const Condition& condition) {
-        return condition.field == Condition::Field::recipient &&
-               std::any_of(condition.patterns.begin(), condition.patterns.end(), [](const Pattern& pattern) {
-                   return pattern.kind == Pattern::Kind::text &&
-                          pattern.text.find_first_not_of('*') == std::string::npos && !pattern.text.empty();
-               });
-    });
-}
-
-// A text that two conditions share only if they mean the same.
-void spell(const Test& test, std::string& out) {
-    const auto part = [&](std::string_view text) { out += std::to_string(text.size()) + ":" + std::string(text); };
-    for (const auto& condition : test.conditions) {
-        out += "c" + std::to_string(static_cast<int>(condition.field));
-        part(text::lower(condition.header));
-        for (const auto& pattern : condition.patterns) {
-            out += "p" + std::to_string(static_cast<int>(pattern.kind));
-            part(pattern.text);
-        }
-    }
-    const auto nested = [&](char name, const std::vector<Test>& tests) {
-        for (const auto& inner : tests) {
-            out += name;
-            out += '(';
-            spell(inner, out);
-            out += ')';
-        }
-    };
-    nested('o', test.any);
-    nested('a', test.all);
-    nested('n', test.none);
-}
-
 // A pattern of numbers as a plain prefix: `sms#+4917*` is the service `sms#`, the number `+4917`, open.
 struct Prefix {
     std::string service;  // with its #, in lower case
@@ -126,16 +89,6 @@ std::optional<Prefix> prefix_of(std::string_view pattern, const number::Numberin
     return out;
 }
 
-std::optional<Prefix> single_prefix(const Test& test, const number::Numbering* home) {
-    if (test.conditions.size() != 1 || !test.any.empty() || !test.all.empty() || !test.none.empty())
-        return std::nullopt;
-    const auto& condition = test.conditions[0];
-    if (condition.field != Condition::Field::recipient || condition.patterns.size() != 1) return std::nullopt;
-    const auto& pattern = condition.patterns[0];
-    if (pattern.kind != Pattern::Kind::text) return std::nullopt;
-    return prefix_of(pattern.text, home);
-}
-
 // Open prefixes that came earlier, and whose they are.
 template <typename Owner>
 class Prefixes {
@@ -160,47 +113,6 @@ class Prefixes {
 
 const number::Numbering* home_of(const Config& config) {
     return config.mds.numbering ? &*config.mds.numbering : nullptr;
-}
-
-std::string called(const Route& route) {
-    return route.name.empty() ? "the rule" : "the rule " + text::quote(route.name);
-}
-
-void check_routes(const Config& config, Report& report) {
-    const Route* catch_all = nullptr;
-    std::map<std::string, const Route*> spelled;
-    Prefixes<Route> prefixes;
-    for (const auto& route : config.routes) {
-        if (catch_all) {
-            report.warning(route.place, called(route) + " never acts: the one in " + line_of(catch_all->place) +
-                                            " takes every message");
-            continue;
-        }
-        if (takes_all(route.when)) {
-            catch_all = &route;
-            continue;
-        }
-        std::string spelling;
-        spell(route.when, spelling);
-        const auto [first, is_new] = spelled.emplace(std::move(spelling), &route);
-        if (!is_new) {
-            report.warning(route.place, called(route) + " never acts: it has the conditions of the one in " +
-                                            line_of(first->second->place));
-            continue;
-        }
-        const auto prefix = single_prefix(route.when, home_of(config));
-        if (!prefix) continue;
-        if (const Route* wider = prefixes.covering(*prefix)) {
-            report.warning(route.place, called(route) + " never acts: the one in " + line_of(wider->place) +
-                                            " takes these recipients");
-        }
-        prefixes.add(*prefix, route);
-    }
-    if (!catch_all) {
-        report.warning(config.routes.back().place,
-                       "the last rule does not take every message: what matches no rule goes to noroute; "
-                       "'to: noroute' as the last rule says that this is meant");
-    }
 }
 
 void check_sites(const Config& config, Report& report) {
@@ -316,7 +228,7 @@ void check_whole(Draft& draft) {
 }
 
 void check_sense(Draft& draft) {
-    check_routes(draft.config, draft.report);
+    check_rules(draft.config, draft.report);
     check_sites(draft.config, draft.report);
     check_kernels(draft.config, draft.report);
     check_connectors(draft.config, draft.report);

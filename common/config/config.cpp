@@ -109,7 +109,7 @@ bool is_name(std::string_view text) noexcept {
                        [&](char c) { return alphanumeric(c) || c == '.' || c == '_' || c == '-'; });
 }
 
-Loaded parse(std::string_view yaml, const std::string& file) {
+Loaded parse(std::string_view yaml, const std::string& file, Look look) {
     Draft draft(file, directory_of(file));
     if (yaml.size() > largest_file) {
         draft.report.error(draft.report.whole_file(), "the file is larger than 16 MiB");
@@ -119,13 +119,13 @@ Loaded parse(std::string_view yaml, const std::string& file) {
     }
     Loaded loaded;
     if (!draft.report.failed()) {
-        check_sense(draft);
+        if (look == Look::everything) check_sense(draft);
         loaded.config = std::move(draft.config);
     }
     loaded.diagnostics = draft.report.take();
     return loaded;
 }
 
-Loaded load(const std::string& file) { return parse(read_file(file, "the configuration"), file); }
+Loaded load(const std::string& file, Look look) { return parse(read_file(file, "the configuration"), file, look); }
 
 }  // namespace ums::config

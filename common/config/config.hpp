@@ -266,11 +266,14 @@ struct Loaded {
     std::vector<Diagnostic> diagnostics;  ///< in the order of the file
 };
 
+/// What is allowed but cannot be meant takes time to find in a large table, and only --check-config and -v show it.
+enum class Look { errors_alone, everything };
+
 /// Reads and checks `file`. Relative paths in it start at its directory. A file that cannot be read throws
 /// Error{configuration}; so does one over 16 MiB.
-Loaded load(const std::string& file);
+Loaded load(const std::string& file, Look look = Look::everything);
 /// The same for text in hand; `file` is what diagnostics call it and where relative paths start.
-Loaded parse(std::string_view yaml, const std::string& file);
+Loaded parse(std::string_view yaml, const std::string& file, Look look = Look::everything);
 
 /// The secret's value, the first line of what holds it; empty if none is set. Throws Error{permission} for a file that
 /// group or others can use (but root's may be read by a group of ours), Error{configuration} for a missing or empty

@@ -54,6 +54,8 @@ void read_time_zone(Section& section, std::string& out);
 void check_whole(Draft& draft);
 /// What is allowed but cannot be meant (warnings). For a draft without errors.
 void check_sense(Draft& draft);
+/// The part of check_sense() that is about `routes:`.
+void check_rules(const Config& config, Report& report);
 
 /// The entries of a section of names (`kernels:` and the like) whose name can be one; reports the others.
 struct Named {

@@ -53,6 +53,13 @@ std::string CompiledPattern::name() const {
     return {};
 }
 
+bool CompiledPattern::is_open_prefix() const noexcept {
+    if (!text_ || text_->service) return false;
+    if (text_->form == Text::Form::all) return true;
+    const auto special = text_->pattern.find_first_of("*?");
+    return special != std::string::npos && special + 1 == text_->pattern.size() && text_->pattern[special] == '*';
+}
+
 const re2::RE2& CompiledPattern::regex() const {
     if (!regex_) {
         re2::RE2::Options options(re2::RE2::Quiet);

@@ -50,6 +50,8 @@ class CompiledPattern {
     const std::string* site_for(const Value& value) const noexcept;
     /// The table, if this is `prefixes`.
     const PrefixTable* table() const noexcept { return table_.get(); }
+    /// Whether it covers all values that begin in one way, whatever their service: `+43*`.
+    bool is_open_prefix() const noexcept;
     /// As it is written: `'+43*'`, `/^+43/`, `prefixes carriers.csv`.
     std::string name() const;
     /// Makes `index` find `rule` for every value that this pattern matches (and perhaps for others).

@@ -74,6 +74,10 @@ struct Look {
 /// All that a rule asks for, as its reason says it: `sender '@a', not (service 'mwi')`.
 std::string describe(const config::Config& config, const config::Test& when);
 
+/// What only the files of the table tell: what Table would refuse (one error), and rows of `prefixes` that never act
+/// because an earlier rule takes their numbers to another site (warnings). For --check-config.
+std::vector<config::Diagnostic> check_files(const config::Config& config);
+
 class Table {
   public:
     /// Compiles `config.routes`. Throws Error{configuration} for a table file that cannot be used. Regular expressions

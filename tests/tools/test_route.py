@@ -245,6 +245,35 @@ class Route(Case):
         self.assertEqual(done.returncode, 64)
         self.assertIn(b"Debian package graphviz", done.stderr)
 
+    # What --check-config finds in tables.
+
+    def check(self, world, codes=(0,)):
+        return self.run_clean(world, "ums-route", "--check-config", codes=codes).stderr
+
+    def test_tables_that_take_each_others_numbers(self):
+        write(os.path.join(self.directory, "wide.csv"), b"number,site\n+43,vienna\n+49 89,munich\n+1,munich\n")
+        write(os.path.join(self.directory, "narrow.csv"), b"+43 1,munich\n+43 5,vienna\n+498,vienna\n+49 89 47,vienna\n+1 2,munich\n+7,vienna\n")
+        rules = SITES + """  - {recipient: '+7*', hold: ask}
+  - {recipient: {prefixes: wide.csv}, to: '*'}
+  - {recipient: {prefixes: narrow.csv}, to: '*'}
+  - {to: munich}
+"""
+        text = self.check(self.world(rules)).decode()
+        self.assertRegex(text, r"2 rows of prefixes narrow.csv never act: the rule in line \d+ takes these numbers; '\+431' \(line 1\) "
+                               r"goes to 'vienna' there, and would go to 'munich' here\n")
+        self.assertEqual(text.count("never act"), 1)
+        text = self.check(self.world(rules.replace("hold: ask", "to: munich"))).decode()
+        self.assertIn("1 row of prefixes narrow.csv never acts", text)
+
+    def test_tables_that_cannot_be_used(self):
+        path = os.path.join(self.directory, "t.csv")
+        world = self.world(SITES + "  - {recipient: {prefixes: t.csv}, to: '*'}\n  - {to: munich}\n")
+        for content, words in ((b"+43,viena\n", b"there is no site 'viena'"), (b"abc+1,munich\n", b"is no number"),
+                               (b"+43,munich\n0043,vienna\n", b"stands in line 1 with another site")):
+            write(path, content)
+            self.assertIn(words, self.check(world, codes=(78,)))
+            self.assertIn(words, self.run_clean(world, "ums-route", codes=(78,)).stderr)
+
     def test_jobs_exclude_each_other(self):
         world = self.world()
         for arguments in (("--test", "x", "--graph", "dot"), ("--simulate", ".", "-"), ("--against", "x"),
