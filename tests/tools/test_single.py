@@ -359,6 +359,51 @@ class Single(Case):
         process.terminate()
         self.assertEqual(process.wait(3), 0)
 
+    def test_fetch_tells_of_what_stays_in_every_run(self):
+        """A claim that somebody keeps open for writing cannot be taken; it is never forgotten."""
+        world = self.world()
+        world.passes()
+        write(os.path.join(world.out(), "slow.tmp"), message(1, ["fax#+43 1"]))
+        claim = ".ums-claim-" + read(os.path.join(world.spool, "state/uuid")).decode()[:8] + "-1795406406000000.aaaaaaaa.BER1"
+        os.rename(os.path.join(world.out(), "slow.tmp"), os.path.join(world.out(), claim))
+        with open(os.path.join(world.out(), claim), "ab"):
+            for _ in range(7):
+                done = self.run_clean(world, "ums-fetch", codes=(75,))
+                self.assertIn(claim.encode(), done.stderr)
+                self.assertEqual(done.stdout, b"")
+            self.assertIn(b"rename it there", done.stderr)
+            done = self.run_clean(world, "ums-fetch", "-n", codes=(75,))
+            self.assertEqual((done.stdout, claim.encode() in done.stderr), (b"", True), "what is left is not what would be fetched")
+            write(os.path.join(world.out(), "good.tmp"), message(2, ["fax#+43 1"]))
+            self.assertEqual(len(self.run_clean(world, "ums-fetch", "-q", "--limit", "1", codes=(75,)).stdout.splitlines()), 1)
+            process = self.start(world, "ums-fetch", "--watch=1", stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+            self.assertIn(b"rename it there", process.stderr.readline())
+            time.sleep(2.5)
+            process.terminate()
+            self.assertEqual((process.wait(5), process.stderr.read()), (0, b""), "once a process")
+        os.rename(os.path.join(world.out(), claim), os.path.join(world.out(), "slow.tmp"))
+        self.run_clean(world, "ums-fetch")
+        self.assertEqual((os.listdir(world.out()), len(world.queue("outgoing"))), ([], 2))
+
+    def test_fetch_tells_of_a_file_that_cannot_be_opened(self):
+        user = self.unprivileged()
+        world = self.world()
+        for i in range(2):
+            write(os.path.join(world.out(), f"{i}.tmp"), message(i, ["fax#+43 1"]))
+        if user is not None:
+            for directory, _, names in os.walk(self.directory):
+                for path in [directory] + [os.path.join(directory, n) for n in names]:
+                    os.chown(path, user, pwd.getpwuid(user).pw_gid)
+        os.chmod(os.path.join(world.out(), "0.tmp"), 0)
+        done = self.run_as(world, user, "ums-fetch", "-n")
+        self.assertEqual((done.returncode, b"0.tmp" in done.stderr, b"0.tmp" in done.stdout, b"1.tmp" in done.stdout), (75, True, False, True))
+        for _ in range(7):
+            done = self.run_as(world, user, "ums-fetch")
+            self.assertEqual((done.returncode, b"'0.tmp'" in done.stderr), (75, True), done)
+        self.assertEqual(len(world.queue("outgoing")), 1)
+        os.chmod(os.path.join(world.out(), "0.tmp"), 0o644)
+        self.assertEqual(self.run_as(world, user, "ums-fetch").returncode, 0)
+
     def test_closed_and_full_output(self):
         world = self.world()
         for i in range(3):
