@@ -291,11 +291,10 @@ class Pass {
                 continue;
             }
             ++handled_;
-            batch.push_back(
-                {{entry, {Queue::kernel(choice->kernel), State::fresh, entry.name.with(attribute::site, choice->site)}},
-                 choice->kernel,
-                 choice->site == site.name ? "site " + site.name
-                                           : "site " + choice->site + ", the fallback of " + site.name});
+            const Entry to{Queue::kernel(choice->kernel), State::fresh, entry.name.with(attribute::site, choice->site)};
+            const auto detail = choice->site == site.name ? "site " + site.name
+                                                          : "site " + choice->site + ", the fallback of " + site.name;
+            batch.push_back({{entry, to}, choice->kernel, detail});
             ++seats_.at(choice->kernel).pending;
             if (batch.size() >= batch_messages) {
                 carry_out(batch, "assigned");
@@ -325,10 +324,10 @@ class Pass {
                 ++staying;
                 continue;
             }
-            const auto name = entry.name.with(attribute::site, choice->site).without(attribute::not_before);
-            batch.push_back({{entry, {Queue::kernel(choice->kernel), State::fresh, name}},
-                             choice->kernel,
-                             seat.kernel->name + " is " + state_word(seat)});
+            const Entry to{Queue::kernel(choice->kernel), State::fresh,
+                           entry.name.with(attribute::site, choice->site).without(attribute::not_before)};
+            const auto detail = seat.kernel->name + " is " + state_word(seat);
+            batch.push_back({{entry, to}, choice->kernel, detail});
             ++seats_.at(choice->kernel).pending;
             if (batch.size() >= batch_messages) carry_out(batch, "moved");
         }
