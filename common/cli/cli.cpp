@@ -309,6 +309,19 @@ std::vector<std::string> read_names(const std::string& from, bool nul, io::Disk&
     return names;
 }
 
+std::vector<std::string> ids_of(const Common& common, const std::vector<std::string>& given, io::Disk& disk) {
+    std::vector<std::string> ids;
+    for (const auto& one : given) {
+        if (one == "-") {
+            for (auto& name : read_names("-", common.nul, disk)) ids.push_back(std::move(name));
+        } else {
+            ids.push_back(one);
+        }
+    }
+    for (auto& id : ids) id = id.substr(0, id.find(','));
+    return ids;
+}
+
 Names Names::read(const Common& common, io::Disk& disk) {
     Names names;
     if (common.names.empty()) return names;

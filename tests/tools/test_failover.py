@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """ums-failover with directories as kernels: a kernel is gone when its directory is."""
+import fcntl
 import os
 import socket
+import struct
 import subprocess
 import time
 
@@ -14,6 +16,7 @@ sites:
 routes:
   - {{to: munich}}
 """
+F_OFD_SETLK = 37
 ENTRY = "1795406406000001.doubtful.BER1,c=ExConn,s=munich,n=1"
 WITNESSED = ENTRY + ",v=token123"
 
@@ -402,6 +405,57 @@ routes:
         line, = self.json_lines(world, "ums-push", "--json")
         self.assertEqual(line["result"], "delivered")
         self.assertEqual((world.delivered("k1"), world.listed()), ([message(7)], []))
+
+    def test_doubts_that_a_person_settles(self):
+        world = self.rooms(("k1", "k2"), site(), mds=", keep-sent: 1d")
+        self.send(world, [0])
+        world.passes()
+        queues = ("kernel/k1", "kernel/gone", "connector/ExConn", "connector/Gone")
+        attributes = {"kernel": ",c=ExConn,s=munich,n=3,w=1700000000,v=token123", "connector": ",c=ExConn,o=k1,n=3,w=1700000000,v=token123"}
+        number = 0
+        for queue in queues:
+            for option in ("--delivered", "--send-again", "--hold"):
+                with self.subTest(queue=queue, option=option):
+                    number += 1
+                    one = f"{1795406406000100 + number}.doubtful.BER1"
+                    world.place(queue, one + attributes[queue.split("/")[0]], message(number), "publishing")
+                    for command in ("release", "delete", "requeue"):
+                        self.assertIn(b"ums-failover settle", self.run_clean(world, "ums-spool", command, one, codes=(65,)).stderr)
+                    before = rooms.tree(world.spool)
+                    self.run_clean(world, "ums-failover", "settle", "-n", option, one)
+                    self.assertEqual(rooms.tree(world.spool), before)
+                    line, = self.json_lines(world, "ums-failover", "settle", option, "-", "--json", stdin=one.encode() + b",x=y\n")
+                    place, result, gone = {"--delivered": ("sent/new", "delivered", "wv"), "--send-again":
+                                           (("outgoing" if "kernel" in queue else "incoming") + "/new", "deferred", "swv"),
+                                           "--hold": (queue + "/hold", "parked", "v")}[option]
+                    self.assertEqual(line["result"], result)
+                    name, = [n for n in world.queue(*place.rsplit("/", 1)) if n.startswith(one)]
+                    self.assertEqual(name, line["name"])
+                    for key in gone:
+                        self.assertNotIn(f",{key}=", name)
+                    self.assertIn(",n=3", name)
+                    self.assertEqual(",d=1" in name, option != "--delivered")
+                    self.assertEqual(world.queue(queue, "publishing"), [])
+                    self.assertRegex(self.run_clean(world, "ums-spool", "trace", one).stdout, rb"settled  .*; said by")
+                    self.run_clean(world, "ums-failover", "settle", option, one, codes=(65,))
+        self.run_clean(world, "ums-failover", "settle", "--hold", "nobody", codes=(65,))
+        one = world.place("kernel/k1", ENTRY, message(7), "publishing")
+        for wrong in ((), ("--hold", "--delivered")):
+            self.run_clean(world, "ums-failover", "settle", one, *wrong, codes=(64,))
+        with open(os.path.join(world.spool, "kernel/k1/lock"), "wb") as lock:
+            fcntl.fcntl(lock, F_OFD_SETLK, struct.pack("hhqqi", fcntl.F_WRLCK, 0, 0, 0, 0))
+            self.assertIn(b"another run works kernel/k1", self.run_clean(world, "ums-failover", "settle", "--hold", one, codes=(75,)).stderr)
+        self.assertEqual(world.queue("kernel/k1", "publishing"), [one])
+
+    def test_status_shows_queues_of_kernels_that_are_gone(self):
+        world = self.rooms(("k1",), site("k1"))
+        world.passes()
+        world.place("kernel/gone", ENTRY, message(7), "publishing")
+        world.place("kernel/gone", ENTRY.replace("6000001", "6000002"), message(8), "hold")
+        table = self.run_clean(world, "ums-failover", "status").stdout.decode()
+        self.assertRegex(table, r"(?m)^kernel/gone +0 +0 +1 +1 +-$")
+        line, = [x for x in self.json_lines(world, "ums-failover", "status", "--json") if x.get("queue") == "kernel/gone"]
+        self.assertEqual((line["in-doubt"], line["hold"]), (1, 1))
 
     def test_owner_of_another_spool(self):
         world = self.rooms(("k1", "k2"), site())

@@ -373,8 +373,11 @@ class Pass {
                                   count_of(moves.size(), "message") + " went back to routing");
             }
             if (in_doubt > 0) {
-                reporter_.warning("the configuration knows no " + spool::to_string(queue) + " any more, but " +
-                                  count_of(in_doubt, "message") + " may have arrived there; ums-spool show tells more");
+                reporter_.warning(
+                    "the configuration knows no " + spool::to_string(queue) + " any more, but " +
+                    count_of(in_doubt, "message") +
+                    " may have arrived there; 'ums-spool list --in-doubt' lists, and 'ums-failover settle' "
+                    "settles such");
                 code_.attention();
             }
         }
@@ -549,9 +552,7 @@ int set_admin(const cli::Common& common, const std::vector<std::string>& kernels
     auto spool = cli::open_spool(common, config, disk, clock);
     health::Files files(disk, spool.root() + "/state");
     for (const auto& name : kernels) {
-        const char* user = std::getenv("SUDO_USER");
-        if (user == nullptr) user = std::getenv("USER");
-        if (!common.dry_run) files.save(name, {admin, clock.now(), user == nullptr ? "" : user});
+        if (!common.dry_run) files.save(name, {admin, clock.now(), who()});
         reporter.data(text::escape(name) + "\t" + std::string(health::to_string(admin)));
     }
     return 0;
