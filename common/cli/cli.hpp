@@ -126,8 +126,12 @@ class Watch {
 /// after so many times the interval of --watch.
 constexpr int pauses_for_a_person = 10;
 
+/// The exit code of a run with --watch that was told to end, and whose last pass would have ended with `code`: 0, unless
+/// the spool itself could not be written or read, or the error is ours. What is wrong with a target was printed.
+int ended_by_signal(int code) noexcept;
+
 /// Calls `pass` once; with --watch again and again until stopping(). Without a change it comes at the latest after
-/// the time given with --watch. Returns the last pass's exit code. An Error of a pass ends a run without --watch; with it,
+/// the time given with --watch. Returns the last pass's exit code; with --watch as ended_by_signal() has it. An Error of a pass ends a run without --watch; with it,
 /// it is printed, and the next pass tries again.
 /// `longest` may shorten the wait between two passes, for who has something to do at a certain time.
 using Wait = std::function<std::chrono::milliseconds()>;

@@ -143,6 +143,7 @@ std::vector<int> run_jobs(const Common& common, report::Reporter& reporter, cons
         }
         reporter.progress(handled, 0);
     }
+    if (common.watch && stopping()) std::transform(codes.begin(), codes.end(), codes.begin(), ended_by_signal);
     return codes;
 }
 

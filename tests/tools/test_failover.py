@@ -496,6 +496,27 @@ routes:
         self.wait_until(lambda: world.delivered("k1"), 60, "delivered")
         self.assertEqual(self.numbers(world.delivered("k1")), [1])
 
+    def test_sigterm_ends_a_watch_with_0_whatever_is_wrong_with_a_target(self):
+        secret = os.path.join(self.directory, "k1.secret")
+        write(secret, b"geheim\n")
+        os.chmod(secret, 0o644)
+        world = self.rooms(("k1", "k2"), site(), kernel_options=", fetch: true")
+        text = read(world.config).decode().replace(f"'file:{world.kernels['k1']}'",
+                                                   f"'dav://127.0.0.1:9/CR/', auth: {{method: basic, user: u, password-file: '{secret}'}}")
+        write(world.config, text.encode())
+        world.place("kernel/k1", ENTRY, message(7))
+        os.makedirs(os.path.join(world.kernels["k2"], ".BER1"), exist_ok=True)
+        write(self.stage(world, "owner", "k2"), b"another-spool\n")
+        world.place("kernel/k2", ENTRY.replace("6000001", "6000002"), message(8))
+        for name, words in (("ums-push", b"belongs to another spool"), ("ums-fetch", b"k1.secret"), ("ums-failover", b"is down")):
+            process = self.start(world, name, "--watch=1", stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+            lines = b""
+            while words not in lines:
+                lines += process.stderr.readline()
+            time.sleep(0.3)
+            process.terminate()
+            self.assertEqual(process.wait(10), 0, name)
+
     def test_status_before_the_first_look(self):
         world = self.rooms(("k1",), site("k1"))
         self.send(world, [1])
