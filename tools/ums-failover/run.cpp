@@ -285,7 +285,7 @@ class Pass {
                 if (!common_.watch) {
                     reporter_.line({entry.name.text(),
                                     Result::deferred,
-                                    "no kernel of " + text::quote(site.name) + " takes messages",
+                                    "no kernel of " + text::quote(site.name) + " takes messages: " + reasons(site),
                                     {}});
                 }
                 continue;
@@ -303,8 +303,8 @@ class Pass {
         }
         carry_out(batch, "assigned");
         if (waiting > 0) {
-            reporter_.error("no kernel of the site " + text::quote(site.name) + " takes messages; " +
-                            count_of(waiting, "message") + (waiting == 1 ? " waits" : " wait"));
+            reporter_.error("no kernel of the site " + text::quote(site.name) + " takes messages (" + reasons(site) +
+                            "); " + count_of(waiting, "message") + (waiting == 1 ? " waits" : " wait"));
             code_.note(exit_code(Fault::unreachable));
         }
     }
@@ -338,6 +338,35 @@ class Pass {
                             (staying == 1 ? " waits" : " wait"));
             code_.note(exit_code(Fault::unreachable));
         }
+    }
+
+    /// Why none of its kernels takes a message, in brief.
+    std::string reasons(const config::Site& site) const {
+        std::string all;
+        for (const auto& name : site.kernels) {
+            const auto& seat = seats_.at(name);
+            const auto& most = seat.kernel->limit.max_pending;
+            std::string why = text::quote(name) + " ";
+            if (seat.admin != health::Admin::enabled) {
+                why += seat.admin == health::Admin::drain ? "is drained" : "is disabled";
+            } else if (!delivery::is_supported(seat.kernel->url)) {
+                why += "is of a kind that this version cannot carry to";
+            } else if (seat.health.status == health::Status::down) {
+                why += "is down" + (seat.health.why.empty() ? "" : ": " + text::escape(seat.health.why));
+            } else if (most && seat.pending >= *most) {
+                why += "has all that its max-pending allows";
+            } else {
+                why += "is " + state_word(seat);
+            }
+            all += (all.empty() ? "" : "; ") + why;
+        }
+        return all;
+    }
+
+    /// What a target said, with its name if it has not given that itself.
+    static std::string of_kernel(const std::string& name, const std::string& said) {
+        const auto quoted = text::quote(name);
+        return said.find(quoted) == std::string::npos ? "kernel " + quoted + ": " + said : said;
     }
 
     static std::string state_word(const Seat& seat) {
