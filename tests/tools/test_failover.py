@@ -534,10 +534,18 @@ routes:
         write(world.config, text.encode())
         world.place("kernel/k1", ENTRY, message(7), "publishing")
         self.send(world, range(3))
-        done = self.run_clean(world, "ums-failover", codes=(75, 77))
-        self.assertIn(b"k1.secret", done.stderr)
+        for _ in range(3):
+            done = self.run_clean(world, "ums-failover", codes=(77,))
+            self.assertEqual(done.stderr.count(b"error: kernel 'k1': refused to read the secret"), 1, done.stderr)
+        done = self.run_clean(world, "ums-push", codes=(75, 77))
+        self.send(world, [3])
+        self.run_clean(world, "ums-failover", "disable", "k2")
+        done = self.run_clean(world, "ums-failover", codes=(77,))
+        self.assertRegex(done.stderr, rb"no kernel of the site 'munich' takes messages \('k1' is down: .*; 'k2' is disabled\); 1 message waits")
+        self.run_clean(world, "ums-failover", "enable", "k2")
+        self.run_clean(world, "ums-failover", codes=(77,))
         world.run("ums-push", codes=(75, 77))
-        self.assertEqual(self.numbers(world.delivered("k2")), [0, 1, 2])
+        self.assertEqual(self.numbers(world.delivered("k2")), [0, 1, 2, 3])
 
     def test_status(self):
         world = self.rooms(("k1", "k2"), site())

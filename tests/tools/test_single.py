@@ -485,6 +485,7 @@ class Single(Case):
             if mode == 0o640 and done.returncode != 77:
                 continue  # a group may be trusted with it
             self.assertEqual(done.returncode, 77, f"{mode:o} {done.stderr}")
+            self.assertIn(b"kernel 'k1': refused to read the secret", done.stderr)
             self.assertIn(b"k1.secret", done.stderr)
             self.assertNotIn(b"geheim", done.stderr + done.stdout)
         os.chmod(secret, 0o600)

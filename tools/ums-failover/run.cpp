@@ -138,10 +138,9 @@ class Pass {
         auto after = before;
         if (look != nullptr) {
             after = health::after_look(after, *look, policy, now);
-            if (look->misconfigured && !common_.watch) {
-                if (misconfigured_.insert(name).second)
-                    reporter_.error("kernel " + text::quote(name) + ": " + look->text);
-                code_.note(exit_code(Fault::configuration));
+            if (look->needs_a_person && !common_.watch) {
+                if (told_.insert(name).second) reporter_.error(of_kernel(name, look->text));
+                code_.note(exit_code(*look->needs_a_person));
             }
         } else {
             after = health::after_seen(after, files_.load_seen(name), policy, now);
@@ -426,7 +425,7 @@ class Pass {
             } catch (const Error& error) {
                 // What is wrong with one kernel (its secret, its owner file) must not keep messages from the others.
                 if (error.fault() != Fault::configuration && error.fault() != Fault::permission) throw;
-                reporter_.error("kernel " + text::quote(name) + ": " + error.what());
+                if (told_.insert(name).second) reporter_.error(of_kernel(name, error.what()));
                 code_.note(exit_code(common_.watch ? Fault::later : error.fault()));
             }
         }
@@ -539,7 +538,7 @@ class Pass {
     std::map<std::string, Seat, std::less<>> seats_;
     std::map<std::string, health::Memory> memories_;
     std::map<std::string, std::string> saved_;
-    std::set<std::string, std::less<>> misconfigured_;  // said once a pass
+    std::set<std::string, std::less<>> told_;  ///< kernels that need a person: said once a pass
     cli::ExitCode code_;
     std::size_t handled_ = 0;
 };
