@@ -189,6 +189,14 @@ class Single(Case):
                                        (("--connector", "ExConn"), b"", 64)):
             with self.subTest(arguments):
                 self.run_clean(world, "ums-push", *arguments, stdin=stdin, codes=(code,))
+        world.run("ums-failover", "disable", "k2")
+        for more in ((), ("-n",)):
+            done = self.run_clean(world, "ums-push", *more, "--to", "k2", "--connector", "ExConn", "-", stdin=content, codes=(75,))
+            self.assertIn(b"'k2' is disabled", done.stderr)
+        self.assertEqual(world.delivered("k2"), [content])
+        world.run("ums-failover", "enable", "k2")
+        name = self.run_clean(world, "ums-push", "-q", "--to", "k2", "--connector", "ExConn", "-", stdin=content).stdout.decode().strip()
+        self.assertRegex(self.run_clean(world, "ums-spool", "trace", name).stdout, rb"ums-push  \S+  delivered  by hand: k2 R_ExConn/Out/")
         os.rename(world.kernels["k1"], world.kernels["k1"] + ".away")
         done = self.run_clean(world, "ums-push", "--to", "k1", "--connector", "ExConn", "-", stdin=content, codes=(69,))
         self.assertIn(b"nothing arrived", done.stderr)
