@@ -129,18 +129,22 @@ std::string default_config() {
     return from_environment != nullptr && *from_environment != '\0' ? from_environment : "/etc/ums/mds.yaml";
 }
 
-void print_diagnostics(const config::Loaded& loaded, bool warnings) {
-    std::string out;
+void print_diagnostics(const config::Loaded& loaded, bool warnings, report::Reporter* reporter) {
     for (const auto& diagnostic : loaded.diagnostics) {
-        if (diagnostic.severity == config::Severity::warning && !warnings) continue;
-        out += config::to_string(diagnostic) + "\n";
+        const bool warning = diagnostic.severity == config::Severity::warning;
+        const bool shown = !warning || warnings;
+        if (reporter != nullptr) {
+            reporter->diagnostic(warning ? report::Level::warning : report::Level::error, config::to_string(diagnostic),
+                                 shown);
+        } else if (shown) {
+            std::cerr << config::to_string(diagnostic) << "\n" << std::flush;
+        }
     }
-    std::cerr << out << std::flush;
 }
 
 int check_config(const Common& common, report::Reporter& reporter) {
     const auto loaded = config::load(common.config);
-    print_diagnostics(loaded, true);
+    print_diagnostics(loaded, true, &reporter);
     const auto errors = std::count_if(loaded.diagnostics.begin(), loaded.diagnostics.end(),
                                       [](const auto& d) { return d.severity == config::Severity::error; });
     if (!common.quiet) {
@@ -166,7 +170,7 @@ void look_at_config(report::Reporter& reporter) {
             reporter.info("the configuration has changed; starting again with it");
             return;
         }
-        print_diagnostics(loaded, false);
+        print_diagnostics(loaded, false, &reporter);
     } catch (const Error& error) {
         reporter.error(error.what());
     }
@@ -231,6 +235,7 @@ int run_tool(const Tool& tool, int argc, char** argv, const std::function<void(C
         return exit_code(error.fault());
     }
     report::Reporter reporter(tool.name, style_of(common), clock, std::move(log));
+    common.reporter = &reporter;
     const int code = guarded(reporter, [&] {
         if (common.check_config) return check_config(common, reporter);
         if (common.watch && common.limit > 0) throw Error(Fault::usage, "--watch and --limit exclude each other");
@@ -250,7 +255,7 @@ int run_tool(const Tool& tool, int argc, char** argv, const std::function<void(C
 
 config::Config load_config(const Common& common) {
     auto loaded = config::load(common.config);
-    print_diagnostics(loaded, common.verbose > 0);
+    print_diagnostics(loaded, common.verbose > 0, common.reporter);
     if (!loaded.config) {
         throw Error(Fault::configuration,
                     "the configuration " + text::quote(common.config) + " has errors; nothing was done");

@@ -39,6 +39,8 @@ struct Common {
     std::string names;  ///< --names: `-` or a file
     std::optional<std::chrono::milliseconds> watch;
     std::size_t limit = 0;  ///< 0: none
+
+    report::Reporter* reporter = nullptr;  ///< set by run_tool(): where load_config() says what is wrong
 };
 
 /// What kind of tool it is decides which options it has.

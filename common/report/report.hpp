@@ -94,6 +94,9 @@ class Reporter {
     /// flush(); then false if anything could not be written to stdout in this run (said once on stderr).
     bool finish();
 
+    /// A line in a form of its own (a compiler's, for the configuration): to stderr as it is if `shown`, and to the log.
+    void diagnostic(Level level, std::string_view line, bool shown);
+
     /// How many lines raw() was given.
     std::size_t lines_passed() const noexcept { return lines_passed_; }
     /// What ends a line of data: NUL only after names alone.

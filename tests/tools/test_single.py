@@ -481,6 +481,23 @@ class Single(Case):
             self.assertEqual(done.returncode, 78)
             self.assertIn(b"/etc/ums/mds.yaml", done.stderr)
 
+    def test_the_log_has_what_is_wrong_with_the_configuration(self):
+        world = self.world()
+        text = read(world.config)
+        log = os.path.join(self.directory, "log")
+        for number, arguments in enumerate(((), ("--check-config",))):
+            write(world.config, text.replace(b"kernels: [k2]", b"kernels: [k7]"))
+            done = self.run_clean(world, "ums-route", "--log", log, *arguments, codes=(78,))
+            lines = [json.loads(line) for line in read(log).splitlines()]
+            wrong = [x for x in lines if "k7" in x["text"]]
+            self.assertEqual([x["level"] for x in wrong], ["error"] * (number + 1))
+            self.assertIn(wrong[0]["text"].encode() + b"\n", done.stderr)
+        # Warnings are said by -v only, but the log is for whoever reads it later.
+        write(world.config, text.replace(b"timeout: 2s", b"timeout: 10s"))
+        os.remove(log)
+        self.assertEqual(self.run_clean(world, "ums-route", "--log", log).stderr, b"")
+        self.assertEqual([json.loads(line)["level"] for line in read(log).splitlines()][:1], ["warning"])
+
     def test_secrets_with_wrong_permissions(self):
         secret = self.job(b"geheim-4711\n", "k1.secret")
         world = self.rooms(kernel_options=f", auth: {{method: basic, user: mds, password-file: '{secret}'}}")
