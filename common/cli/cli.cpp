@@ -279,9 +279,16 @@ std::string spool_root(const Common& common, const config::Config& config) {
 }
 
 spool::Spool open_spool(const Common& common, const config::Config& config, io::Disk& disk, const clock::Clock& clock) {
+    const auto root = spool_root(common, config);
+    // A new spool because of a typing mistake would be empty, and everybody content.
+    if (root != config.mds.spool && !disk.info(root + "/VERSION")) {
+        throw Error(Fault::cannot_read,
+                    "there is no spool at " + text::quote(root) +
+                        ": --spool must name one that exists (only the one of the configuration is created)");
+    }
     return {disk,
             clock,
-            spool_root(common, config),
+            root,
             config.mds.id,
             config.mds.force_spool ? spool::NetworkFileSystem::allow : spool::NetworkFileSystem::refuse,
             common.dry_run ? spool::Opening::examine_if_there : spool::Opening::create};

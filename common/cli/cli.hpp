@@ -60,12 +60,13 @@ int run_tool(const Tool& tool, int argc, char** argv, const std::function<void(C
              const std::function<int(const Common&, report::Reporter&)>& run);
 
 /// Loads the configuration; prints what is wrong with it. Throws Error{configuration} if that is an error. Warnings are
-/// printed by --check-config and -v only: a cron job would send them every minute. With --watch the file is looked at
-/// again from time to time: see look_at_config().
+/// printed by --check-config and -v only (the log has them always): a cron job would send them every minute. With
+/// --watch the file is looked at again from time to time: see look_at_config().
 config::Config load_config(const Common& common);
 
 /// The configured spool, or the one of --spool.
 std::string spool_root(const Common& common, const config::Config& config);
+/// Opens it; the configured one is created if it is not there. Throws Error{cannot_read} for another that is not there.
 spool::Spool open_spool(const Common& common, const config::Config& config, io::Disk& disk, const clock::Clock& clock);
 
 /// The entries to work on, by id; everything if --names was not given.

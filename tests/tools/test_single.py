@@ -256,6 +256,16 @@ class Single(Case):
     def test_spool_option(self):
         world = self.world()
         other = os.path.join(self.directory, "other")
+        before = tree(self.directory)
+        for name in STAGES + ("ums-spool",):
+            for more in ((), ("-n",)):
+                done = self.run_clean(world, name, "--spool", other, *more, *(("list",) if name == "ums-spool" else ()), codes=(74,))
+                self.assertIn(b"there is no spool at '" + other.encode(), done.stderr)
+        self.run_clean(world, "ums-fetch", "--spool", other, "--connector", "ExConn", "-", stdin=message(1), codes=(74,))
+        self.run_clean(world, "ums-failover", "--spool", other, "disable", "k1", codes=(74,))
+        self.assertEqual(tree(self.directory), before, "a mistyped spool is not made")
+        world.run("ums-fetch", "--spool", world.spool, "--from", "ExConn")  # the configured one is
+        os.rename(world.spool, other)
         world.run("ums-fetch", "--spool", other, "--connector", "ExConn", "-", stdin=message(1, ["fax#+43 1"]))
         self.assertFalse(os.path.exists(world.spool))
         done = subprocess.run([rooms.tool("ums-route"), "--spool", "other", "-q"], env=world.environment(), cwd=self.directory,
