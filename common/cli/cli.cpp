@@ -110,6 +110,30 @@ void add_common(CLI::App& app, Common& common, Texts& texts, Kind kind) {
     app.add_option("--limit", texts.limit, "Handle at most N messages in this run")->type_name("N");
 }
 
+/// What is meant by a word where a subcommand is expected; empty if that is not what is wrong.
+std::string wrong_subcommand(const CLI::App& app) {
+    if (!app.get_subcommands().empty()) return "";
+    std::vector<std::string> names;
+    for (const auto* sub : app.get_subcommands(nullptr)) names.push_back(sub->get_name());
+    const auto rest = app.remaining();
+    const auto word =
+        std::find_if(rest.begin(), rest.end(), [](const std::string& one) { return !one.starts_with('-'); });
+    if (names.empty() || word == rest.end()) return "";
+    const std::vector<std::string_view> candidates(names.begin(), names.end());
+    const auto nearest = text::nearest(*word, candidates);
+    return "there is no subcommand " + text::quote(*word) +
+           (nearest ? "; did you mean " + text::quote(*nearest) + "?" : "");
+}
+
+/// `--watch 5`: the number would be taken for a FILE.
+void refuse_watch_with_a_blank(int argc, char** argv) {
+    for (int i = 1; i + 1 < argc; ++i) {
+        if (std::string_view(argv[i]) == "--watch" && text::parse_number(argv[i + 1])) {
+            throw Error(Fault::usage, std::string("the seconds of --watch follow a '=': --watch=") + argv[i + 1]);
+        }
+    }
+}
+
 report::Style style_of(const Common& common) {
     report::Style style;
     style.quiet = common.quiet;
@@ -211,6 +235,7 @@ int run_tool(const Tool& tool, int argc, char** argv, const std::function<void(C
     for (auto* sub : app.get_subcommands({})) sub->add_flag("-0,--null", common.nul)->group("");
     const clock::SystemClock clock;
     try {
+        if (tool.kind == Kind::stage) refuse_watch_with_a_blank(argc, argv);
         app.parse(argc, argv);
         read_numbers(texts, common);
     } catch (const CLI::Success& success) {
@@ -219,7 +244,9 @@ int run_tool(const Tool& tool, int argc, char** argv, const std::function<void(C
         std::cerr << tool.name << ": error: cannot write to standard output\n";
         return exit_code(Fault::cannot_read);
     } catch (const CLI::ParseError& problem) {
-        std::cerr << tool.name << ": error: " << text::escape(problem.what()) << "; see " << tool.name << " --help\n";
+        const auto wrong = wrong_subcommand(app);
+        std::cerr << tool.name << ": error: " << (wrong.empty() ? text::escape(problem.what()) : wrong) << "; see "
+                  << tool.name << " --help\n";
         return exit_code(Fault::usage);
     } catch (const std::exception& problem) {
         std::cerr << tool.name << ": error: " << text::escape(problem.what()) << "; see " << tool.name << " --help\n";

@@ -193,6 +193,8 @@ class Failover(Case):
         self.assertEqual({x["admin"] for x in self.json_lines(world, "ums-failover", "status", "--json") if "kernel" in x}, {"enabled"})
         self.run_clean(world, "ums-failover", "drain", codes=(64,))
         self.run_clean(world, "ums-failover", "eject", "k1", codes=(64,))
+        done = self.run_clean(world, "ums-failover", "staus", codes=(64,))
+        self.assertIn(b"there is no subcommand 'staus'; did you mean 'status'?", done.stderr)
 
     def test_all_down_keeps_everything(self):
         world = self.rooms(("k1", "k2"), site())

@@ -69,6 +69,7 @@ class Single(Case):
                  (("--no-such-option",), b"", 64, b"--no-such-option"),
                  (("--watch=0",), b"", 64, b"--watch"),
                  (("--watch", "-n"), b"", 64, b"--dry-run"),
+                 (("--watch", "5"), b"", 64, b"--watch=5"),
                  (("--limit", "x"), b"", 64, b"--limit"),
                  (("--color", "blue"), b"", 64, b"--color")]
         for arguments, stdin, code, words in cases:

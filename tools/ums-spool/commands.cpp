@@ -62,6 +62,15 @@ std::vector<std::pair<std::string, std::string>> facts(const Entry& entry) {
     return found;
 }
 
+bool is_configured(const config::Config& config, const Queue& queue) {
+    switch (queue.kind) {
+        case Queue::Kind::site: return config.site(queue.name) != nullptr;
+        case Queue::Kind::kernel: return config.kernel(queue.name) != nullptr;
+        case Queue::Kind::connector: return config.connector(queue.name) != nullptr;
+        default: return true;
+    }
+}
+
 bool is_selected(const ListOptions& options, const Entry& entry) {
     if (!options.queues.empty()) {
         const auto name = spool::to_string(entry.queue);
@@ -92,7 +101,18 @@ int list(const cli::Common& common, const ListOptions& options, report::Reporter
         }
     }
     Desk desk(common);
-    for (const auto& queue : desk.spool.all_queues()) {
+    const auto on_disk = desk.spool.all_queues();
+    for (const auto& wanted : options.queues) {
+        const auto queue = spool::parse_queue(wanted);
+        const bool known = !queue ? std::find(kinds.begin(), kinds.end(), wanted) != kinds.end()
+                                  : queue->name.empty() || is_configured(desk.config, *queue) ||
+                                        std::find(on_disk.begin(), on_disk.end(), *queue) != on_disk.end();
+        if (!known) {
+            throw Error(Fault::usage, "there is no queue " + text::quote(wanted) +
+                                          ": neither the configuration nor the spool has it");
+        }
+    }
+    for (const auto& queue : on_disk) {
         for (const State state : visible) {
             for (const auto& entry : desk.spool.list(queue, state)) {
                 if (!is_selected(options, entry)) continue;
