@@ -14,7 +14,7 @@ _ums_names() {
 
 # Ids of what is in the spool. Names have characters that bash takes apart; what stands before the first comma will do.
 _ums_ids() {
-    ums-spool "${_ums_config[@]}" list -q 2>/dev/null | while IFS=, read -r id _; do echo "$id"; done
+    ums-spool "${_ums_config[@]}" list -q "$@" 2>/dev/null | while IFS=, read -r id _; do echo "$id"; done
 }
 
 _ums_queues() {
@@ -37,7 +37,7 @@ _ums() {
         ums-fetch) options="$shared $stage --connector --from --take-over --probe" ;;
         ums-route) options="$shared $stage --explain --connector --test --simulate --against --graph" ;;
         ums-push) options="$shared $stage --to --connector --probe" ;;
-        ums-failover) options="$shared $stage" subcommands="status drain disable enable" ;;
+        ums-failover) options="$shared $stage" subcommands="status drain disable enable settle" ;;
         ums-sitemap) options="$shared $stage --site --incoming --outgoing --explain" subcommands="number sites" ;;
         ums-spool) options="$shared -0 --null" subcommands="list show trace hold release requeue delete" ;;
         *) return ;;
@@ -105,6 +105,7 @@ _ums() {
 
     if [[ $current == -* ]]; then
         case $tool/$subcommand in
+            ums-failover/settle) options+=" --delivered --send-again --hold" ;;
             ums-spool/list) options+=" --failed --noroute --hold --in-doubt" ;;
             ums-spool/hold) options+=" --reason" ;;
         esac
@@ -116,6 +117,7 @@ _ums() {
         ums-failover/ | ums-spool/) mapfile -t COMPREPLY < <(compgen -W "$subcommands" -- "$current") ;;
         ums-sitemap/) mapfile -t COMPREPLY < <(compgen -W "$subcommands" -- "$current"; compgen -f -- "$current") ;;
         ums-failover/status | ums-sitemap/*) ;;
+        ums-failover/settle) mapfile -t COMPREPLY < <(compgen -W "$(_ums_ids --in-doubt)" -- "$current") ;;
         ums-failover/*) mapfile -t COMPREPLY < <(compgen -W "$(_ums_names kernels)" -- "$current") ;;
         ums-spool/list) mapfile -t COMPREPLY < <(compgen -W "$(_ums_queues)" -- "$current") ;;
         ums-spool/*) mapfile -t COMPREPLY < <(compgen -W "$(_ums_ids)" -- "$current") ;;

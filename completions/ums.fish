@@ -65,12 +65,17 @@ complete -c ums-push -l to -x -a '(__ums_kernels)' -d 'Only this kernel or conne
 complete -c ums-push -l connector -x -d 'Whose message the file is'
 complete -c ums-push -l probe -x -a '(__ums_kernels)' -d 'Try what a target can do'
 
-set -l commands status drain disable enable
+set -l commands status drain disable enable settle
 complete -c ums-failover -f
 complete -c ums-failover -n "not __fish_seen_subcommand_from $commands" -a status -d 'Show sites, kernels and what waits'
 complete -c ums-failover -n "not __fish_seen_subcommand_from $commands" -a drain -d 'Assign nothing new to these kernels'
 complete -c ums-failover -n "not __fish_seen_subcommand_from $commands" -a disable -d 'Send nothing to these kernels'
 complete -c ums-failover -n "not __fish_seen_subcommand_from $commands" -a enable -d 'Use these kernels again'
+complete -c ums-failover -n "not __fish_seen_subcommand_from $commands" -a settle -d 'Say what became of messages in doubt'
+complete -c ums-failover -n '__fish_seen_subcommand_from settle' -l delivered -d 'They had arrived'
+complete -c ums-failover -n '__fish_seen_subcommand_from settle' -l send-again -d 'Send them again'
+complete -c ums-failover -n '__fish_seen_subcommand_from settle' -l hold -d 'Keep them until they are released'
+complete -c ums-failover -n '__fish_seen_subcommand_from settle' -a '(__ums_ids)'
 complete -c ums-failover -n '__fish_seen_subcommand_from drain disable enable' -a '(__ums_kernels)'
 
 set -l commands number sites

@@ -111,6 +111,30 @@ void add_common(CLI::App& app, Common& common, Texts& texts, Kind kind) {
     app.add_option("--limit", texts.limit, "Handle at most N messages in this run")->type_name("N");
 }
 
+/// What is meant by a word where a subcommand is expected; empty if that is not what is wrong.
+std::string wrong_subcommand(const CLI::App& app) {
+    if (!app.get_subcommands().empty()) return "";
+    std::vector<std::string> names;
+    for (const auto* sub : app.get_subcommands(nullptr)) names.push_back(sub->get_name());
+    const auto rest = app.remaining();
+    const auto word =
+        std::find_if(rest.begin(), rest.end(), [](const std::string& one) { return !one.starts_with('-'); });
+    if (names.empty() || word == rest.end()) return "";
+    const std::vector<std::string_view> candidates(names.begin(), names.end());
+    const auto nearest = text::nearest(*word, candidates);
+    return "there is no subcommand " + text::quote(*word) +
+           (nearest ? "; did you mean " + text::quote(*nearest) + "?" : "");
+}
+
+/// `--watch 5`: the number would be taken for a FILE.
+void refuse_watch_with_a_blank(int argc, char** argv) {
+    for (int i = 1; i + 1 < argc; ++i) {
+        if (std::string_view(argv[i]) == "--watch" && text::parse_number(argv[i + 1])) {
+            throw Error(Fault::usage, std::string("the seconds of --watch follow a '=': --watch=") + argv[i + 1]);
+        }
+    }
+}
+
 report::Style style_of(const Common& common) {
     report::Style style;
     style.quiet = common.quiet;
@@ -130,13 +154,17 @@ std::string default_config() {
     return from_environment != nullptr && *from_environment != '\0' ? from_environment : "/etc/ums/mds.yaml";
 }
 
-void print_diagnostics(const config::Loaded& loaded, bool warnings) {
-    std::string out;
+void print_diagnostics(const config::Loaded& loaded, bool warnings, report::Reporter* reporter) {
     for (const auto& diagnostic : loaded.diagnostics) {
-        if (diagnostic.severity == config::Severity::warning && !warnings) continue;
-        out += config::to_string(diagnostic) + "\n";
+        const bool warning = diagnostic.severity == config::Severity::warning;
+        const bool shown = !warning || warnings;
+        if (reporter != nullptr) {
+            reporter->diagnostic(warning ? report::Level::warning : report::Level::error, config::to_string(diagnostic),
+                                 shown);
+        } else if (shown) {
+            std::cerr << config::to_string(diagnostic) << "\n" << std::flush;
+        }
     }
-    std::cerr << out << std::flush;
 }
 
 int check_config(const Common& common, report::Reporter& reporter) {
@@ -144,7 +172,7 @@ int check_config(const Common& common, report::Reporter& reporter) {
     if (loaded.config) {
         for (auto& diagnostic : rules::check_files(*loaded.config)) loaded.diagnostics.push_back(std::move(diagnostic));
     }
-    print_diagnostics(loaded, true);
+    print_diagnostics(loaded, true, &reporter);
     const auto errors = std::count_if(loaded.diagnostics.begin(), loaded.diagnostics.end(),
                                       [](const auto& d) { return d.severity == config::Severity::error; });
     if (!common.quiet) {
@@ -170,7 +198,7 @@ void look_at_config(report::Reporter& reporter) {
             reporter.info("the configuration has changed; starting again with it");
             return;
         }
-        print_diagnostics(loaded, false);
+        print_diagnostics(loaded, false, &reporter);
     } catch (const Error& error) {
         reporter.error(error.what());
     }
@@ -211,6 +239,7 @@ int run_tool(const Tool& tool, int argc, char** argv, const std::function<void(C
     for (auto* sub : app.get_subcommands({})) sub->add_flag("-0,--null", common.nul)->group("");
     const clock::SystemClock clock;
     try {
+        if (tool.kind == Kind::stage) refuse_watch_with_a_blank(argc, argv);
         app.parse(argc, argv);
         read_numbers(texts, common);
     } catch (const CLI::Success& success) {
@@ -219,7 +248,9 @@ int run_tool(const Tool& tool, int argc, char** argv, const std::function<void(C
         std::cerr << tool.name << ": error: cannot write to standard output\n";
         return exit_code(Fault::cannot_read);
     } catch (const CLI::ParseError& problem) {
-        std::cerr << tool.name << ": error: " << text::escape(problem.what()) << "; see " << tool.name << " --help\n";
+        const auto wrong = wrong_subcommand(app);
+        std::cerr << tool.name << ": error: " << (wrong.empty() ? text::escape(problem.what()) : wrong) << "; see "
+                  << tool.name << " --help\n";
         return exit_code(Fault::usage);
     } catch (const std::exception& problem) {
         std::cerr << tool.name << ": error: " << text::escape(problem.what()) << "; see " << tool.name << " --help\n";
@@ -235,6 +266,7 @@ int run_tool(const Tool& tool, int argc, char** argv, const std::function<void(C
         return exit_code(error.fault());
     }
     report::Reporter reporter(tool.name, style_of(common), clock, std::move(log));
+    common.reporter = &reporter;
     const int code = guarded(reporter, [&] {
         if (common.check_config) return check_config(common, reporter);
         if (common.watch && common.limit > 0) throw Error(Fault::usage, "--watch and --limit exclude each other");
@@ -253,9 +285,10 @@ int run_tool(const Tool& tool, int argc, char** argv, const std::function<void(C
 }
 
 config::Config load_config(const Common& common) {
-    auto loaded =
-        config::load(common.config, common.verbose > 0 ? config::Look::everything : config::Look::errors_alone);
-    print_diagnostics(loaded, common.verbose > 0);
+    // A log gets what -v would say too.
+    const bool warnings = common.verbose > 0 || !common.log.empty();
+    auto loaded = config::load(common.config, warnings ? config::Look::everything : config::Look::errors_alone);
+    print_diagnostics(loaded, common.verbose > 0, common.reporter);
     if (!loaded.config) {
         throw Error(Fault::configuration,
                     "the configuration " + text::quote(common.config) + " has errors; nothing was done");
@@ -279,9 +312,16 @@ std::string spool_root(const Common& common, const config::Config& config) {
 }
 
 spool::Spool open_spool(const Common& common, const config::Config& config, io::Disk& disk, const clock::Clock& clock) {
+    const auto root = spool_root(common, config);
+    // A new spool because of a typing mistake would be empty, and everybody content.
+    if (root != config.mds.spool && !disk.info(root + "/VERSION")) {
+        throw Error(Fault::cannot_read,
+                    "there is no spool at " + text::quote(root) +
+                        ": --spool must name one that exists (only the one of the configuration is created)");
+    }
     return {disk,
             clock,
-            spool_root(common, config),
+            root,
             config.mds.id,
             config.mds.force_spool ? spool::NetworkFileSystem::allow : spool::NetworkFileSystem::refuse,
             common.dry_run ? spool::Opening::examine_if_there : spool::Opening::create};
@@ -312,6 +352,19 @@ std::vector<std::string> read_names(const std::string& from, bool nul, io::Disk&
         if (!part.empty()) names.emplace_back(part);
     }
     return names;
+}
+
+std::vector<std::string> ids_of(const Common& common, const std::vector<std::string>& given, io::Disk& disk) {
+    std::vector<std::string> ids;
+    for (const auto& one : given) {
+        if (one == "-") {
+            for (auto& name : read_names("-", common.nul, disk)) ids.push_back(std::move(name));
+        } else {
+            ids.push_back(one);
+        }
+    }
+    for (auto& id : ids) id = id.substr(0, id.find(','));
+    return ids;
 }
 
 Names Names::read(const Common& common, io::Disk& disk) {

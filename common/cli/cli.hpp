@@ -39,6 +39,8 @@ struct Common {
     std::string names;  ///< --names: `-` or a file
     std::optional<std::chrono::milliseconds> watch;
     std::size_t limit = 0;  ///< 0: none
+
+    report::Reporter* reporter = nullptr;  ///< set by run_tool(): where load_config() says what is wrong
 };
 
 /// What kind of tool it is decides which options it has.
@@ -58,12 +60,13 @@ int run_tool(const Tool& tool, int argc, char** argv, const std::function<void(C
              const std::function<int(const Common&, report::Reporter&)>& run);
 
 /// Loads the configuration; prints what is wrong with it. Throws Error{configuration} if that is an error. Warnings are
-/// printed by --check-config and -v only: a cron job would send them every minute. With --watch the file is looked at
-/// again from time to time: see look_at_config().
+/// printed by --check-config and -v only (the log has them always): a cron job would send them every minute. With
+/// --watch the file is looked at again from time to time: see look_at_config().
 config::Config load_config(const Common& common);
 
 /// The configured spool, or the one of --spool.
 std::string spool_root(const Common& common, const config::Config& config);
+/// Opens it; the configured one is created if it is not there. Throws Error{cannot_read} for another that is not there.
 spool::Spool open_spool(const Common& common, const config::Config& config, io::Disk& disk, const clock::Clock& clock);
 
 /// The entries to work on, by id; everything if --names was not given.
@@ -81,6 +84,9 @@ class Names {
 };
 /// Lines (or NUL-ended names) of standard input or a file, as for --names.
 std::vector<std::string> read_names(const std::string& from, bool nul, io::Disk& disk);
+
+/// Ids from the command line, and those of standard input where it says `-`: names, up to their first comma.
+std::vector<std::string> ids_of(const Common& common, const std::vector<std::string>& given, io::Disk& disk);
 
 /// The exit code of a run that did several things: the one that an administrator must hear of first. 70, 78, 73, 74, 77,
 /// 69, 75, 1, 0, in this order.
@@ -123,8 +129,12 @@ class Watch {
 /// after so many times the interval of --watch.
 constexpr int pauses_for_a_person = 10;
 
+/// The exit code of a run with --watch that was told to end, and whose last pass would have ended with `code`: 0, unless
+/// the spool itself could not be written or read, or the error is ours. What is wrong with a target was printed.
+int ended_by_signal(int code) noexcept;
+
 /// Calls `pass` once; with --watch again and again until stopping(). Without a change it comes at the latest after
-/// the time given with --watch. Returns the last pass's exit code. An Error of a pass ends a run without --watch; with it,
+/// the time given with --watch. Returns the last pass's exit code; with --watch as ended_by_signal() has it. An Error of a pass ends a run without --watch; with it,
 /// it is printed, and the next pass tries again.
 /// `longest` may shorten the wait between two passes, for who has something to do at a certain time.
 using Wait = std::function<std::chrono::milliseconds()>;

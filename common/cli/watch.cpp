@@ -46,6 +46,11 @@ void Watch::wait(std::chrono::milliseconds at_most) {
     }
 }
 
+int ended_by_signal(int code) noexcept {
+    const bool spool = code == exit_code(Fault::cannot_write) || code == exit_code(Fault::cannot_read);
+    return spool || code == exit_code(Fault::internal) ? code : 0;
+}
+
 int run_passes(const Common& common, report::Reporter& reporter, const std::vector<std::string>& directories,
                const std::function<int()>& pass, const Wait& longest) {
     if (!common.watch) return pass();
@@ -62,7 +67,7 @@ int run_passes(const Common& common, report::Reporter& reporter, const std::vect
         }
         look_at_config(reporter);
     }
-    return code == exit_code(Fault::later) ? 0 : code;
+    return ended_by_signal(code);
 }
 
 }  // namespace ums::cli

@@ -135,7 +135,8 @@ std::vector<int> run_jobs(const Common& common, report::Reporter& reporter, cons
             codes[index] = reap(running[i], jobs[index], reporter);
             running.erase(running.begin() + static_cast<long>(i));
             // Died, or could not even begin: what only a person can mend takes longer.
-            const bool needs_a_person = codes[index] == exit_code(Fault::configuration);
+            const bool needs_a_person =
+                codes[index] == exit_code(Fault::configuration) || codes[index] == exit_code(Fault::permission);
             if (common.watch && !stopping())
                 again.emplace_back(
                     Steady::now() + (needs_a_person ? *common.watch * pauses_for_a_person : std::chrono::seconds(1)),
@@ -143,6 +144,7 @@ std::vector<int> run_jobs(const Common& common, report::Reporter& reporter, cons
         }
         reporter.progress(handled, 0);
     }
+    if (common.watch && stopping()) std::transform(codes.begin(), codes.end(), codes.begin(), ended_by_signal);
     return codes;
 }
 

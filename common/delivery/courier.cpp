@@ -320,6 +320,7 @@ void Courier::publish(std::vector<Attempt>& attempts, std::vector<Report>& repor
     std::vector<std::string> details;
     std::vector<Entry> not_published;
     std::vector<Entry> doubtful;
+    Doubts doubts;
     Answer doubt;
     std::set<std::string> directories{destination_.stage};
     for (std::size_t i = 0; i < attempts.size(); ++i) {
@@ -332,6 +333,7 @@ void Courier::publish(std::vector<Attempt>& attempts, std::vector<Report>& repor
             not_published.push_back(attempts[i].entry);
         } else {
             doubtful.push_back(attempts[i].entry);
+            doubts.emplace(attempts[i].entry.name.id(), attempts[i].final + ": " + answers[i].text);
             doubt = answers[i];
         }
     }
@@ -349,7 +351,7 @@ void Courier::publish(std::vector<Attempt>& attempts, std::vector<Report>& repor
     if (!not_published.empty()) give_back(not_published, reports, target_fault_->text);
     // A publish that did not take place will fare no better at once: the target gets a rest. A reply that was lost on the
     // way costs nothing but the look.
-    if (!doubtful.empty() && resolve(std::move(doubtful), reports) > 0) blame_target(doubt);
+    if (!doubtful.empty() && resolve(std::move(doubtful), doubts, reports) > 0) blame_target(doubt);
 }
 
 void Courier::complete(std::span<const Entry> entries, std::vector<Report>& reports,
@@ -376,12 +378,12 @@ std::vector<Report> Courier::settle() {
     constexpr std::size_t batch = 64;
     for (std::size_t i = 0; i < entries.size(); i += batch) {
         const auto end = std::min(i + batch, entries.size());
-        resolve({entries.begin() + static_cast<long>(i), entries.begin() + static_cast<long>(end)}, reports);
+        resolve({entries.begin() + static_cast<long>(i), entries.begin() + static_cast<long>(end)}, {}, reports);
     }
     return reports;
 }
 
-std::size_t Courier::resolve(std::vector<Entry> entries, std::vector<Report>& reports) {
+std::size_t Courier::resolve(std::vector<Entry> entries, const Doubts& doubts, std::vector<Report>& reports) {
     directories_.clear();  // a directory that has gone is a common reason for a doubt
     std::vector<transport::Rename> renames;
     std::vector<std::string> paths;  // per entry: stage, revoked, final
@@ -475,7 +477,17 @@ std::size_t Courier::resolve(std::vector<Entry> entries, std::vector<Report>& re
             revoked_paths.clear();
         }
     }
-    if (!revoked.empty()) give_back(revoked, reports, "it did not arrive (revoked); sent again");
+    const auto reason = [&](const Entry& entry) {
+        const auto found = doubts.find(entry.name.id());
+        return found == doubts.end() ? "" : found->second + "; ";
+    };
+    if (!revoked.empty()) {
+        const auto first = reports.size();
+        give_back(revoked, reports, "it did not arrive (revoked); sent again");
+        for (std::size_t i = 0; i < revoked.size(); ++i) {
+            reports[first + i].detail = reason(revoked[i]) + reports[first + i].detail;
+        }
+    }
     // Only now: as long as the entry is in publishing/, `.revoked` is what proves that it did not arrive.
     if (!revoked_paths.empty()) store_.remove(revoked_paths);
 
@@ -488,7 +500,7 @@ std::size_t Courier::resolve(std::vector<Entry> entries, std::vector<Report>& re
             name = name.with(attribute::doubt_since, now);
             marks.push_back({entry, {entry.queue, State::publishing, name}});
         }
-        reports.push_back({name, Outcome::in_doubt, waiting_why});
+        reports.push_back({name, Outcome::in_doubt, reason(entry) + waiting_why});
     }
     if (!marks.empty()) spool_.move(marks);
     return revoked.size();

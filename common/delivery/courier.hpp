@@ -22,6 +22,7 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <optional>
 #include <set>
 #include <span>
@@ -102,8 +103,10 @@ class Courier {
     void upload(std::vector<Attempt>& attempts, std::vector<Report>& reports);
     bool witness(std::vector<Attempt>& attempts, std::vector<Report>& reports);
     void publish(std::vector<Attempt>& attempts, std::vector<Report>& reports);
+    /// What the publish that made a doubt said, by id.
+    using Doubts = std::map<std::string, std::string, std::less<>>;
     /// How many were revoked.
-    std::size_t resolve(std::vector<spool::Entry> entries, std::vector<Report>& reports);
+    std::size_t resolve(std::vector<spool::Entry> entries, const Doubts& doubts, std::vector<Report>& reports);
     void complete(std::span<const spool::Entry> entries, std::vector<Report>& reports,
                   std::span<const std::string> details);
     void give_back(std::span<const spool::Entry> entries, std::vector<Report>& reports, const std::string& why);

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "site/site.hpp"
+#include "text/text.hpp"
 
 namespace ums::delivery {
 
@@ -27,6 +28,16 @@ transport::Limits limits_of(const config::Limit& limit) {
     transport::Limits limits;
     limits.connections = limit.connections;
     return limits;
+}
+
+/// What cannot be opened (a secret, a certificate) is told with the name of who needs it.
+template <typename Open>
+std::unique_ptr<transport::Store> named(const std::string& name, Open open) {
+    try {
+        return open();
+    } catch (const Error& error) {
+        throw Error(error.fault(), name + ": " + error.what(), error.error_number());
+    }
 }
 
 }  // namespace
@@ -53,13 +64,15 @@ std::unique_ptr<transport::Store> store_of(const target::Target& target, const c
 }
 
 std::unique_ptr<transport::Store> store_of(const config::Kernel& kernel, io::Disk& disk) {
-    return store_of(kernel.url, kernel.auth, kernel.tls, limits_of(kernel.limit), disk);
+    return named("kernel " + text::quote(kernel.name),
+                 [&] { return store_of(kernel.url, kernel.auth, kernel.tls, limits_of(kernel.limit), disk); });
 }
 
 std::unique_ptr<transport::Store> store_of(const config::Connector& connector, io::Disk& disk) {
     auto target = connector.root.value();
     target.path = (target.path == "/" ? "" : target.path) + "/" + connector.name;
-    return store_of(target, connector.auth, connector.tls, limits_of(connector.limit), disk);
+    return named("connector " + text::quote(connector.name),
+                 [&] { return store_of(target, connector.auth, connector.tls, limits_of(connector.limit), disk); });
 }
 
 std::string stage_of(const config::Config& config, const config::Kernel& kernel) {

@@ -63,7 +63,7 @@ struct Health {
 struct Look {
     bool good = false;
     std::string text;
-    bool misconfigured = false;  ///< only a person can mend it
+    std::optional<Fault> needs_a_person = {};  ///< only a person can mend it: the configuration, a secret
 };
 
 /// What ums-push met since its last success.

@@ -22,7 +22,6 @@ namespace attribute = spool::attribute;
 constexpr std::string_view claim_word = ".ums-claim-";
 constexpr std::size_t batch_messages = 64;
 constexpr Bytes batch_bytes{64 << 20};
-constexpr unsigned most_failures = 5;
 
 bool is_ignored(std::string_view name) { return name.starts_with('.') || name.ends_with(".part"); }
 
@@ -119,9 +118,7 @@ bool Intake::is_being_written(const Item& item, std::vector<Report>& reports) {
         const auto fd = spool_.disk().open(source_.local + "/" + item.name);
         return fd && spool_.disk().has_writer(*fd);
     } catch (const Error& error) {
-        if (looks_.failed(item.name) <= most_failures) {
-            reports.push_back({item.name, Report::Outcome::left, error.what()});
-        }
+        reports.push_back({item.name, Report::Outcome::left, error.what()});
         return true;
     }
 }
@@ -144,6 +141,7 @@ Answer Intake::claim(std::vector<Item> items, std::vector<Claim>& claims) {
     Answer worst;
     for (std::size_t i = 0; i < wanted.size(); ++i) {
         if (answers[i].done()) {
+            looks_.claimed(wanted[i].original, wanted[i].claim);
             claims.push_back(std::move(wanted[i]));
             continue;
         }
@@ -165,7 +163,10 @@ Answer Intake::claim(std::vector<Item> items, std::vector<Claim>& claims) {
             if (looks[k].verdict == Verdict::absent && answers[doubtful_index[k]].verdict == Verdict::absent) {
                 open_claims_.erase(one.claim);
             }
-            if (looks[k].done()) claims.push_back(std::move(one));
+            if (looks[k].done()) {
+                looks_.claimed(one.original, one.claim);
+                claims.push_back(std::move(one));
+            }
         }
     }
     return worst;
@@ -204,10 +205,12 @@ Answer Intake::take(std::vector<Claim> claims, std::vector<Report>& reports) {
         if (!answers[i].done()) {
             if (worst.done() && answers[i].verdict != Verdict::absent) worst = answers[i];
             if (answers[i].verdict != Verdict::absent) {
-                const bool last = looks_.failed(claims[i].claim) >= most_failures;
-                reports.push_back(
-                    {claims[i].original.empty() ? claims[i].claim : claims[i].original, Report::Outcome::left,
-                     answers[i].text + (last ? "; given up, it stays at the source as " + claims[i].claim : "")});
+                if (looks_.failed(claims[i].claim, clock_.now(), answers[i].text) >= Looks::most_failures) {
+                    reports.push_back(left_resting(claims[i]));
+                } else {
+                    reports.push_back({claims[i].original.empty() ? claims[i].claim : claims[i].original,
+                                       Report::Outcome::left, answers[i].text});
+                }
             }
             continue;
         }
@@ -244,7 +247,7 @@ Answer Intake::take(std::vector<Claim> claims, std::vector<Report>& reports) {
 
     spool_.accept(whole);
     for (const auto& claim : accepted) {
-        looks_.forget(claim.original);
+        looks_.forget(claim.claim);
         open_claims_.erase(claim.claim);
         reports.push_back({claim.name.text(), Report::Outcome::fetched,
                            source_.name + (claim.original.empty() ? "" : " " + claim.original)});
@@ -298,13 +301,38 @@ Answer Intake::recover(std::vector<Report>& reports) {
         if (const auto answer = finish(accepted); !answer.done()) return answer;
     }
 
-    std::vector<Item> ripe;
     std::vector<Claim> ours;
-    auto answer = store_.list(source_.directory, [&](const Item& item) {
-        if (auto id = id_of_claim(item.name, claim_prefix_)) {
-            looks_.look(item, clock_.now());
-            ours.push_back({with_attributes(*id), item.name, "", item});
-        }
+    auto answer = claims_at_source(ours);
+    if (!answer.done()) return answer;
+    std::erase_if(ours, [&](const Claim& claim) {
+        const auto note = io::read_file(disk, spool_.note_path(claim.name.id()), Bytes{64 << 10});
+        if (note && note->ends_with('\n')) return true;
+        if (!looks_.rests_until(claim.claim, clock_.now())) return false;
+        reports.push_back(left_resting(claim));
+        return true;
+    });
+    for (auto& claim : ours) {
+        // What the dead run left without a whole note was never accepted: its draft in tmp/ is worth nothing. Nobody else
+        // can be writing it: the claim is in our source, and we hold the source's lock.
+        disk.remove(spool_.note_path(claim.name.id()));
+        if (auto stale = spool_.adopt(source_.queue, claim.name.id())) stale->discard();
+    }
+    for (std::size_t i = 0; i < ours.size(); i += batch_messages) {
+        std::vector<Claim> batch(ours.begin() + static_cast<long>(i),
+                                 ours.begin() + static_cast<long>(std::min(i + batch_messages, ours.size())));
+        answer = take(batch, reports);
+        if (answer.verdict == Verdict::unreachable) return answer;
+    }
+    return Answer{};
+}
+
+Answer Intake::claims_at_source(std::vector<Claim>& ours) {
+    const auto add = [&](const std::string& name, const Item& item) {
+        looks_.look(item, clock_.now());
+        ours.push_back({with_attributes(*id_of_claim(name, claim_prefix_)), name, looks_.original(name), item});
+    };
+    const auto answer = store_.list(source_.directory, [&](const Item& item) {
+        if (id_of_claim(item.name, claim_prefix_)) add(item.name, item);
         return true;
     });
     if (!answer.done()) return answer;
@@ -321,29 +349,19 @@ Answer Intake::recover(std::vector<Report>& reports) {
         for (std::size_t i = 0; i < hidden.size(); ++i) {
             const auto name = io::name_of(hidden[i]);
             if (looks[i].verdict != Verdict::absent) open_claims_.insert(name);
-            if (looks[i].done()) {
-                looks_.look(items[i], clock_.now());
-                ours.push_back({with_attributes(*id_of_claim(name, claim_prefix_)), name, "", items[i]});
-            }
+            if (looks[i].done()) add(name, items[i]);
         }
     }
-    std::erase_if(ours, [&](const Claim& claim) {
-        const auto note = io::read_file(disk, spool_.note_path(claim.name.id()), Bytes{64 << 10});
-        return (note && note->ends_with('\n')) || looks_.failures(claim.claim) >= most_failures;
-    });
-    for (auto& claim : ours) {
-        // What the dead run left without a whole note was never accepted: its draft in tmp/ is worth nothing. Nobody else
-        // can be writing it: the claim is in our source, and we hold the source's lock.
-        disk.remove(spool_.note_path(claim.name.id()));
-        if (auto stale = spool_.adopt(source_.queue, claim.name.id())) stale->discard();
-    }
-    for (std::size_t i = 0; i < ours.size(); i += batch_messages) {
-        std::vector<Claim> batch(ours.begin() + static_cast<long>(i),
-                                 ours.begin() + static_cast<long>(std::min(i + batch_messages, ours.size())));
-        answer = take(batch, reports);
-        if (answer.verdict == Verdict::unreachable) return answer;
-    }
-    return Answer{};
+    return answer;
+}
+
+// The same text as long as nothing changes, so that --watch says it once.
+Report Intake::left_resting(const Claim& claim) const {
+    const auto why = looks_.why(claim.claim);
+    return {claim.original.empty() ? claim.claim : claim.original, Report::Outcome::left,
+            (why.empty() ? "it cannot be taken" : why) + "; it stays there as " + claim.claim +
+                ", and is tried again after 10 minutes, later every hour; rename it there to any other name to have it "
+                "taken at once"};
 }
 
 Answer Intake::collect(std::size_t limit, const std::function<bool()>& pause, std::vector<Report>& reports) {
@@ -395,8 +413,26 @@ Answer Intake::collect(std::size_t limit, const std::function<bool()>& pause, st
 Answer Intake::examine(const std::function<void(Report)>& each) {
     std::vector<Item> ripe;
     std::vector<Claim> ours;
-    const auto answer = list(ripe, ours);
-    for (const auto& item : ripe) each({item.name, Report::Outcome::fetched, source_.name + " (would be)"});
+    auto answer = list(ripe, ours);
+    if (!answer.done()) return answer;
+    ours.clear();
+    answer = claims_at_source(ours);
+    for (const auto& claim : ours) {
+        if (looks_.rests_until(claim.claim, clock_.now())) {
+            each(left_resting(claim));
+        } else {
+            each({claim.original.empty() ? claim.claim : claim.original, Report::Outcome::fetched,
+                  source_.name + " (would be)"});
+        }
+    }
+    std::vector<Report> left;
+    for (const auto& item : ripe) {
+        if (!is_being_written(item, left)) {
+            each({item.name, Report::Outcome::fetched, source_.name + " (would be)"});
+        }
+        for (auto& report : left) each(std::move(report));
+        left.clear();
+    }
     return answer;
 }
 

@@ -13,7 +13,8 @@
 //
 // Recovery of what a dead run left: note and file in tmp/: go on at 4. Note alone: it was accepted; go on at 5. A claim
 // of ours without a note: go on at 2. Equal content is not a duplicate: two equal faxes are two faxes. What cannot be
-// taken is counted, reported and left, and never stops the rest.
+// taken is reported by every run and left, and never stops the rest; a claim that failed several times is tried less and
+// less often, but for ever.
 #pragma once
 
 #include <functional>
@@ -59,7 +60,7 @@ class Intake {
     /// is asked between them and ends the run when true.
     transport::Answer collect(std::size_t limit, const std::function<bool()>& pause, std::vector<Report>& reports);
 
-    /// What collect() would take.
+    /// What recover() and collect() would take, and what they would leave.
     transport::Answer examine(const std::function<void(Report)>& each);
 
     /// Takes over the claims of an MDS that is gone for ever: they become ours.
@@ -82,6 +83,8 @@ class Intake {
     std::vector<std::string> noted_claims() const;
     spool::EntryName with_attributes(spool::EntryName name) const;
     transport::Answer finish(const std::vector<Claim>& accepted);
+    transport::Answer claims_at_source(std::vector<Claim>& ours);
+    Report left_resting(const Claim& claim) const;
     bool is_being_written(const transport::Item& item, std::vector<Report>& reports);
     void save_looks();
 

@@ -1,26 +1,67 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "intake/looks.hpp"
 
+#include <algorithm>
+
 #include "target/target.hpp"
 #include "text/text.hpp"
 
 namespace ums::intake {
+
+namespace {
+
+constexpr std::chrono::minutes first_rest{10};
+constexpr std::chrono::minutes longest_rest{60};
+constexpr std::size_t longest_why = 500;
+constexpr unsigned long long most_counted = 1'000'000;
+
+}  // namespace
 
 bool Looks::look(const transport::Item& item, clock::Instant now) {
     auto [found, is_new] = seen_.try_emplace(item.name);
     auto& seen = found->second;
     const bool changed = is_new || seen.size != item.size || seen.version != item.version;
     // A clock set back since the first look would make the file wait for ever: begin again.
-    if (changed || seen.first > now) seen = {item.size, item.version, now, 0, true};
+    if (changed || seen.first > now) seen = {item.size, item.version, now, 0, {}, seen.original, "", true};
     seen.now = true;
     return settle_.count() == 0 || (!changed && now - seen.first >= settle_);
 }
 
-unsigned Looks::failed(const std::string& name) { return ++seen_[name].failures; }
+unsigned Looks::failed(const std::string& name, clock::Instant now, std::string_view why) {
+    auto& seen = seen_[name];
+    seen.now = true;
+    seen.last_failure = now;
+    seen.why = why.substr(0, longest_why);
+    return ++seen.failures;
+}
 
-unsigned Looks::failures(const std::string& name) const {
+std::optional<clock::Instant> Looks::rests_until(const std::string& name, clock::Instant now) const {
     const auto found = seen_.find(name);
-    return found == seen_.end() ? 0 : found->second.failures;
+    if (found == seen_.end() || found->second.failures < most_failures) return std::nullopt;
+    const auto& seen = found->second;
+    const auto doublings = std::min(seen.failures - most_failures, 3U);
+    const auto until = seen.last_failure + std::min<std::chrono::minutes>(first_rest * (1 << doublings), longest_rest);
+    if (now < seen.last_failure || now >= until) return std::nullopt;
+    return until;
+}
+
+std::string Looks::why(const std::string& name) const {
+    const auto found = seen_.find(name);
+    return found == seen_.end() ? "" : found->second.why;
+}
+
+void Looks::claimed(const std::string& name, const std::string& claim) {
+    const auto found = seen_.find(name);
+    if (found == seen_.end()) return;
+    auto seen = found->second;
+    seen.original = name;
+    seen_.erase(found);
+    seen_[claim] = std::move(seen);
+}
+
+std::string Looks::original(const std::string& claim) const {
+    const auto found = seen_.find(claim);
+    return found == seen_.end() ? "" : found->second.original;
 }
 
 void Looks::forget_unseen() {
@@ -33,7 +74,8 @@ std::string Looks::to_text() const {
     for (const auto& [name, seen] : seen_) {
         text += target::encode_segment(name) + "\t" + std::to_string(seen.size.count) + "\t" +
                 target::encode_segment(seen.version) + "\t" + clock::format_precise(seen.first) + "\t" +
-                std::to_string(seen.failures) + "\n";
+                std::to_string(seen.failures) + "\t" + clock::format_precise(seen.last_failure) + "\t" +
+                target::encode_segment(seen.original) + "\t" + target::encode_segment(seen.why) + "\n";
     }
     return text;
 }
@@ -41,14 +83,18 @@ std::string Looks::to_text() const {
 void Looks::read(std::string_view text) {
     for (const auto line : text::split(text, '\n')) {
         const auto fields = text::split(line, '\t');
-        if (fields.size() != 5) continue;
+        if (fields.size() != 8) continue;
         const auto name = target::decode(fields[0]);
         const auto size = text::parse_number(fields[1]);
         const auto version = target::decode(fields[2]);
         const auto first = clock::parse(fields[3]);
         const auto failures = text::parse_number(fields[4]);
-        if (!name || !size || !version || !first || !failures) continue;
-        seen_[*name] = {Bytes{*size}, *version, *first, static_cast<unsigned>(*failures), false};
+        const auto last_failure = clock::parse(fields[5]);
+        const auto original = target::decode(fields[6]);
+        const auto why = target::decode(fields[7]);
+        if (!name || !size || !version || !first || !failures || !last_failure || !original || !why) continue;
+        seen_[*name] = {Bytes{*size},  *version,  *first, static_cast<unsigned>(std::min(*failures, most_counted)),
+                        *last_failure, *original, *why,   false};
     }
 }
 

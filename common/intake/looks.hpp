@@ -8,6 +8,7 @@
 
 #include <chrono>
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -22,9 +23,18 @@ class Looks {
 
     /// Notes what is seen now. True if the file is ripe. With a settle time of 0 everything is.
     bool look(const transport::Item& item, clock::Instant now);
-    /// A file that could not be taken; how often that is now, in a row and unchanged.
-    unsigned failed(const std::string& name);
-    unsigned failures(const std::string& name) const;
+    /// A claim that could not be taken, and why; how often that is now, in a row and unchanged.
+    unsigned failed(const std::string& name, clock::Instant now, std::string_view why);
+    /// When it is tried again: after `most_failures` in a row 10 minutes later, then 20, 40, and an hour for ever. Nothing
+    /// if it may be tried now. A clock that was set back ends the wait.
+    std::optional<clock::Instant> rests_until(const std::string& name, clock::Instant now) const;
+    static constexpr unsigned most_failures = 5;
+    /// What the last failure said; empty if there was none.
+    std::string why(const std::string& name) const;
+    /// `name` was claimed, and is called `claim` now.
+    void claimed(const std::string& name, const std::string& claim);
+    /// What a claim was called before; empty if nobody knows.
+    std::string original(const std::string& claim) const;
     void forget(const std::string& name) { seen_.erase(name); }
     /// Forgets what was not looked at since the last call of this.
     void forget_unseen();
@@ -38,6 +48,9 @@ class Looks {
         std::string version;
         clock::Instant first{};
         unsigned failures = 0;
+        clock::Instant last_failure{};
+        std::string original;
+        std::string why;
         bool now = false;
     };
     std::chrono::milliseconds settle_;

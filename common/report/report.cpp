@@ -117,10 +117,12 @@ void Reporter::say(Level level, std::string_view text) {
     write_all(STDERR_FILENO, line);
 }
 
-void Reporter::plain(std::string_view text) {
+void Reporter::diagnostic(Level level, std::string_view line, bool shown) {
+    if (log_) log_->write(level, tool_, line);
+    if (!shown) return;
     flush();
     clear_bar();
-    write_all(STDERR_FILENO, text::visible(text) + "\n");
+    write_all(STDERR_FILENO, text::visible(line) + "\n");
 }
 
 void Reporter::progress(std::size_t done, std::size_t total) {

@@ -83,8 +83,6 @@ class Reporter {
     void error(std::string_view text) { say(Level::error, text); }
     void warning(std::string_view text) { say(Level::warning, text); }
     void info(std::string_view text) { say(Level::info, text); }
-    /// A line on standard error that says itself what it is: `file:line:column: error: ...`.
-    void plain(std::string_view text);
     void debug(std::string_view text) { say(Level::debug, text); }
     void say(Level level, std::string_view text);
 
@@ -95,6 +93,9 @@ class Reporter {
     void flush();
     /// flush(); then false if anything could not be written to stdout in this run (said once on stderr).
     bool finish();
+
+    /// A line in a form of its own (a compiler's, for the configuration): to stderr as it is if `shown`, and to the log.
+    void diagnostic(Level level, std::string_view line, bool shown);
 
     /// How many lines raw() was given.
     std::size_t lines_passed() const noexcept { return lines_passed_; }

@@ -116,5 +116,28 @@ class Examples(unittest.TestCase):
             self.assertTrue(os.path.exists(os.path.join(BIN, program)), program)
 
 
+class Supervisor(unittest.TestCase):
+    """What ends it before anything is started."""
+
+    def run_it(self, *arguments, path=None):
+        environment = {**os.environ, "PATH": path or BIN + ":" + os.environ["PATH"]}
+        return subprocess.run([os.path.join(SOURCE, "examples", "ums-supervisor"), *arguments], env=environment, capture_output=True,
+                              text=True, stdin=subprocess.DEVNULL, timeout=30, check=False)
+
+    def test_a_stray_word_is_refused(self):
+        config = os.path.join(SOURCE, "examples", "quickstart.yaml")
+        for arguments in (("-c", config, "start"), ("start", "-c", config), ("-i", "0"), ("-x",)):
+            with self.subTest(arguments):
+                done = self.run_it(*arguments)
+                self.assertEqual((done.returncode, done.stdout), (64, ""))
+        self.assertIn("'start'", self.run_it("start").stderr)
+
+    def test_a_tool_that_is_missing_is_said_once(self):
+        done = self.run_it(path="/usr/bin:/bin")
+        if done.returncode != 69 and shutil.which("ums-fetch", path="/usr/bin:/bin"):
+            self.skipTest("the tools are installed")
+        self.assertEqual((done.returncode, done.stderr), (69, "ums-supervisor: ums-fetch is not in PATH; nothing was started\n"))
+
+
 if __name__ == "__main__":
     unittest.main(verbosity=2)

@@ -31,7 +31,9 @@ class FakeStore final : public transport::Store {
     std::map<std::string, int> arrivals;  ///< content -> how often it was published
     bool kernel_eats = false;             ///< the kernel takes published files away at once
     bool hides_dotfiles = false;          ///< nginx does not list them
-    bool renames_copy = false;            ///< a server whose MOVE leaves the source
+    std::size_t download_count = 0;
+    std::string unreadable;     ///< what has this content cannot be downloaded
+    bool renames_copy = false;  ///< a server whose MOVE leaves the source
 
     void plan(Fault fault, std::size_t request, std::size_t delay = 0) {
         fault_ = fault;
@@ -121,6 +123,7 @@ class FakeStore final : public transport::Store {
     }
     std::vector<transport::Answer> download(std::span<transport::Download> downloads) override {
         std::vector<transport::Answer> answers;
+        download_count += downloads.size();
         for (auto& one : downloads) {
             transport::Answer result;
             const auto answer = request(
@@ -128,6 +131,10 @@ class FakeStore final : public transport::Store {
                     const auto found = files.find(one.path);
                     if (found == files.end()) {
                         result = answer_of(transport::Verdict::absent);
+                        return;
+                    }
+                    if (!unreadable.empty() && found->second == unreadable) {
+                        result = answer_of(transport::Verdict::broken, 500);
                         return;
                     }
                     disk_.write(*one.into, found->second, "download");

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """ums-failover with directories as kernels: a kernel is gone when its directory is."""
+import fcntl
 import os
 import socket
+import struct
 import subprocess
 import time
 
@@ -14,6 +16,7 @@ sites:
 routes:
   - {{to: munich}}
 """
+F_OFD_SETLK = 37
 ENTRY = "1795406406000001.doubtful.BER1,c=ExConn,s=munich,n=1"
 WITNESSED = ENTRY + ",v=token123"
 
@@ -190,6 +193,8 @@ class Failover(Case):
         self.assertEqual({x["admin"] for x in self.json_lines(world, "ums-failover", "status", "--json") if "kernel" in x}, {"enabled"})
         self.run_clean(world, "ums-failover", "drain", codes=(64,))
         self.run_clean(world, "ums-failover", "eject", "k1", codes=(64,))
+        done = self.run_clean(world, "ums-failover", "staus", codes=(64,))
+        self.assertIn(b"there is no subcommand 'staus'; did you mean 'status'?", done.stderr)
 
     def test_all_down_keeps_everything(self):
         world = self.rooms(("k1", "k2"), site())
@@ -200,7 +205,7 @@ class Failover(Case):
         self.send(world, range(3, 6))
         for _ in range(4):
             done = self.run_clean(world, "ums-failover", codes=(69,))
-            self.assertIn(b"no kernel of the site 'munich' takes messages; 3 messages wait", done.stderr)
+            self.assertRegex(done.stderr, rb"no kernel of the site 'munich' takes messages \('k1' is down: .*; 'k2' is down: .*\); 3 messages wait")
             world.run("ums-push", codes=(69, 75))
         self.assertEqual((len(world.queue("site/munich")), self.counts(world)), (3, [3, 0]))
         self.assertEqual(world.queue("failed") + world.queue("noroute"), [])
@@ -403,6 +408,57 @@ routes:
         self.assertEqual(line["result"], "delivered")
         self.assertEqual((world.delivered("k1"), world.listed()), ([message(7)], []))
 
+    def test_doubts_that_a_person_settles(self):
+        world = self.rooms(("k1", "k2"), site(), mds=", keep-sent: 1d")
+        self.send(world, [0])
+        world.passes()
+        queues = ("kernel/k1", "kernel/gone", "connector/ExConn", "connector/Gone")
+        attributes = {"kernel": ",c=ExConn,s=munich,n=3,w=1700000000,v=token123", "connector": ",c=ExConn,o=k1,n=3,w=1700000000,v=token123"}
+        number = 0
+        for queue in queues:
+            for option in ("--delivered", "--send-again", "--hold"):
+                with self.subTest(queue=queue, option=option):
+                    number += 1
+                    one = f"{1795406406000100 + number}.doubtful.BER1"
+                    world.place(queue, one + attributes[queue.split("/")[0]], message(number), "publishing")
+                    for command in ("release", "delete", "requeue"):
+                        self.assertIn(b"ums-failover settle", self.run_clean(world, "ums-spool", command, one, codes=(65,)).stderr)
+                    before = rooms.tree(world.spool)
+                    self.run_clean(world, "ums-failover", "settle", "-n", option, one)
+                    self.assertEqual(rooms.tree(world.spool), before)
+                    line, = self.json_lines(world, "ums-failover", "settle", option, "-", "--json", stdin=one.encode() + b",x=y\n")
+                    place, result, gone = {"--delivered": ("sent/new", "delivered", "wv"), "--send-again":
+                                           (("outgoing" if "kernel" in queue else "incoming") + "/new", "deferred", "swv"),
+                                           "--hold": (queue + "/hold", "parked", "v")}[option]
+                    self.assertEqual(line["result"], result)
+                    name, = [n for n in world.queue(*place.rsplit("/", 1)) if n.startswith(one)]
+                    self.assertEqual(name, line["name"])
+                    for key in gone:
+                        self.assertNotIn(f",{key}=", name)
+                    self.assertIn(",n=3", name)
+                    self.assertEqual(",d=1" in name, option != "--delivered")
+                    self.assertEqual(world.queue(queue, "publishing"), [])
+                    self.assertRegex(self.run_clean(world, "ums-spool", "trace", one).stdout, rb"settled  .*; said by")
+                    self.run_clean(world, "ums-failover", "settle", option, one, codes=(65,))
+        self.run_clean(world, "ums-failover", "settle", "--hold", "nobody", codes=(65,))
+        one = world.place("kernel/k1", ENTRY, message(7), "publishing")
+        for wrong in ((), ("--hold", "--delivered")):
+            self.run_clean(world, "ums-failover", "settle", one, *wrong, codes=(64,))
+        with open(os.path.join(world.spool, "kernel/k1/lock"), "wb") as lock:
+            fcntl.fcntl(lock, F_OFD_SETLK, struct.pack("hhqqi", fcntl.F_WRLCK, 0, 0, 0, 0))
+            self.assertIn(b"another run works kernel/k1", self.run_clean(world, "ums-failover", "settle", "--hold", one, codes=(75,)).stderr)
+        self.assertEqual(world.queue("kernel/k1", "publishing"), [one])
+
+    def test_status_shows_queues_of_kernels_that_are_gone(self):
+        world = self.rooms(("k1",), site("k1"))
+        world.passes()
+        world.place("kernel/gone", ENTRY, message(7), "publishing")
+        world.place("kernel/gone", ENTRY.replace("6000001", "6000002"), message(8), "hold")
+        table = self.run_clean(world, "ums-failover", "status").stdout.decode()
+        self.assertRegex(table, r"(?m)^kernel/gone +0 +0 +1 +1 +-$")
+        line, = [x for x in self.json_lines(world, "ums-failover", "status", "--json") if x.get("queue") == "kernel/gone"]
+        self.assertEqual((line["in-doubt"], line["hold"]), (1, 1))
+
     def test_owner_of_another_spool(self):
         world = self.rooms(("k1", "k2"), site())
         self.send(world, range(2))
@@ -442,6 +498,27 @@ routes:
         self.wait_until(lambda: world.delivered("k1"), 60, "delivered")
         self.assertEqual(self.numbers(world.delivered("k1")), [1])
 
+    def test_sigterm_ends_a_watch_with_0_whatever_is_wrong_with_a_target(self):
+        secret = os.path.join(self.directory, "k1.secret")
+        write(secret, b"geheim\n")
+        os.chmod(secret, 0o644)
+        world = self.rooms(("k1", "k2"), site(), kernel_options=", fetch: true")
+        text = read(world.config).decode().replace(f"'file:{world.kernels['k1']}'",
+                                                   f"'dav://127.0.0.1:9/CR/', auth: {{method: basic, user: u, password-file: '{secret}'}}")
+        write(world.config, text.encode())
+        world.place("kernel/k1", ENTRY, message(7))
+        os.makedirs(os.path.join(world.kernels["k2"], ".BER1"), exist_ok=True)
+        write(self.stage(world, "owner", "k2"), b"another-spool\n")
+        world.place("kernel/k2", ENTRY.replace("6000001", "6000002"), message(8))
+        for name, words in (("ums-push", b"belongs to another spool"), ("ums-fetch", b"k1.secret"), ("ums-failover", b"is down")):
+            process = self.start(world, name, "--watch=1", stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+            lines = b""
+            while words not in lines:
+                lines += process.stderr.readline()
+            time.sleep(0.3)
+            process.terminate()
+            self.assertEqual(process.wait(10), 0, name)
+
     def test_status_before_the_first_look(self):
         world = self.rooms(("k1",), site("k1"))
         self.send(world, [1])
@@ -459,10 +536,18 @@ routes:
         write(world.config, text.encode())
         world.place("kernel/k1", ENTRY, message(7), "publishing")
         self.send(world, range(3))
-        done = self.run_clean(world, "ums-failover", codes=(75, 77))
-        self.assertIn(b"k1.secret", done.stderr)
+        for _ in range(3):
+            done = self.run_clean(world, "ums-failover", codes=(77,))
+            self.assertEqual(done.stderr.count(b"error: kernel 'k1': refused to read the secret"), 1, done.stderr)
+        done = self.run_clean(world, "ums-push", codes=(75, 77))
+        self.send(world, [3])
+        self.run_clean(world, "ums-failover", "disable", "k2")
+        done = self.run_clean(world, "ums-failover", codes=(77,))
+        self.assertRegex(done.stderr, rb"no kernel of the site 'munich' takes messages \('k1' is down: .*; 'k2' is disabled\); 1 message waits")
+        self.run_clean(world, "ums-failover", "enable", "k2")
+        self.run_clean(world, "ums-failover", codes=(77,))
         world.run("ums-push", codes=(75, 77))
-        self.assertEqual(self.numbers(world.delivered("k2")), [0, 1, 2])
+        self.assertEqual(self.numbers(world.delivered("k2")), [0, 1, 2, 3])
 
     def test_status(self):
         world = self.rooms(("k1", "k2"), site())

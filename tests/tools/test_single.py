@@ -69,6 +69,7 @@ class Single(Case):
                  (("--no-such-option",), b"", 64, b"--no-such-option"),
                  (("--watch=0",), b"", 64, b"--watch"),
                  (("--watch", "-n"), b"", 64, b"--dry-run"),
+                 (("--watch", "5"), b"", 64, b"--watch=5"),
                  (("--limit", "x"), b"", 64, b"--limit"),
                  (("--color", "blue"), b"", 64, b"--color")]
         for arguments, stdin, code, words in cases:
@@ -189,6 +190,14 @@ class Single(Case):
                                        (("--connector", "ExConn"), b"", 64)):
             with self.subTest(arguments):
                 self.run_clean(world, "ums-push", *arguments, stdin=stdin, codes=(code,))
+        world.run("ums-failover", "disable", "k2")
+        for more in ((), ("-n",)):
+            done = self.run_clean(world, "ums-push", *more, "--to", "k2", "--connector", "ExConn", "-", stdin=content, codes=(75,))
+            self.assertIn(b"'k2' is disabled", done.stderr)
+        self.assertEqual(world.delivered("k2"), [content])
+        world.run("ums-failover", "enable", "k2")
+        name = self.run_clean(world, "ums-push", "-q", "--to", "k2", "--connector", "ExConn", "-", stdin=content).stdout.decode().strip()
+        self.assertRegex(self.run_clean(world, "ums-spool", "trace", name).stdout, rb"ums-push  \S+  delivered  by hand: k2 R_ExConn/Out/")
         os.rename(world.kernels["k1"], world.kernels["k1"] + ".away")
         done = self.run_clean(world, "ums-push", "--to", "k1", "--connector", "ExConn", "-", stdin=content, codes=(69,))
         self.assertIn(b"nothing arrived", done.stderr)
@@ -248,6 +257,16 @@ class Single(Case):
     def test_spool_option(self):
         world = self.world()
         other = os.path.join(self.directory, "other")
+        before = tree(self.directory)
+        for name in STAGES + ("ums-spool",):
+            for more in ((), ("-n",)):
+                done = self.run_clean(world, name, "--spool", other, *more, *(("list",) if name == "ums-spool" else ()), codes=(74,))
+                self.assertIn(b"there is no spool at '" + other.encode(), done.stderr)
+        self.run_clean(world, "ums-fetch", "--spool", other, "--connector", "ExConn", "-", stdin=message(1), codes=(74,))
+        self.run_clean(world, "ums-failover", "--spool", other, "disable", "k1", codes=(74,))
+        self.assertEqual(tree(self.directory), before, "a mistyped spool is not made")
+        world.run("ums-fetch", "--spool", world.spool, "--from", "ExConn")  # the configured one is
+        os.rename(world.spool, other)
         world.run("ums-fetch", "--spool", other, "--connector", "ExConn", "-", stdin=message(1, ["fax#+43 1"]))
         self.assertFalse(os.path.exists(world.spool))
         done = subprocess.run([rooms.tool("ums-route"), "--spool", "other", "-q"], env=world.environment(), cwd=self.directory,
@@ -359,6 +378,51 @@ class Single(Case):
         process.terminate()
         self.assertEqual(process.wait(3), 0)
 
+    def test_fetch_tells_of_what_stays_in_every_run(self):
+        """A claim that somebody keeps open for writing cannot be taken; it is never forgotten."""
+        world = self.world()
+        world.passes()
+        write(os.path.join(world.out(), "slow.tmp"), message(1, ["fax#+43 1"]))
+        claim = ".ums-claim-" + read(os.path.join(world.spool, "state/uuid")).decode()[:8] + "-1795406406000000.aaaaaaaa.BER1"
+        os.rename(os.path.join(world.out(), "slow.tmp"), os.path.join(world.out(), claim))
+        with open(os.path.join(world.out(), claim), "ab"):
+            for _ in range(7):
+                done = self.run_clean(world, "ums-fetch", codes=(75,))
+                self.assertIn(claim.encode(), done.stderr)
+                self.assertEqual(done.stdout, b"")
+            self.assertIn(b"rename it there", done.stderr)
+            done = self.run_clean(world, "ums-fetch", "-n", codes=(75,))
+            self.assertEqual((done.stdout, claim.encode() in done.stderr), (b"", True), "what is left is not what would be fetched")
+            write(os.path.join(world.out(), "good.tmp"), message(2, ["fax#+43 1"]))
+            self.assertEqual(len(self.run_clean(world, "ums-fetch", "-q", "--limit", "1", codes=(75,)).stdout.splitlines()), 1)
+            process = self.start(world, "ums-fetch", "--watch=1", stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+            self.assertIn(b"rename it there", process.stderr.readline())
+            time.sleep(2.5)
+            process.terminate()
+            self.assertEqual((process.wait(5), process.stderr.read()), (0, b""), "once a process")
+        os.rename(os.path.join(world.out(), claim), os.path.join(world.out(), "slow.tmp"))
+        self.run_clean(world, "ums-fetch")
+        self.assertEqual((os.listdir(world.out()), len(world.queue("outgoing"))), ([], 2))
+
+    def test_fetch_tells_of_a_file_that_cannot_be_opened(self):
+        user = self.unprivileged()
+        world = self.world()
+        for i in range(2):
+            write(os.path.join(world.out(), f"{i}.tmp"), message(i, ["fax#+43 1"]))
+        if user is not None:
+            for directory, _, names in os.walk(self.directory):
+                for path in [directory] + [os.path.join(directory, n) for n in names]:
+                    os.chown(path, user, pwd.getpwuid(user).pw_gid)
+        os.chmod(os.path.join(world.out(), "0.tmp"), 0)
+        done = self.run_as(world, user, "ums-fetch", "-n")
+        self.assertEqual((done.returncode, b"0.tmp" in done.stderr, b"0.tmp" in done.stdout, b"1.tmp" in done.stdout), (75, True, False, True))
+        for _ in range(7):
+            done = self.run_as(world, user, "ums-fetch")
+            self.assertEqual((done.returncode, b"'0.tmp'" in done.stderr), (75, True), done)
+        self.assertEqual(len(world.queue("outgoing")), 1)
+        os.chmod(os.path.join(world.out(), "0.tmp"), 0o644)
+        self.assertEqual(self.run_as(world, user, "ums-fetch").returncode, 0)
+
     def test_closed_and_full_output(self):
         world = self.world()
         for i in range(3):
@@ -428,6 +492,23 @@ class Single(Case):
             self.assertEqual(done.returncode, 78)
             self.assertIn(b"/etc/ums/mds.yaml", done.stderr)
 
+    def test_the_log_has_what_is_wrong_with_the_configuration(self):
+        world = self.world()
+        text = read(world.config)
+        log = os.path.join(self.directory, "log")
+        for number, arguments in enumerate(((), ("--check-config",))):
+            write(world.config, text.replace(b"kernels: [k2]", b"kernels: [k7]"))
+            done = self.run_clean(world, "ums-route", "--log", log, *arguments, codes=(78,))
+            lines = [json.loads(line) for line in read(log).splitlines()]
+            wrong = [x for x in lines if "k7" in x["text"]]
+            self.assertEqual([x["level"] for x in wrong], ["error"] * (number + 1))
+            self.assertIn(wrong[0]["text"].encode() + b"\n", done.stderr)
+        # Warnings are said by -v only, but the log is for whoever reads it later.
+        write(world.config, text.replace(b"timeout: 2s", b"timeout: 10s"))
+        os.remove(log)
+        self.assertEqual(self.run_clean(world, "ums-route", "--log", log).stderr, b"")
+        self.assertEqual([json.loads(line)["level"] for line in read(log).splitlines()][:1], ["warning"])
+
     def test_secrets_with_wrong_permissions(self):
         secret = self.job(b"geheim-4711\n", "k1.secret")
         world = self.rooms(kernel_options=f", auth: {{method: basic, user: mds, password-file: '{secret}'}}")
@@ -440,6 +521,7 @@ class Single(Case):
             if mode == 0o640 and done.returncode != 77:
                 continue  # a group may be trusted with it
             self.assertEqual(done.returncode, 77, f"{mode:o} {done.stderr}")
+            self.assertIn(b"kernel 'k1': refused to read the secret", done.stderr)
             self.assertIn(b"k1.secret", done.stderr)
             self.assertNotIn(b"geheim", done.stderr + done.stdout)
         os.chmod(secret, 0o600)

@@ -57,13 +57,18 @@ class SpoolTool(Case):
             self.assertEqual(detail == "a reason", queue in ("failed", "noroute") or state == "hold", line)
         self.assertEqual(ids, {})
         count = {(): len(self.entries) - 1, ("--failed",): 2, ("--noroute",): 2, ("--hold",): 7, ("--in-doubt",): 4, ("outgoing",): 4,
-                 ("kernel",): 4, ("kernel/k1",): 4, ("kernel/k9",): 0, ("sent",): 1, ("outgoing", "incoming"): 8,
+                 ("kernel",): 4, ("kernel/k1",): 4, ("connector/SapConn",): 0, ("sent",): 1, ("outgoing", "incoming"): 8,
                  ("--hold", "--failed"): 8, ("--hold", "kernel"): 1, ("--failed", "--hold", "failed"): 2}
         for arguments, expected in count.items():
             with self.subTest(arguments):
                 self.assertEqual(len(self.act("list", "-q", *arguments).stdout.splitlines()), expected)
                 self.assertEqual(len(self.json_lines(self.world, "ums-spool", "list", "--json", *arguments)), expected)
-        self.act("list", "kernels", codes=(64,))
+        for wrong in ("kernels", "kernel/k9", "kernel/", "site/k1", "sent/x"):
+            self.assertIn(b"there is no queue '" + wrong.encode(), self.act("list", wrong, codes=(64,)).stderr)
+        os.makedirs(os.path.join(self.world.spool, "kernel/k8/new"))
+        self.act("list", "kernel/k8")
+        self.assertIn(b"there is no subcommand 'lst'; did you mean 'list'?", self.act("lst", "kernel", codes=(64,)).stderr)
+        self.assertIn(b"there is no subcommand 'frobnicate'; see", self.act("-q", "frobnicate", codes=(64,)).stderr)
         self.act("list", "\x1b[2J", codes=(64,))
         self.act(codes=(64,))
         one, = [x for x in self.json_lines(self.world, "ums-spool", "list", "--json", "kernel") if x["state"] == "new"]

@@ -22,9 +22,10 @@ using transport::Answer;
 using transport::Verdict;
 
 constexpr char finished_mark = '=';
-constexpr char misconfigured_mark = '!';
+constexpr char configuration_mark = '!';
+constexpr char permission_mark = '#';
 
-/// Empty if the kernel would take a message now, else why not. Throws Error{configuration} where only a person can help.
+/// Empty if the kernel would take a message now, else why not. Throws Error{configuration} or {permission} where only a person can help.
 std::string canary(const config::Config& config, const config::Kernel& kernel, const std::string& uuid) {
     io::PosixDisk disk(io::Sharing::by_umask);
     const auto store = delivery::store_of(kernel, disk);
@@ -84,8 +85,10 @@ Child start(const config::Config& config, const config::Kernel& kernel, const st
         try {
             text = finished_mark + canary(config, kernel, uuid);
         } catch (const Error& error) {
-            text = (error.fault() == Fault::configuration ? misconfigured_mark : finished_mark) +
-                   std::string(error.what());
+            const char mark = error.fault() == Fault::configuration ? configuration_mark
+                              : error.fault() == Fault::permission  ? permission_mark
+                                                                    : finished_mark;
+            text = mark + std::string(error.what());
         } catch (const std::exception& error) {
             text = finished_mark + std::string(error.what());
         }
@@ -139,10 +142,12 @@ std::vector<health::Look> look_at(const config::Config& config, const std::vecto
     for (auto& child : children) {
         // A process stuck in the kernel (a dead mount) cannot be waited for: whoever inherits it will.
         for (int tries = 0; tries < 50 && ::waitpid(child.pid, nullptr, WNOHANG) == 0; ++tries) ::usleep(2000);
-        const bool misconfigured = child.text.starts_with(misconfigured_mark);
-        const bool finished = misconfigured || child.text.starts_with(finished_mark);
+        std::optional<Fault> needs_a_person;
+        if (child.text.starts_with(configuration_mark)) needs_a_person = Fault::configuration;
+        if (child.text.starts_with(permission_mark)) needs_a_person = Fault::permission;
+        const bool finished = needs_a_person || child.text.starts_with(finished_mark);
         const auto text = finished ? child.text.substr(1) : std::string("the look at it was ended by a crash");
-        looks.push_back({text.empty() && !misconfigured, text, misconfigured});
+        looks.push_back({text.empty() && !needs_a_person, text, needs_a_person});
     }
     return looks;
 }

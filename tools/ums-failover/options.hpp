@@ -15,6 +15,18 @@ int run(const cli::Common& common, report::Reporter& reporter);
 /// The table of sites and kernels, or JSON.
 int status(const cli::Common& common, report::Reporter& reporter);
 
+/// What a person knows of a message that was in doubt.
+enum class Decision {
+    delivered,   ///< it had arrived
+    send_again,  ///< it goes back to the decision, marked as a possible duplicate
+    hold,        ///< it is parked in hold/ of its queue
+};
+/// Settles doubts by hand, of queues that the configuration knows and of others.
+int settle_by_hand(const cli::Common& common, const std::vector<std::string>& given, Decision decision,
+                   report::Reporter& reporter);
+/// Who runs this, for the record; empty if nobody knows.
+std::string who();
+
 /// drain, disable or enable kernels.
 int set_admin(const cli::Common& common, const std::vector<std::string>& kernels, health::Admin admin,
               report::Reporter& reporter);

@@ -138,10 +138,9 @@ class Pass {
         auto after = before;
         if (look != nullptr) {
             after = health::after_look(after, *look, policy, now);
-            if (look->misconfigured && !common_.watch) {
-                if (misconfigured_.insert(name).second)
-                    reporter_.error("kernel " + text::quote(name) + ": " + look->text);
-                code_.note(exit_code(Fault::configuration));
+            if (look->needs_a_person && !common_.watch) {
+                if (told_.insert(name).second) reporter_.error(of_kernel(name, look->text));
+                code_.note(exit_code(*look->needs_a_person));
             }
         } else {
             after = health::after_seen(after, files_.load_seen(name), policy, now);
@@ -285,17 +284,16 @@ class Pass {
                 if (!common_.watch) {
                     reporter_.line({entry.name.text(),
                                     Result::deferred,
-                                    "no kernel of " + text::quote(site.name) + " takes messages",
+                                    "no kernel of " + text::quote(site.name) + " takes messages: " + reasons(site),
                                     {}});
                 }
                 continue;
             }
             ++handled_;
-            batch.push_back(
-                {{entry, {Queue::kernel(choice->kernel), State::fresh, entry.name.with(attribute::site, choice->site)}},
-                 choice->kernel,
-                 choice->site == site.name ? "site " + site.name
-                                           : "site " + choice->site + ", the fallback of " + site.name});
+            const Entry to{Queue::kernel(choice->kernel), State::fresh, entry.name.with(attribute::site, choice->site)};
+            const auto detail = choice->site == site.name ? "site " + site.name
+                                                          : "site " + choice->site + ", the fallback of " + site.name;
+            batch.push_back({{entry, to}, choice->kernel, detail});
             ++seats_.at(choice->kernel).pending;
             if (batch.size() >= batch_messages) {
                 carry_out(batch, "assigned");
@@ -304,8 +302,8 @@ class Pass {
         }
         carry_out(batch, "assigned");
         if (waiting > 0) {
-            reporter_.error("no kernel of the site " + text::quote(site.name) + " takes messages; " +
-                            count_of(waiting, "message") + (waiting == 1 ? " waits" : " wait"));
+            reporter_.error("no kernel of the site " + text::quote(site.name) + " takes messages (" + reasons(site) +
+                            "); " + count_of(waiting, "message") + (waiting == 1 ? " waits" : " wait"));
             code_.note(exit_code(Fault::unreachable));
         }
     }
@@ -325,10 +323,10 @@ class Pass {
                 ++staying;
                 continue;
             }
-            const auto name = entry.name.with(attribute::site, choice->site).without(attribute::not_before);
-            batch.push_back({{entry, {Queue::kernel(choice->kernel), State::fresh, name}},
-                             choice->kernel,
-                             seat.kernel->name + " is " + state_word(seat)});
+            const Entry to{Queue::kernel(choice->kernel), State::fresh,
+                           entry.name.with(attribute::site, choice->site).without(attribute::not_before)};
+            const auto detail = seat.kernel->name + " is " + state_word(seat);
+            batch.push_back({{entry, to}, choice->kernel, detail});
             ++seats_.at(choice->kernel).pending;
             if (batch.size() >= batch_messages) carry_out(batch, "moved");
         }
@@ -339,6 +337,35 @@ class Pass {
                             (staying == 1 ? " waits" : " wait"));
             code_.note(exit_code(Fault::unreachable));
         }
+    }
+
+    /// Why none of its kernels takes a message, in brief.
+    std::string reasons(const config::Site& site) const {
+        std::string all;
+        for (const auto& name : site.kernels) {
+            const auto& seat = seats_.at(name);
+            const auto& most = seat.kernel->limit.max_pending;
+            std::string why = text::quote(name) + " ";
+            if (seat.admin != health::Admin::enabled) {
+                why += seat.admin == health::Admin::drain ? "is drained" : "is disabled";
+            } else if (!delivery::is_supported(seat.kernel->url)) {
+                why += "is of a kind that this version cannot carry to";
+            } else if (seat.health.status == health::Status::down) {
+                why += "is down" + (seat.health.why.empty() ? "" : ": " + text::escape(seat.health.why));
+            } else if (most && seat.pending >= *most) {
+                why += "has all that its max-pending allows";
+            } else {
+                why += "is " + state_word(seat);
+            }
+            all += (all.empty() ? "" : "; ") + why;
+        }
+        return all;
+    }
+
+    /// What a target said, with its name if it has not given that itself.
+    static std::string of_kernel(const std::string& name, const std::string& said) {
+        const auto quoted = text::quote(name);
+        return said.find(quoted) == std::string::npos ? "kernel " + quoted + ": " + said : said;
     }
 
     static std::string state_word(const Seat& seat) {
@@ -374,8 +401,11 @@ class Pass {
                                   count_of(moves.size(), "message") + " went back to routing");
             }
             if (in_doubt > 0) {
-                reporter_.warning("the configuration knows no " + spool::to_string(queue) + " any more, but " +
-                                  count_of(in_doubt, "message") + " may have arrived there; ums-spool show tells more");
+                reporter_.warning(
+                    "the configuration knows no " + spool::to_string(queue) + " any more, but " +
+                    count_of(in_doubt, "message") +
+                    " may have arrived there; 'ums-spool list --in-doubt' lists, and 'ums-failover settle' "
+                    "settles such");
                 code_.attention();
             }
         }
@@ -395,7 +425,7 @@ class Pass {
             } catch (const Error& error) {
                 // What is wrong with one kernel (its secret, its owner file) must not keep messages from the others.
                 if (error.fault() != Fault::configuration && error.fault() != Fault::permission) throw;
-                reporter_.error("kernel " + text::quote(name) + ": " + error.what());
+                if (told_.insert(name).second) reporter_.error(of_kernel(name, error.what()));
                 code_.note(exit_code(common_.watch ? Fault::later : error.fault()));
             }
         }
@@ -508,7 +538,7 @@ class Pass {
     std::map<std::string, Seat, std::less<>> seats_;
     std::map<std::string, health::Memory> memories_;
     std::map<std::string, std::string> saved_;
-    std::set<std::string, std::less<>> misconfigured_;  // said once a pass
+    std::set<std::string, std::less<>> told_;  ///< kernels that need a person: said once a pass
     cli::ExitCode code_;
     std::size_t handled_ = 0;
 };
@@ -550,9 +580,7 @@ int set_admin(const cli::Common& common, const std::vector<std::string>& kernels
     auto spool = cli::open_spool(common, config, disk, clock);
     health::Files files(disk, spool.root() + "/state");
     for (const auto& name : kernels) {
-        const char* user = std::getenv("SUDO_USER");
-        if (user == nullptr) user = std::getenv("USER");
-        if (!common.dry_run) files.save(name, {admin, clock.now(), user == nullptr ? "" : user});
+        if (!common.dry_run) files.save(name, {admin, clock.now(), who()});
         reporter.data(text::escape(name) + "\t" + std::string(health::to_string(admin)));
     }
     return 0;

@@ -114,7 +114,8 @@ int status(const cli::Common& common, report::Reporter& reporter) {
 
         std::vector<std::vector<std::string>> queues{{"QUEUE", "NEW", "SENDING", "DOUBT", "HOLD", "OLDEST"}};
         for (const auto& queue : spool.all_queues()) {
-            if (queue.kind == Queue::Kind::kernel || queue.kind == Queue::Kind::sent) continue;
+            if (queue.kind == Queue::Kind::sent) continue;
+            if (queue.kind == Queue::Kind::kernel && config.kernel(queue.name) != nullptr) continue;
             const auto counts = count(spool, queue);
             if (common.json) {
                 reporter.data("{\"queue\":" + text::json_string(spool::to_string(queue)) + json_counts(counts) + "}");

@@ -181,8 +181,11 @@ class Collector {
             } else {
                 if (!options_.take_over.empty()) intake.take_over(options_.take_over, reports);
                 answer = intake.recover(reports);
-                if (answer.done() && !(limit_ > 0 && left_ <= reports.size())) {
-                    const auto before = reports.size();
+                const auto before =
+                    static_cast<std::size_t>(std::count_if(reports.begin(), reports.end(), [](const auto& report) {
+                        return report.outcome == intake::Report::Outcome::fetched;
+                    }));
+                if (answer.done() && !(limit_ > 0 && left_ <= before)) {
                     answer = intake.collect(
                         limit_ > 0 ? left_ - before : 0,
                         [&] {

@@ -7,6 +7,7 @@
 
 #include "delivery/courier.hpp"
 #include "delivery/store_of.hpp"
+#include "health/health.hpp"
 #include "options.hpp"
 #include "text/text.hpp"
 
@@ -25,6 +26,28 @@ io::Fd buffered(int stream, const std::string& name, io::Disk& disk) {
         if (n < 0) throw system_error(Fault::cannot_read, "read " + name, errno);
         if (n == 0) return fd;
         disk.write(fd, {buffer.data(), static_cast<std::size_t>(n)}, "/tmp");
+    }
+}
+
+/// A kernel that the administrator has disabled gets nothing, by hand or not.
+void refuse_if_disabled(const std::string& kernel, const std::string& spool_root, io::Disk& disk) {
+    if (health::Files(disk, spool_root + "/state").load_admin(kernel).admin != health::Admin::disabled) return;
+    throw Error(Fault::later, "kernel " + text::quote(kernel) +
+                                  " is disabled; nothing was sent ('ums-failover enable' uses it again)");
+}
+
+/// The record is the spool's; without a spool there is none.
+void record(const cli::Common& common, const config::Config& config, const spool::EntryName& name,
+            const report::Line& line, io::Disk& disk, const clock::Clock& clock) {
+    const auto root = cli::spool_root(common, config);
+    try {
+        if (!disk.info(root + "/VERSION")) return;
+        const spool::Spool spool(disk, clock, root, config.mds.id, spool::NetworkFileSystem::allow,
+                                 spool::Opening::examine);
+        const std::array<spool::Spool::Event, 1> event{
+            {{std::string(name.id()), std::string(report::to_string(line.result)), "by hand: " + line.detail}}};
+        spool.journal("ums-push", event);
+    } catch (const Error&) {  // the message has left, whatever the record says
     }
 }
 
@@ -51,6 +74,7 @@ int push_single(const cli::Common& common, const Options& options, const config:
     }
     io::PosixDisk disk;
     const clock::SystemClock clock;
+    if (kernel != nullptr) refuse_if_disabled(to, cli::spool_root(common, config), disk);
     io::Fd file;
     if (options.file == "-") {
         file = buffered(STDIN_FILENO, "standard input", disk);
@@ -82,6 +106,10 @@ int push_single(const cli::Common& common, const Options& options, const config:
     io::PosixDisk outside(io::Sharing::by_umask);
     const auto store =
         kernel != nullptr ? delivery::store_of(*kernel, outside) : delivery::store_of(*connector, outside);
+    const auto tell = [&](const report::Line& line) {
+        reporter.line(line);
+        record(common, config, name, line, disk, clock);
+    };
     const auto fail = [&](const transport::Answer& answer) {
         const auto fault = answer.verdict == transport::Verdict::unreachable ? Fault::unreachable
                            : answer.verdict == transport::Verdict::denied    ? Fault::permission
@@ -120,15 +148,15 @@ int push_single(const cli::Common& common, const Options& options, const config:
             store->remove(revoked_only);
             fail(answer);
         } else {
-            reporter.line({name.text(), report::Result::in_doubt, to + " " + final + ": " + answer.text, {}});
+            tell({name.text(), report::Result::in_doubt, to + " " + final + ": " + answer.text, {}});
             return exit_code(Fault::later);
         }
     }
     if (const auto synced = store->sync(directories); !synced.done()) {
-        reporter.line({name.text(), report::Result::in_doubt, to + " " + final + ": " + synced.text, {}});
+        tell({name.text(), report::Result::in_doubt, to + " " + final + ": " + synced.text, {}});
         return exit_code(Fault::later);
     }
-    reporter.line({name.text(), report::Result::delivered, to + " " + final, {{"target", to}}});
+    tell({name.text(), report::Result::delivered, to + " " + final, {{"target", to}}});
     return 0;
 }
 

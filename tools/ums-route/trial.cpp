@@ -18,6 +18,11 @@ namespace {
 
 using rules::Decision;
 
+void tell(const config::Diagnostic& diagnostic, report::Reporter& reporter) {
+    const bool is_error = diagnostic.severity == config::Severity::error;
+    reporter.diagnostic(is_error ? report::Level::error : report::Level::warning, config::to_string(diagnostic), true);
+}
+
 std::string joined(const std::vector<std::string>& words) {
     std::string out;
     for (const auto& word : words) out += (out.empty() ? "" : ", ") + word;
@@ -86,7 +91,7 @@ Went went(const rules::Table& table, const rules::Subject& subject) {
 int run_cases(const cli::Common& common, const config::Config& config, const std::string& file,
               report::Reporter& reporter) {
     const auto loaded = config::load_cases(file, config);
-    for (const auto& diagnostic : loaded.diagnostics) reporter.plain(config::to_string(diagnostic));
+    for (const auto& diagnostic : loaded.diagnostics) tell(diagnostic, reporter);
     if (std::any_of(loaded.diagnostics.begin(), loaded.diagnostics.end(),
                     [](const auto& d) { return d.severity == config::Severity::error; })) {
         throw Error(Fault::configuration, "the cases " + text::quote(file) + " have errors; nothing was tried");
@@ -252,7 +257,7 @@ int simulate(const cli::Common& common, const config::Config& config, const std:
     if (!against.empty()) {
         auto loaded = config::load(against);
         for (const auto& diagnostic : loaded.diagnostics) {
-            if (diagnostic.severity == config::Severity::error) reporter.plain(config::to_string(diagnostic));
+            if (diagnostic.severity == config::Severity::error) tell(diagnostic, reporter);
         }
         if (!loaded.config) {
             throw Error(Fault::configuration, "the configuration " + text::quote(against) + " has errors");

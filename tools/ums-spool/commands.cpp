@@ -28,20 +28,6 @@ std::string age(const Entry& entry, const clock::Clock& clock) {
     return text::rough_duration(std::chrono::duration_cast<text::Duration>(clock.now() - entry.name.arrival()));
 }
 
-/// The ids of the command line, and those of standard input where it says `-`.
-std::vector<std::string> all_ids(const cli::Common& common, const std::vector<std::string>& given, io::Disk& disk) {
-    std::vector<std::string> names;
-    for (const auto& one : given) {
-        if (one == "-") {
-            for (auto& name : cli::read_names("-", common.nul, disk)) names.push_back(std::move(name));
-        } else {
-            names.push_back(one);
-        }
-    }
-    for (auto& name : names) name = name.substr(0, name.find(','));
-    return names;
-}
-
 struct Desk {
     explicit Desk(const cli::Common& common)
         : config(cli::load_config(common)),
@@ -76,6 +62,15 @@ std::vector<std::pair<std::string, std::string>> facts(const Entry& entry) {
     return found;
 }
 
+bool is_configured(const config::Config& config, const Queue& queue) {
+    switch (queue.kind) {
+        case Queue::Kind::site: return config.site(queue.name) != nullptr;
+        case Queue::Kind::kernel: return config.kernel(queue.name) != nullptr;
+        case Queue::Kind::connector: return config.connector(queue.name) != nullptr;
+        default: return true;
+    }
+}
+
 bool is_selected(const ListOptions& options, const Entry& entry) {
     if (!options.queues.empty()) {
         const auto name = spool::to_string(entry.queue);
@@ -106,7 +101,18 @@ int list(const cli::Common& common, const ListOptions& options, report::Reporter
         }
     }
     Desk desk(common);
-    for (const auto& queue : desk.spool.all_queues()) {
+    const auto on_disk = desk.spool.all_queues();
+    for (const auto& wanted : options.queues) {
+        const auto queue = spool::parse_queue(wanted);
+        const bool known = !queue ? std::find(kinds.begin(), kinds.end(), wanted) != kinds.end()
+                                  : queue->name.empty() || is_configured(desk.config, *queue) ||
+                                        std::find(on_disk.begin(), on_disk.end(), *queue) != on_disk.end();
+        if (!known) {
+            throw Error(Fault::usage, "there is no queue " + text::quote(wanted) +
+                                          ": neither the configuration nor the spool has it");
+        }
+    }
+    for (const auto& queue : on_disk) {
         for (const State state : visible) {
             for (const auto& entry : desk.spool.list(queue, state)) {
                 if (!is_selected(options, entry)) continue;
@@ -132,7 +138,7 @@ int show(const cli::Common& common, const std::vector<std::string>& given, repor
     Desk desk(common);
     cli::ExitCode code;
     bool first = true;
-    for (const auto& id : all_ids(common, given, desk.disk)) {
+    for (const auto& id : cli::ids_of(common, given, desk.disk)) {
         const auto found = desk.spool.find(id);
         if (found.empty()) {
             reporter.error("there is no message " + text::quote(id) +
@@ -189,7 +195,7 @@ int show(const cli::Common& common, const std::vector<std::string>& given, repor
 int trace(const cli::Common& common, const std::vector<std::string>& given, report::Reporter& reporter) {
     Desk desk(common);
     cli::ExitCode code;
-    for (const auto& id : all_ids(common, given, desk.disk)) {
+    for (const auto& id : cli::ids_of(common, given, desk.disk)) {
         const auto lines = desk.spool.journal_of(id);
         auto found = desk.spool.find(id);
         std::set<std::string> parts;
@@ -237,9 +243,10 @@ struct Plan {
 
 /// Where an entry goes, or why it cannot.
 std::variant<Plan, std::string> plan(Action action, const Entry& entry) {
-    if (entry.state == State::sending || entry.state == State::publishing) {
-        return entry.state == State::sending ? "is being delivered now"
-                                             : "is in doubt (it may have arrived); ums-failover settles it";
+    if (entry.state == State::sending) return "is being delivered now";
+    if (entry.state == State::publishing) {
+        const bool split = entry.queue.kind == Queue::Kind::outgoing || entry.queue.kind == Queue::Kind::incoming;
+        return split ? "is being split now" : "is in doubt (it may have arrived); 'ums-failover settle' decides";
     }
     const bool parked = entry.queue.kind == Queue::Kind::noroute || entry.queue.kind == Queue::Kind::failed;
     switch (action) {
@@ -282,7 +289,7 @@ int act(const cli::Common& common, Action action, const std::vector<std::string>
         report::Reporter& reporter) {
     Desk desk(common);
     cli::ExitCode code;
-    for (const auto& id : all_ids(common, given, desk.disk)) {
+    for (const auto& id : cli::ids_of(common, given, desk.disk)) {
         const auto found = desk.spool.find(id);
         if (found.empty()) {
             reporter.error("there is no message " + text::quote(id) + " in the spool");

@@ -385,3 +385,28 @@ TEST_CASE("final names are made of the id and characters that every server takes
     REQUIRE(final == delivery::final_name(name.with('n', 7), "uuid", ".tmp"));
     REQUIRE(final != delivery::final_name(name, "another", ".tmp"));
 }
+
+TEST_CASE("a publish that was refused and revoked tells what the answer was, and where", "[delivery]") {
+    std::size_t requests = 0;
+    {
+        World probe(1);
+        probe.run();
+        requests = probe.store.requests();
+    }
+    std::size_t told = 0;
+    for (std::size_t at = 1; at <= requests; ++at) {
+        World one(1);
+        one.store.plan(FakeStore::Fault::error, at);
+        std::vector<delivery::Report> reports;
+        one.run(&reports);
+        for (const auto& report : reports) {
+            if (report.detail.find("(revoked)") == std::string::npos) continue;
+            ++told;
+            REQUIRE(report.outcome == Outcome::deferred);
+            REQUIRE(report.detail.starts_with("R_ExConn/Out/"));
+            REQUIRE(report.detail.find(": " + std::string(transport::to_string(transport::Verdict::broken)) +
+                                       "; it did not arrive") != std::string::npos);
+        }
+    }
+    REQUIRE(told == 1);
+}

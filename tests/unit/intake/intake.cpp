@@ -4,6 +4,7 @@
 // of ours stays at the source, whatever went wrong.
 #include "intake/intake.hpp"
 
+#include <algorithm>
 #include <catch2/catch.hpp>
 
 #include "fake_store.hpp"
@@ -280,11 +281,53 @@ TEST_CASE("what was seen is kept between runs, whatever the names", "[intake]") 
     intake::Looks looks(std::chrono::seconds(5));
     const transport::Item item{"a\tb\nc %41 ü", transport::ItemKind::file, Bytes{7}, "v\t1", {}};
     REQUIRE_FALSE(looks.look(item, start_time));
-    REQUIRE(looks.failed(item.name) == 1);
+    REQUIRE(looks.failed(item.name, start_time, "why\tnot") == 1);
+    looks.claimed(item.name, "claim\t1");
     intake::Looks again(std::chrono::seconds(5));
     again.read(looks.to_text());
-    REQUIRE(again.failures(item.name) == 1);
-    REQUIRE(again.look(item, start_time + std::chrono::seconds(5)));
-    again.read("nonsense\n\t\t\t\t\n%zz\t1\tv\t2026-11-23T04:00:06.000Z\t0\n");
+    REQUIRE(again.original("claim\t1") == item.name);
+    REQUIRE(again.why("claim\t1") == "why\tnot");
+    auto claim = item;
+    claim.name = "claim\t1";
+    REQUIRE(again.look(claim, start_time + std::chrono::seconds(5)));
+    REQUIRE(again.failed(claim.name, start_time, "why\tnot") == 2);
+    again.read(looks.to_text());
+    const std::string good = "\t1\tv\t2026-11-23T04:00:06.000Z\t0\t2026-11-23T04:00:06.000Z\t\t\n";
+    again.read("nonsense\n\t\t\t\t\t\t\t\n%zz" + good);
     REQUIRE(again.to_text() == looks.to_text());
+}
+
+TEST_CASE("a claim that cannot be taken is tried less and less often, for ever, and told by every run", "[intake]") {
+    World world(2);
+    world.store.unreadable = world.contents[0];
+    // Tries are seen by what they cost: the store is asked for nothing else of the claim.
+    const auto tries = [&] {
+        const auto before = world.store.download_count;
+        const auto reports = world.run();
+        REQUIRE(std::count_if(reports.begin(), reports.end(), [](const auto& report) {
+                    return report.outcome == intake::Report::Outcome::left && report.name == "job0.tmp";
+                }) == 1);
+        return world.store.download_count - before;
+    };
+    REQUIRE(tries() == 2);
+    for (int i = 0; i < 4; ++i) REQUIRE(tries() == 1);
+    for (const auto& [minutes, expected] :
+         {std::pair{9, 0}, {1, 1}, {19, 0}, {1, 1}, {39, 0}, {1, 1}, {59, 0}, {1, 1}, {59, 0}, {1, 1}}) {
+        world.clock.sleep(std::chrono::minutes(minutes));
+        INFO("after " << minutes << " minutes more");
+        REQUIRE(tries() == static_cast<std::size_t>(expected));
+    }
+    // Told by a dry run too, as what stays.
+    spool::Spool spool(world.disk, world.clock, world.directory.path() + "/spool", "BER1");
+    intake::Intake intake(spool, world.store, world.source(), std::chrono::milliseconds(0), world.clock);
+    std::vector<intake::Report> seen;
+    REQUIRE(intake.examine([&](auto report) { seen.push_back(std::move(report)); }).done());
+    REQUIRE(seen.size() == 1);
+    REQUIRE(seen[0].outcome == intake::Report::Outcome::left);
+    REQUIRE(seen[0].detail.find(".ums-claim-") != std::string::npos);
+    // A clock set back ends the rest; what was mended is taken.
+    world.store.unreadable.clear();
+    world.clock.set(start_time - std::chrono::hours(1));
+    REQUIRE(world.run().size() == 1);
+    world.check_accepted_once();
 }
