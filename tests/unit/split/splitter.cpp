@@ -25,17 +25,32 @@ namespace {
 
 const clock::Instant start_time{std::chrono::seconds(1'800'000'000)};
 
-// Recipients go to the site that their first letter names; `0` is nobody's, `!` makes the message unusable, `?` fails.
+// Recipients go to the site that their first letter names; `0` is nobody's, `-` is rejected with a report, `=` is held,
+// `!` makes the message unusable, `?` fails. A message with a field `For` has its recipient there.
 std::vector<Part> decide(const split::Message& message) {
     const auto& [entry, block, file, body_offset] = message;
     std::map<char, std::vector<std::size_t>> ways;
     for (const auto& recipient : block.recipients()) ways[recipient.address.front()].push_back(recipient.line);
+    if (const auto mail = block.values("For"); ways.empty() && !mail.empty()) {
+        const std::string site = mail[0].substr(0, 1);
+        Part part{entry.name.with('s', site), Queue::site(site)};
+        part.envelope = {"RCPT TO:" + mail[0]};
+        return {part};
+    }
     if (ways.empty()) throw Error(Fault::unusable, "no recipient");
     if (ways.contains('!')) throw Error(Fault::unusable, "not to be used");
     std::vector<Part> parts;
     for (const auto& [letter, lines] : ways) {
         if (letter == '0') {
             parts.push_back({entry.name, Queue::noroute(), lines, Result::parked, "noroute", "no rule for it"});
+        } else if (letter == '-') {
+            parts.push_back({entry.name.with('a', "failed"), Queue::failed(), lines, Result::parked, "failed", "no"});
+            Part report{entry.name.with('a', "report"), Queue::connector("ExConn")};
+            report.content = [](const EntryName& name) { return "RCPT TO:report\n\n" + std::string(name.id()) + "\n"; };
+            parts.push_back(std::move(report));
+        } else if (letter == '=') {
+            parts.push_back({entry.name.with('a', "hold"), Queue::outgoing(), lines, Result::parked, "hold", "ask"});
+            parts.back().state = State::hold;
         } else {
             const std::string site(1, letter);
             parts.push_back({entry.name.with('s', site), Queue::site(site), lines, Result::routed, site, "rule 1"});
@@ -147,6 +162,42 @@ TEST_CASE("a message that goes several ways becomes one for each, all else byte 
         REQUIRE(world.names(std::string("outgoing/") + state).empty());
     auto spool = world.open(world.real);
     REQUIRE(spool.journal_of(name.id()).size() == 3);
+}
+
+TEST_CASE("a report is a part of its own, with its own content and name", "[split]") {
+    World world;
+    const auto name = world.put("RCPT TO:-1\nRCPT TO:a1\nRCPT TO:-2\n\nbody\n");
+    const auto output = world.run();
+    REQUIRE(output.code == 1);
+    const auto failed = name.child(1).with('a', "failed");
+    const auto report = name.child(2).with('a', "report");
+    REQUIRE(world.content("failed/new/" + failed.text()) == "RCPT TO:-1\nRCPT TO:-2\n\nbody\n");
+    REQUIRE(world.content("failed/new/" + failed.text() + ".why") == "no\n");
+    REQUIRE(world.content("connector/ExConn/new/" + report.text()) ==
+            "RCPT TO:report\n\n" + std::string(report.id()) + "\n");
+    REQUIRE(world.names("site/a/new").size() == 1);
+    REQUIRE(world.names("outgoing/new").empty());
+}
+
+TEST_CASE("what is held stays in its queue, with the reason, as it is or as a part", "[split]") {
+    World world;
+    const auto whole = world.put("RCPT TO:=1\n\nbody\n").with('a', "hold");
+    const auto part = world.put("RCPT TO:a1\nRCPT TO:=2\n\nbody\n").child(1).with('a', "hold");
+    REQUIRE(world.run().code == 1);
+    REQUIRE(world.content("outgoing/hold/" + whole.text()) == "RCPT TO:=1\n\nbody\n");
+    REQUIRE(world.content("outgoing/hold/" + whole.text() + ".why") == "ask\n");
+    REQUIRE(world.content("outgoing/hold/" + part.text()) == "RCPT TO:=2\n\nbody\n");
+    REQUIRE(world.names("site/a/new").size() == 1);
+    REQUIRE(world.run().out.empty());
+}
+
+TEST_CASE("a message that lacks its envelope gets it, also if it goes one way", "[split]") {
+    World world;
+    const auto name = world.put("For: a1\r\nSubject: x\r\n\r\nbody\r\n");
+    REQUIRE(world.run().code == 0);
+    REQUIRE(world.content("site/a/new/" + name.child(1).with('s', "a").text()) ==
+            "RCPT TO:a1\r\nFor: a1\r\nSubject: x\r\n\r\nbody\r\n");
+    REQUIRE(world.names("outgoing/new").empty());
 }
 
 TEST_CASE("what cannot be used is parked with the reason, the others go on", "[split]") {
@@ -328,11 +379,11 @@ TEST_CASE("a queue that another run works is left to it", "[split]") {
 
 TEST_CASE("more messages than a batch holds", "[split]") {
     World world;
-    for (int i = 0; i < 600; ++i) world.put(i % 100 == 7 ? "RCPT TO:0\n\n" : "RCPT TO:a\n\n");
+    for (int i = 0; i < 4200; ++i) world.put(i % 100 == 7 ? "RCPT TO:0\n\n" : "RCPT TO:a\n\n");
     REQUIRE(world.run().code == 1);
     REQUIRE(world.names("outgoing/new").empty());
-    REQUIRE(world.names("site/a/new").size() == 594);
-    REQUIRE(world.names("noroute/new").size() == 12);
+    REQUIRE(world.names("site/a/new").size() == 4158);
+    REQUIRE(world.names("noroute/new").size() == 84);
 }
 
 TEST_CASE("a crash or failure at every change of the stage: every recipient is sent to exactly once",
@@ -364,14 +415,19 @@ TEST_CASE("a crash or failure at every change of the stage: every recipient is s
             world.put("RCPT TO:a2\nRCPT TO:b1\nRCPT TO:01\n\nbody\n");
             world.put("RCPT TO:02\n\n");
             world.put("RCPT TO:c1\nRCPT TO:c2\n\n");
+            world.put("RCPT TO:-1\nRCPT TO:a3\n\n");
+            world.put("RCPT TO:-2\n\n");
+            world.put("RCPT TO:=1\nRCPT TO:a4\n\n");
+            world.put("RCPT TO:=2\n\n");
+            world.put("For: a5\n\n");
             fired = run(world, fault, at);
-            REQUIRE((fired || at > 35));
+            REQUIRE((fired || at > 80));
             std::map<std::string, int> sent;
             auto spool = world.open(world.real);
             for (const auto& queue : spool.all_queues()) {
                 for (const State state : {State::tmp, State::fresh, State::sending, State::publishing, State::hold}) {
                     for (const auto& entry : spool.list(queue, state)) {
-                        REQUIRE(queue.kind != Queue::Kind::outgoing);
+                        REQUIRE((queue.kind != Queue::Kind::outgoing || state == State::hold));
                         const auto content = test::content_of(spool.path(entry));
                         for (const auto line : text::split(content, '\n')) {
                             if (line.starts_with("RCPT TO:"))
@@ -386,7 +442,15 @@ TEST_CASE("a crash or failure at every change of the stage: every recipient is s
                                                        {"noroute 01", 1},
                                                        {"noroute 02", 1},
                                                        {"site/c c1", 1},
-                                                       {"site/c c2", 1}});
+                                                       {"site/c c2", 1},
+                                                       {"failed -1", 1},
+                                                       {"failed -2", 1},
+                                                       {"connector/ExConn report", 2},
+                                                       {"site/a a3", 1},
+                                                       {"outgoing =1", 1},
+                                                       {"site/a a4", 1},
+                                                       {"outgoing =2", 1},
+                                                       {"site/a a5", 1}});
         }
     }
 }
