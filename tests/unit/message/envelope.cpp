@@ -67,6 +67,7 @@ TEST_CASE("whom a mail was delivered for is its only recipient", "[message]") {
     CHECK(recipients("Delivered-To: 2@fax.example.com\r\n" + to) == List{"fax#2"});
     CHECK(recipients("Delivered-To: 2@fax.example.com\r\nDelivered-To: 1@fax.example.com\r\n" + to) == List{"fax#2"});
     CHECK(recipients("X-Original-To: 1@fax.example.com\r\n" + to) == List{"fax#1"});
+    CHECK(recipients("X-Original-To: 1@fax.example.com\r\nDelivered-To: 2@fax.example.com\r\n" + to) == List{"fax#2"});
     // A mailbox that collects for all: it tells nothing of who was meant.
     CHECK(recipients("Delivered-To: faxes@example.com\r\n" + to) == List{"fax#1", "fax#2"});
 }
