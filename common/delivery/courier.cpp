@@ -22,6 +22,7 @@ namespace attribute = spool::attribute;
 
 constexpr std::string_view part_suffix = ".part";
 constexpr std::string_view revoked_suffix = ".revoked";
+constexpr std::string_view canary_suffix = ".canary";
 constexpr unsigned most_refusals = 5;
 
 // `~` of split messages is no character for every server; no id has a `-` of its own.
@@ -29,6 +30,19 @@ std::string plain_id(const EntryName& name) {
     std::string id(name.id());
     std::replace(id.begin(), id.end(), '~', '-');
     return id;
+}
+
+// Kernels that lead to one directory have one stage there: the token says whose witness it is.
+std::string witness_prefix(const spool::Queue& queue) {
+    return text::hex(text::hash(spool::to_string(queue))).substr(0, 6);
+}
+
+// The id in `<id>.<n>.part`, `<id>.<n>.revoked` and `<id>.<n>.canary.part`, with `-` for `~`.
+std::string_view id_in_stage(std::string_view name) {
+    for (const auto suffix : {part_suffix, revoked_suffix, canary_suffix}) {
+        if (name.ends_with(suffix)) name.remove_suffix(suffix.size());
+    }
+    return name.substr(0, name.rfind('.'));
 }
 
 // A clear no: the request never left, or credentials were asked for.
@@ -59,7 +73,7 @@ Courier::Courier(spool::Spool& spool, const spool::Worker& worker, transport::St
       store_(store),
       destination_(std::move(destination)),
       clock_(clock),
-      witness_token_(io::random_token().substr(0, 6)) {
+      witness_token_(witness_prefix(destination_.queue) + io::random_token().substr(0, 6)) {
     if (worker_.queue() != destination_.queue)
         throw Error(Fault::internal, "a courier works the queue that it has locked");
 }
@@ -255,9 +269,8 @@ void Courier::upload(std::vector<Attempt>& attempts, std::vector<Report>& report
     }
     // A refusal is the message's fault only if the target takes another one now.
     if (any_refused && !any_done && !target_fault_) {
-        const std::string canary = destination_.stage + "/" + plain_id(attempts.front().entry.name) + "." +
-                                   std::to_string(attempts.front().entry.name.number(attribute::attempt)) +
-                                   ".canary.part";
+        const std::string canary =
+            stage_path(attempts.front().entry.name, std::string(canary_suffix) + std::string(part_suffix));
         const auto answer = put(canary, "canary\n");
         const std::array<std::string, 1> path{canary};
         store_.remove(path);
@@ -495,26 +508,45 @@ std::size_t Courier::resolve(std::vector<Entry> entries, std::vector<Report>& re
 }
 
 void Courier::clean() {
-    std::set<std::string> needed;
-    for (const auto& entry : spool_.list(destination_.queue, State::publishing)) {
-        needed.insert(io::name_of(stage_path(entry.name, part_suffix)));
-        needed.insert(io::name_of(stage_path(entry.name, revoked_suffix)));
-        needed.insert(io::name_of(witness_path(entry.name.get(attribute::witness))));
-    }
-    std::vector<std::string> leftovers;
+    // The stage first, the spool after it. Every name in this listing was made in an attempt that had begun: if it has not
+    // ended since, its entry stands in sending/ or publishing/ of its queue now, and what begins later is not in the
+    // listing. So nothing that is needed is removed, whichever kernels share the directory and whoever works them meanwhile.
+    std::vector<std::string> found;
     const auto answer = store_.list(destination_.stage, [&](const transport::Item& item) {
         const std::string_view name = item.name;
         // What `ums-push FILE` has under way is not ours to judge, unless it is long dead.
         const bool single = name.find(".single") != std::string_view::npos;
         const bool old = item.modified && clock_.now() - *item.modified > std::chrono::hours(24);
         const bool ours = single ? old : name.ends_with(part_suffix) || name.ends_with(revoked_suffix);
-        const bool is_witness = name.starts_with("witness.");
-        if (item.kind == transport::ItemKind::file && (ours || is_witness) && !needed.contains(item.name)) {
-            leftovers.push_back(destination_.stage + "/" + item.name);
-        }
-        return leftovers.size() < 1000;
+        const bool is_witness = name.starts_with("witness." + witness_prefix(destination_.queue));
+        if (item.kind == transport::ItemKind::file && (ours || is_witness)) found.push_back(item.name);
+        return found.size() < 10'000;
     });
-    if (answer.done() && !leftovers.empty()) store_.remove(leftovers);
+    if (!answer.done() || found.empty()) return;
+
+    std::set<std::string, std::less<>> ids;
+    std::set<std::string> witnesses;
+    const auto keep = [&](const spool::Queue& queue, State state) {
+        for (const auto& entry : spool_.list(queue, state)) {
+            ids.insert(plain_id(entry.name));
+            if (queue == destination_.queue) {
+                witnesses.insert(io::name_of(witness_path(entry.name.get(attribute::witness))));
+            }
+        }
+    };
+    for (const auto kind : {spool::Queue::Kind::kernel, spool::Queue::Kind::connector}) {
+        for (const auto& queue : spool_.queues(kind)) {
+            // In the order in which an attempt passes through. The second look at publishing/ finds an entry whose name was
+            // changed there (`w=`) during the first.
+            for (const auto state : {State::sending, State::publishing, State::publishing}) keep(queue, state);
+        }
+    }
+    std::vector<std::string> leftovers;
+    for (const auto& name : found) {
+        const bool needed = name.starts_with("witness.") ? witnesses.contains(name) : ids.contains(id_in_stage(name));
+        if (!needed) leftovers.push_back(destination_.stage + "/" + name);
+    }
+    if (!leftovers.empty()) store_.remove(leftovers);
 }
 
 }  // namespace ums::delivery

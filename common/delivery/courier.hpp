@@ -18,7 +18,8 @@
 // witness of a later run proves nothing for an earlier one: the directory may have been cleared in between.
 //
 // Names are used once: attempt numbers never repeat, final names are made of the id. `<stage>/owner` names the spool, so
-// that two spools with one MDS id find each other out instead of sweeping each other's files.
+// that two spools with one MDS id find each other out instead of sweeping each other's files. Kernels of one spool may lead
+// to one directory, and then share its stage: witnesses carry a hash of their queue, and clean() asks all queues.
 #pragma once
 
 #include <functional>
@@ -86,7 +87,8 @@ class Courier {
     /// What made the target unusable in the last call; nothing if it works. A message's own fault is none of the target's.
     const std::optional<transport::Answer>& target_fault() const noexcept { return target_fault_; }
 
-    /// Removes what earlier attempts left in the stage directory, and the witness if nothing is in doubt.
+    /// Removes what earlier attempts left in the stage directory, of this queue or another, and the witnesses of this queue
+    /// for which nothing is in doubt.
     void clean();
 
   private:

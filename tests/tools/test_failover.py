@@ -15,7 +15,9 @@ routes:
   - {{to: munich}}
 """
 ENTRY = "1795406406000001.doubtful.BER1,c=ExConn,s=munich,n=1"
-WITNESSED = ENTRY + ",v=token123"
+# It begins with the hash of its queue, kernel/k1.
+TOKEN = "fbada2token1"
+WITNESSED = ENTRY + ",v=" + TOKEN
 
 
 def site(kernels="k1, k2", more=""):
@@ -348,7 +350,7 @@ routes:
         for number, tool in enumerate(("ums-failover", "ums-push")):
             if number:
                 world.place("kernel/k1", WITNESSED, message(7), "publishing")
-            write(self.stage(world, "witness.token123"), read(os.path.join(world.spool, "state/uuid")))
+            write(self.stage(world, "witness." + TOKEN), read(os.path.join(world.spool, "state/uuid")))
             line, = self.json_lines(world, tool, "--json")
             self.assertEqual(line["result"], "delivered")
             self.assertEqual(world.listed(), [])
@@ -358,7 +360,7 @@ routes:
 
     def test_witness_of_another_spool_proves_nothing(self):
         world = self.doubt(wait="1h", name=WITNESSED)
-        write(self.stage(world, "witness.token123"), b"somebodyelse\n")
+        write(self.stage(world, "witness." + TOKEN), b"somebodyelse\n")
         world.run("ums-push", codes=(75,))
         self.assertEqual(len(world.queue("kernel/k1", "publishing")), 1)
 
@@ -384,7 +386,7 @@ routes:
         world = self.doubt(name=WITNESSED)
         part = self.stage(world, "1795406406000001.doubtful.BER1.1.part")
         write(part, message(7))
-        write(self.stage(world, "witness.token123"), read(os.path.join(world.spool, "state/uuid")))
+        write(self.stage(world, "witness." + TOKEN), read(os.path.join(world.spool, "state/uuid")))
         done = self.run_clean(world, "ums-push", codes=(75,))
         self.assertIn(b"revoked", done.stdout)
         world.passes(2)

@@ -5,6 +5,7 @@
 // once, nothing is left in the spool, and the stage directory has its owner file alone.
 #include "delivery/courier.hpp"
 
+#include <algorithm>
 #include <catch2/catch.hpp>
 
 #include "fake_store.hpp"
@@ -25,10 +26,10 @@ namespace {
 
 const clock::Instant start_time{std::chrono::seconds(1'800'000'000)};
 
-Destination destination() {
+Destination destination(const std::string& kernel = "munich-1") {
     Destination d;
-    d.name = "munich-1";
-    d.queue = Queue::kernel("munich-1");
+    d.name = kernel;
+    d.queue = Queue::kernel(kernel);
     d.stage = ".BER1";
     d.extension = ".tmp";
     d.directory = [](const EntryName& name) -> std::optional<std::string> {
@@ -59,29 +60,30 @@ struct World {
             put(spool, contents.back());
         }
     }
-    EntryName put(spool::Spool& spool, const std::string& content, const std::string& connector = "ExConn") {
+    EntryName put(spool::Spool& spool, const std::string& content, const std::string& connector = "ExConn",
+                  const std::string& kernel = "munich-1") {
         auto name = EntryName::make(clock.now(), "BER1");
         if (!connector.empty()) name = name.with('c', connector);
         std::vector<spool::Draft> one;
         one.push_back(spool.draft(Queue::outgoing(), name));
         one.front().write(content);
         spool.accept(one);
-        REQUIRE(spool.move({Queue::outgoing(), State::fresh, name}, {Queue::kernel("munich-1"), State::fresh, name}));
+        REQUIRE(spool.move({Queue::outgoing(), State::fresh, name}, {Queue::kernel(kernel), State::fresh, name}));
         return name;
     }
     /// One run of a pusher, as ums-push does it.
-    void run(std::vector<delivery::Report>* all = nullptr) {
+    void run(std::vector<delivery::Report>* all = nullptr, const std::string& kernel = "munich-1") {
         spool::Spool spool(disk, clock, directory.path() + "/spool", "BER1");
-        const auto worker = spool.work(Queue::kernel("munich-1"));
+        const auto worker = spool.work(Queue::kernel(kernel));
         REQUIRE(worker);
-        Courier courier(spool, *worker, store, destination(), clock);
+        Courier courier(spool, *worker, store, destination(kernel), clock);
         if (!courier.prepare().done()) return;
         const auto keep = [&](std::vector<delivery::Report> reports) {
             if (all != nullptr) all->insert(all->end(), reports.begin(), reports.end());
         };
         keep(courier.settle());
         if (courier.target_fault()) return;
-        const auto due = spool.due(Queue::kernel("munich-1"));
+        const auto due = spool.due(Queue::kernel(kernel));
         keep(courier.deliver(due));
         if (courier.target_fault()) return;
         courier.clean();
@@ -89,8 +91,10 @@ struct World {
     std::size_t left() {
         spool::Spool spool(real, clock, directory.path() + "/spool", "BER1");
         std::size_t count = 0;
-        for (const State state : {State::fresh, State::sending, State::publishing, State::hold}) {
-            count += spool.list(Queue::kernel("munich-1"), state).size();
+        for (const auto& kernel : spool.queues(Queue::Kind::kernel)) {
+            for (const State state : {State::fresh, State::sending, State::publishing, State::hold}) {
+                count += spool.list(kernel, state).size();
+            }
         }
         return count + spool.list(Queue::failed(), State::fresh).size();
     }
@@ -331,6 +335,72 @@ TEST_CASE("a stage name that is taken is no fault of the message", "[delivery]")
     REQUIRE(reports[0].name.get('r').empty());
     REQUIRE(reports[0].name.get('t').empty());
     world.run();
+    world.check_arrived_once();
+}
+
+TEST_CASE("two kernels that lead to one directory do not sweep each other's stage", "[delivery][fault]") {
+    std::size_t requests = 0;
+    {
+        World world(2);
+        world.run();
+        requests = world.store.requests();
+    }
+    for (const bool eats : {false, true}) {
+        for (std::size_t at = 1; at <= requests; ++at) {
+            // With and without a doubt of the first kernel that outlives its run.
+            for (std::size_t lost = 0; lost <= requests; ++lost) {
+                INFO("the other kernel is worked at request " << at << ", answer " << lost << " is lost"
+                                                              << (eats ? ", kernel takes files" : ""));
+                World world(2);
+                {
+                    spool::Spool spool(world.real, world.clock, world.directory.path() + "/spool", "BER1");
+                    world.contents.push_back("RCPT TO:fax#9\r\n\r\nby the other\r\n");
+                    world.put(spool, world.contents.back(), "ExConn", "munich-2");
+                }
+                world.store.kernel_eats = eats;
+                world.store.plan(lost == 0 ? FakeStore::Fault::none : FakeStore::Fault::lost_answer, lost);
+                bool worked = false;
+                world.store.meanwhile = [&](std::size_t request) {
+                    if (request != at || worked) return;
+                    worked = true;
+                    world.run(nullptr, "munich-2");
+                };
+                world.run();
+                world.store.meanwhile = nullptr;
+                REQUIRE((worked || lost > 0));
+                world.run(nullptr, "munich-2");
+                world.recover();
+                world.run(nullptr, "munich-2");
+                world.check_arrived_once();
+            }
+        }
+    }
+}
+
+TEST_CASE("the witness of a doubt outlives the other kernel of the directory", "[delivery][fault]") {
+    World world(1);
+    world.store.kernel_eats = true;
+    world.run();
+    {
+        spool::Spool spool(world.real, world.clock, world.directory.path() + "/spool", "BER1");
+        world.contents.push_back("RCPT TO:fax#9\r\n\r\nin doubt\r\n");
+        world.put(spool, world.contents.back());
+    }
+    const auto witnesses = [&] {
+        return std::count_if(world.store.files.begin(), world.store.files.end(),
+                             [](const auto& file) { return file.first.starts_with(".BER1/witness."); });
+    };
+    // The process dies as the kernel takes the file; then the other kernel's queue is worked.
+    world.store.crash_at_arrival = true;
+    REQUIRE_THROWS_AS(world.run(), test::Crash);
+    world.store.crash_at_arrival = false;
+    REQUIRE(witnesses() == 1);
+    world.run(nullptr, "munich-2");
+    REQUIRE(witnesses() == 1);
+    std::vector<delivery::Report> reports;
+    world.run(&reports);
+    REQUIRE(reports.size() == 1);
+    REQUIRE(reports[0].outcome == Outcome::delivered);
     world.check_arrived_once();
 }
 
