@@ -197,6 +197,34 @@ std::vector<Report> Courier::deliver(std::span<const Entry> entries) {
     return reports;
 }
 
+transport::Body Courier::body_of(const Entry& entry, const io::Fd& file) const {
+    const auto path = spool_.path(entry);
+    const Bytes size = spool_.disk().info(file, path).size;
+    transport::Body body{"", nullptr, 0, size};
+    if (!destination_.edits(entry.name)) return body;
+    const auto header = message::read_header(spool_.disk(), file, path);
+    const auto edit = destination_.edit(entry.name, header.block);
+    if (edit.changes_nothing()) return body;
+    body.head = message::apply(header.block, edit);
+    body.offset = header.body_offset;
+    body.length = Bytes{size.count - header.body_offset};
+    return body;
+}
+
+std::string Courier::difference(const Entry& entry, const transport::Item& item, const std::string& path) const {
+    const std::string there = text::quote(path) + " is there, but ";
+    if (item.kind != transport::ItemKind::file) return there + "is no file";
+    try {
+        const auto file = spool_.open(entry);
+        if (!file) return there + "the message cannot be opened to compare it";
+        const auto sent = body_of(entry, *file).size();
+        if (item.size == sent) return "";
+        return there + "with " + std::to_string(item.size.count) + " bytes in place of " + std::to_string(sent.count);
+    } catch (const Error& error) {
+        return there + "cannot be compared: " + error.what();
+    }
+}
+
 // Opens the messages and works out what is sent, and where to. What cannot be used is parked.
 void Courier::open_attempts(std::vector<Attempt>& attempts, std::vector<Report>& reports) {
     std::vector<Entry> undone;
@@ -218,25 +246,15 @@ void Courier::open_attempts(std::vector<Attempt>& attempts, std::vector<Report>&
             continue;
         }
         attempt.file = std::move(*file);
-        const Bytes size = spool_.disk().info(attempt.file, spool_.path(attempt.entry)).size;
-        attempt.body = {"", nullptr, 0, size};
-        if (destination_.edits(name)) {
-            try {
-                const auto header = message::read_header(spool_.disk(), attempt.file, spool_.path(attempt.entry));
-                const auto edit = destination_.edit(name, header.block);
-                if (!edit.changes_nothing()) {
-                    attempt.body.head = message::apply(header.block, edit);
-                    attempt.body.offset = header.body_offset;
-                    attempt.body.length = Bytes{size.count - header.body_offset};
-                }
-            } catch (const Error& error) {
-                if (error.fault() == Fault::unusable) {
-                    park(error.what());
-                } else {
-                    refuse(attempt.entry, Answer{Verdict::refused, error.what(), 0, {}}, reports);
-                }
-                continue;
+        try {
+            attempt.body = body_of(attempt.entry, attempt.file);
+        } catch (const Error& error) {
+            if (error.fault() == Fault::unusable) {
+                park(error.what());
+            } else {
+                refuse(attempt.entry, Answer{Verdict::refused, error.what(), 0, {}}, reports);
             }
+            continue;
         }
         if (target_fault_ || !ensure_directory(*directory)) {
             undone.push_back(attempt.entry);
@@ -433,8 +451,7 @@ std::size_t Courier::resolve(std::vector<Entry> entries, std::vector<Report>& re
     std::vector<std::string> details;
     std::vector<Entry> revoked;
     std::vector<std::string> revoked_paths;
-    std::vector<Entry> waiting;
-    std::string waiting_why;
+    std::vector<std::pair<Entry, std::string>> waiting;  // and why
     std::set<std::string> directories{destination_.stage};
     for (std::size_t i = 0; i < usable.size(); ++i) {
         const auto& at_stage = looks[3 * i];
@@ -444,15 +461,20 @@ std::size_t Courier::resolve(std::vector<Entry> entries, std::vector<Report>& re
         const Answer witness_answer =
             found_witness == witnesses.end() ? Answer{Verdict::absent, "", 0, {}} : found_witness->second;
         const bool witnessed = witness_answer.done();
+        // What stands under the final name is the message only if it is as long.
+        const std::string wrong =
+            at_final.done() ? difference(usable[i], items[3 * i + 2], paths[3 * i + 2]) : std::string();
         const auto known = [](const Answer& answer) { return answer.done() || answer.verdict == Verdict::absent; };
         if (!known(at_stage) || !known(at_revoked) || !known(at_final)) {
             const auto& unclear = !known(at_stage) ? at_stage : !known(at_revoked) ? at_revoked : at_final;
             blame_target(unclear);
-            waiting.push_back(usable[i]);
-            waiting_why = unclear.text;
+            waiting.emplace_back(usable[i], unclear.text);
         } else if (at_revoked.done() && at_final.verdict == Verdict::absent && synced.done()) {
             revoked.push_back(usable[i]);
             revoked_paths.push_back(paths[3 * i + 1]);
+        } else if (!wrong.empty()) {
+            // Half of it, where a server died while it copied; or another's file under our name.
+            waiting.emplace_back(usable[i], wrong);
         } else if (at_revoked.done() && at_final.done()) {
             // A server whose rename copies: the publish came first, then the stage name that it left was revoked.
             published.push_back(usable[i]);
@@ -460,20 +482,19 @@ std::size_t Courier::resolve(std::vector<Entry> entries, std::vector<Report>& re
             directories.insert(io::parent_of(paths[3 * i + 2]));
             revoked_paths.push_back(paths[3 * i + 1]);
         } else if (at_stage.done()) {
-            waiting.push_back(usable[i]);
-            waiting_why =
+            const std::string why =
                 renamed[i].done() ? "the stage name is still there" : "it cannot be revoked: " + renamed[i].text;
-            blame_target(renamed[i].done() ? Answer{Verdict::broken, waiting_why, 0, {}} : renamed[i]);
+            waiting.emplace_back(usable[i], why);
+            blame_target(renamed[i].done() ? Answer{Verdict::broken, why, 0, {}} : renamed[i]);
         } else if (at_final.done() || (witnessed && !renamed[i].done())) {
             published.push_back(usable[i]);
             details.push_back(destination_.name + " " + paths[3 * i + 2] +
                               (at_final.done() ? " (found after a doubt)" : " (taken by the kernel after a doubt)"));
             if (at_final.done()) directories.insert(io::parent_of(paths[3 * i + 2]));
         } else {
-            waiting.push_back(usable[i]);
-            waiting_why = witness_answer.done() || witness_answer.verdict == Verdict::absent
-                              ? "whether it arrived cannot be proven: the stage directory was cleared"
-                              : witness_answer.text;
+            waiting.emplace_back(usable[i], witness_answer.done() || witness_answer.verdict == Verdict::absent
+                                                ? "whether it arrived cannot be proven: the stage directory was cleared"
+                                                : witness_answer.text);
         }
     }
 
@@ -495,13 +516,13 @@ std::size_t Courier::resolve(std::vector<Entry> entries, std::vector<Report>& re
     const auto now = static_cast<unsigned long long>(
         std::chrono::floor<std::chrono::seconds>(clock_.now()).time_since_epoch().count());
     std::vector<spool::Move> marks;
-    for (const auto& entry : waiting) {
+    for (const auto& [entry, why] : waiting) {
         auto name = entry.name;
         if (name.get(attribute::doubt_since).empty()) {
             name = name.with(attribute::doubt_since, now);
             marks.push_back({entry, {entry.queue, State::publishing, name}});
         }
-        reports.push_back({name, Outcome::in_doubt, waiting_why});
+        reports.push_back({name, Outcome::in_doubt, why});
     }
     if (!marks.empty()) spool_.move(marks);
     return revoked.size();

@@ -12,7 +12,9 @@
 // Until step 4 every failure is certain: nothing can have arrived. Step 4 is clear if it was done, or if it certainly never
 // left, or was refused for want of credentials. Everything else is in doubt, and a doubt is resolved by looking, never by
 // guessing: the stage name is renamed to `.revoked`. If that is there and the final name is not, the message was not
-// published and now cannot be, however late a delayed request may still be carried out. If neither stage name nor
+// published and now cannot be, however late a delayed request may still be carried out. If the final name is there, it
+// is the message if it has its size; a file of another size (a server that died while it copied, a planted name) proves
+// nothing. If neither stage name nor
 // `.revoked` is there and *its* witness is, our publish won, even if the kernel has taken the file since. If the witness
 // is gone too, somebody cleared the directory: nothing is proven, and the policy for doubts decides (ums-failover). The
 // witness of a later run proves nothing for an earlier one: the directory may have been cleared in between.
@@ -100,6 +102,10 @@ class Courier {
     }
     transport::Answer put(const std::string& path, const std::string& content);
     bool ensure_directory(const std::string& directory);
+    /// What is sent of a message, without the descriptor: as it stands, or with another header.
+    transport::Body body_of(const spool::Entry& entry, const io::Fd& file) const;
+    /// Why what stands at `path`, its final name, is not the message; empty if it is.
+    std::string difference(const spool::Entry& entry, const transport::Item& item, const std::string& path) const;
     void open_attempts(std::vector<Attempt>& attempts, std::vector<Report>& reports);
     void upload(std::vector<Attempt>& attempts, std::vector<Report>& reports);
     bool witness(std::vector<Attempt>& attempts, std::vector<Report>& reports);

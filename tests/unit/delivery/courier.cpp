@@ -309,6 +309,49 @@ TEST_CASE("a stage directory that was cleared proves nothing: the doubt stays", 
     FAIL("no request published");
 }
 
+TEST_CASE("a file of another size under the final name proves nothing", "[delivery]") {
+    const bool revoked = GENERATE(true, false);
+    const bool marked = GENERATE(true, false);
+    World world(1);
+    spool::Spool spool(world.real, world.clock, world.directory.path() + "/spool", "BER1");
+    const auto queue = Queue::kernel("munich-1");
+    auto entry = spool.list(queue, State::fresh).at(0);
+    if (marked) {
+        REQUIRE(spool.move(entry, {queue, State::fresh, entry.name.with('d', 1)}));
+        entry.name = entry.name.with('d', 1);
+        world.contents[0].insert(world.contents[0].find("\r\n") + 2, "X-UMS-Possible-Duplicate: yes\r\n");
+    }
+    const auto final = "R_ExConn/Out/" + delivery::final_name(entry.name, spool.uuid(), ".tmp");
+    if (revoked) {
+        // Somebody planted the name.
+        world.store.files[final] = "planted";
+        world.run();
+    } else {
+        // It was published, and the process died; then half of it was lost.
+        world.store.crash_at_arrival = true;
+        REQUIRE_THROWS_AS(world.run(), test::Crash);
+        world.store.crash_at_arrival = false;
+        world.store.files[final].resize(7);
+    }
+    for (int i = 0; i < 2; ++i) {
+        std::vector<delivery::Report> reports;
+        world.run(&reports);
+        REQUIRE(reports.size() == 1);
+        REQUIRE(reports[0].outcome == Outcome::in_doubt);
+        REQUIRE(reports[0].name.number('w') > 0);
+        REQUIRE_THAT(reports[0].detail,
+                     Catch::Contains("with 7 bytes in place of " + std::to_string(world.contents[0].size())));
+        REQUIRE(spool.list(queue, State::publishing).size() == 1);
+    }
+    // A server that was slow to copy it: as soon as all of it is there, it has arrived.
+    world.store.files[final] = world.contents[0];
+    std::vector<delivery::Report> reports;
+    world.run(&reports);
+    REQUIRE(reports.size() == 1);
+    REQUIRE(reports[0].outcome == Outcome::delivered);
+    REQUIRE(world.left() == 0);
+}
+
 TEST_CASE("a stage directory of another spool is a configuration error", "[delivery]") {
     World world(1);
     world.store.directories.insert(".BER1");
