@@ -51,6 +51,17 @@ bool certainly_not_done(const Answer& answer) {
     return answer.verdict == Verdict::denied && (answer.status == 0 || answer.status == 401 || answer.status == 407);
 }
 
+// An upload that failed like this may have failed for what the message is: its size, its content, its name.
+bool may_be_of_message(const Answer& answer) {
+    switch (answer.verdict) {
+        case Verdict::refused:
+        case Verdict::full:
+        case Verdict::broken: return true;
+        case Verdict::denied: return answer.status != 401 && answer.status != 407;
+        default: return false;
+    }
+}
+
 }  // namespace
 
 std::string final_name(const EntryName& name, const std::string& uuid, const std::string& extension) {
@@ -159,7 +170,9 @@ void Courier::give_back(std::span<const Entry> entries, std::vector<Report>& rep
 void Courier::refuse(const Entry& entry, const Answer& answer, std::vector<Report>& reports) {
     const auto refusals = entry.name.number(attribute::refused) + 1;
     auto name = entry.name.with(attribute::refused, refusals);
-    if (refusals >= most_refusals) {
+    // No room and an ill server pass; who says "not this one" five times means it.
+    const bool may_park = answer.verdict == Verdict::refused || answer.verdict == Verdict::denied;
+    if (may_park && refusals >= most_refusals) {
         const std::string why =
             "refused " + std::to_string(refusals) + " times by '" + destination_.name + "': " + answer.text;
         spool_.park(entry, {spool::Queue::failed(), State::fresh, name}, why);
@@ -167,11 +180,16 @@ void Courier::refuse(const Entry& entry, const Answer& answer, std::vector<Repor
         return;
     }
     const auto pause = std::chrono::seconds(60) * (1U << std::min<unsigned long long>(refusals - 1, 5));
+    postpone(entry, name, pause, (may_park ? "refused: " : "not taken: ") + answer.text, reports);
+}
+
+void Courier::postpone(const Entry& entry, const EntryName& name, std::chrono::seconds pause, const std::string& why,
+                       std::vector<Report>& reports) {
     const auto until = std::chrono::floor<std::chrono::seconds>(clock_.now()) + pause;
-    name = name.with(attribute::not_before, static_cast<unsigned long long>(until.time_since_epoch().count()));
-    spool_.move(entry, {entry.queue, State::fresh, name});
-    reports.push_back(
-        {name, Outcome::deferred, "refused: " + answer.text + "; next try in " + text::rough_duration(pause)});
+    const auto later =
+        name.with(attribute::not_before, static_cast<unsigned long long>(until.time_since_epoch().count()));
+    spool_.move(entry, {entry.queue, State::fresh, later});
+    reports.push_back({later, Outcome::deferred, why + "; next try in " + text::rough_duration(pause)});
 }
 
 std::vector<Report> Courier::deliver(std::span<const Entry> entries) {
@@ -279,13 +297,22 @@ void Courier::upload(std::vector<Attempt>& attempts, std::vector<Report>& report
 
     bool any_done = false;
     bool any_refused = false;
-    for (const auto& answer : answers) {
+    std::vector<std::string> leftovers;
+    for (std::size_t i = 0; i < answers.size(); ++i) {
+        const auto& answer = answers[i];
         any_done = any_done || answer.done();
-        any_refused = any_refused || answer.verdict == Verdict::refused || answer.verdict == Verdict::exists;
-        if (!answer.done() && answer.verdict != Verdict::refused && answer.verdict != Verdict::exists)
-            blame_target(answer);
+        any_refused = any_refused || may_be_of_message(answer);
+        // A stage name that is taken although we never used it (a spool restored from a backup, a planted file) is no
+        // fault of anybody: the next attempt has another name.
+        if (!answer.done() && !may_be_of_message(answer) && answer.verdict != Verdict::exists) blame_target(answer);
+        if (!answer.done()) leftovers.push_back(attempts[i].stage);
     }
-    // A refusal is the message's fault only if the target takes another one now.
+    // Stage names are never used again, so a failure to remove one is nothing: clean() finds it. Before the canary: part of
+    // a large message may be all that fills the target.
+    const bool silent =
+        target_fault_ && (target_fault_->verdict == Verdict::unreachable || target_fault_->verdict == Verdict::unknown);
+    if (!leftovers.empty() && !silent) store_.remove(leftovers);
+    // It is the message's own matter only if the target takes another one now.
     if (any_refused && !any_done && !target_fault_) {
         const std::string canary =
             stage_path(attempts.front().entry.name, std::string(canary_suffix) + std::string(part_suffix));
@@ -297,16 +324,10 @@ void Courier::upload(std::vector<Attempt>& attempts, std::vector<Report>& report
 
     std::vector<Attempt> staged;
     std::vector<Entry> undone;
-    std::vector<std::string> leftovers;
     for (std::size_t i = 0; i < attempts.size(); ++i) {
         if (answers[i].done()) {
             staged.push_back(std::move(attempts[i]));
-            continue;
-        }
-        leftovers.push_back(attempts[i].stage);
-        // A stage name that is taken although we never used it (a spool restored from a backup, a planted file) is no
-        // fault of the message: the next attempt has another name.
-        if (answers[i].verdict == Verdict::refused && !target_fault_) {
+        } else if (may_be_of_message(answers[i]) && !target_fault_) {
             refuse(attempts[i].entry, answers[i], reports);
         } else {
             undone.push_back(attempts[i].entry);
@@ -314,9 +335,6 @@ void Courier::upload(std::vector<Attempt>& attempts, std::vector<Report>& report
     }
     attempts = std::move(staged);
     if (!undone.empty()) give_back(undone, reports, target_fault_ ? target_fault_->text : "not uploaded");
-    // Stage names are never used again, so a failure to remove one is nothing: clean() finds it.
-    if (!leftovers.empty() && (!target_fault_ || target_fault_->verdict != Verdict::unreachable))
-        store_.remove(leftovers);
 }
 
 // 3. The witness first: an entry in publishing/ must never be without one that a server could have lost on its own.

@@ -86,7 +86,8 @@ class Courier {
     /// target is ill: see target_fault().
     std::vector<Report> deliver(std::span<const spool::Entry> entries);
 
-    /// What made the target unusable in the last call; nothing if it works. A message's own fault is none of the target's.
+    /// What made the target unusable in the last call; nothing if it works. A message's own fault is none of the target's:
+    /// one that is not taken while others of its batch are, or a canary is, waits alone.
     const std::optional<transport::Answer>& target_fault() const noexcept { return target_fault_; }
 
     /// Removes what earlier attempts left in the stage directory, of this queue or another, and the witnesses of this queue
@@ -115,7 +116,11 @@ class Courier {
     void complete(std::span<const spool::Entry> entries, std::vector<Report>& reports,
                   std::span<const std::string> details);
     void give_back(std::span<const spool::Entry> entries, std::vector<Report>& reports, const std::string& why);
+    /// Counts it, and makes it wait; the fifth refusal parks it, but a lack of room never does.
     void refuse(const spool::Entry& entry, const transport::Answer& answer, std::vector<Report>& reports);
+    /// Back in new/ under `name`, not to be tried before the pause is over.
+    void postpone(const spool::Entry& entry, const spool::EntryName& name, std::chrono::seconds pause,
+                  const std::string& why, std::vector<Report>& reports);
     void blame_target(const transport::Answer& answer);
 
     spool::Spool& spool_;

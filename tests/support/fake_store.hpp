@@ -33,6 +33,8 @@ class FakeStore final : public transport::Store {
     bool hides_dotfiles = false;          ///< nginx does not list them
     bool renames_copy = false;            ///< a server whose MOVE leaves the source
     bool crash_at_arrival = false;        ///< our process ends as a message arrives, before it hears of it
+    /// What the other side answers to an upload with this content; nothing: it takes it.
+    std::function<std::optional<transport::Answer>(const std::string&)> dislikes;
     /// Called before each request with its number: what others do meanwhile. Requests that it makes itself do not count.
     std::function<void(std::size_t)> meanwhile;
 
@@ -103,7 +105,9 @@ class FakeStore final : public transport::Store {
             }
             auto result = std::make_shared<transport::Answer>();
             const auto answer = request([this, path = one.path, content, result] {
-                if (!directories.contains(io::parent_of("/" + path).substr(1))) {
+                if (auto disliked = dislikes ? dislikes(content) : std::nullopt) {
+                    *result = *disliked;
+                } else if (!directories.contains(io::parent_of("/" + path).substr(1))) {
                     *result = answer_of(transport::Verdict::absent);
                 } else if (!files.emplace(path, content).second) {
                     *result = answer_of(transport::Verdict::exists);

@@ -447,6 +447,84 @@ TEST_CASE("the witness of a doubt outlives the other kernel of the directory", "
     world.check_arrived_once();
 }
 
+TEST_CASE("what the target does not take of one message is not the target's fault", "[delivery]") {
+    using transport::Verdict;
+    struct Kind {
+        Verdict verdict;
+        int status;
+        bool parks;
+    };
+    const auto [verdict, status, parks] =
+        GENERATE(Kind{Verdict::refused, 413, true}, Kind{Verdict::denied, 403, true}, Kind{Verdict::denied, 0, true},
+                 Kind{Verdict::full, 507, false}, Kind{Verdict::broken, 500, false});
+    const bool alone = GENERATE(true, false);
+    INFO("status " << status << (alone ? ", alone" : ", with others"));
+    World world(alone ? 0 : 2);
+    spool::Spool spool(world.real, world.clock, world.directory.path() + "/spool", "BER1");
+    world.put(spool, "RCPT TO:fax#1\r\n\r\npoison\r\n");
+    world.store.dislikes = [&](const std::string& content) -> std::optional<transport::Answer> {
+        if (content.find("poison") == std::string::npos) return std::nullopt;
+        return transport::Answer{verdict, "not this one", status, {}};
+    };
+    std::chrono::seconds pause{60};
+    for (unsigned refusals = 1; refusals <= 7; ++refusals) {
+        std::vector<delivery::Report> reports;
+        world.run(&reports);
+        const auto poison = std::find_if(reports.begin(), reports.end(),
+                                         [](const auto& report) { return report.outcome != Outcome::delivered; });
+        REQUIRE(poison != reports.end());
+        REQUIRE(reports.size() == (alone || refusals > 1 ? 1 : 3));
+        REQUIRE(poison->name.number('r') == refusals);
+        if (parks && refusals == 5) {
+            REQUIRE(poison->outcome == Outcome::parked);
+            break;
+        }
+        REQUIRE(poison->outcome == Outcome::deferred);
+        const auto until = std::chrono::sys_seconds(std::chrono::seconds(poison->name.number('t')));
+        REQUIRE(until - std::chrono::floor<std::chrono::seconds>(world.clock.now()) == pause);
+        REQUIRE(spool.due(Queue::kernel("munich-1")).empty());
+        world.clock.sleep(pause);
+        pause = std::min<std::chrono::seconds>(2 * pause, std::chrono::minutes(32));
+    }
+    REQUIRE(world.left() == 1);
+    world.store.dislikes = nullptr;
+    if (!parks) {
+        world.contents.emplace_back("RCPT TO:fax#1\r\n\r\npoison\r\n");
+        world.recover();
+    }
+    if (!parks) world.check_arrived_once();
+}
+
+TEST_CASE("a target that takes no canary either is at fault, and the message is not", "[delivery]") {
+    using transport::Verdict;
+    const auto [verdict, status] =
+        GENERATE(std::pair{Verdict::refused, 400}, std::pair{Verdict::denied, 403}, std::pair{Verdict::denied, 401},
+                 std::pair{Verdict::full, 507}, std::pair{Verdict::broken, 500}, std::pair{Verdict::unknown, 0});
+    World world(1);
+    world.run();
+    spool::Spool spool(world.real, world.clock, world.directory.path() + "/spool", "BER1");
+    for (int i = 0; i < 2; ++i) {
+        world.contents.push_back("RCPT TO:fax#1\r\n\r\nanother " + std::to_string(i) + "\r\n");
+        world.put(spool, world.contents.back());
+    }
+    world.store.dislikes = [&](const std::string&) -> std::optional<transport::Answer> {
+        return transport::Answer{verdict, "nothing", status, {}};
+    };
+    for (int i = 0; i < 7; ++i) {
+        std::vector<delivery::Report> reports;
+        world.run(&reports);
+        REQUIRE(reports.size() == 2);
+        for (const auto& report : reports) {
+            REQUIRE(report.outcome == Outcome::deferred);
+            REQUIRE(report.name.number('r') == 0);
+            REQUIRE(report.name.number('t') == 0);
+        }
+    }
+    world.store.dislikes = nullptr;
+    world.recover();
+    world.check_arrived_once();
+}
+
 TEST_CASE("a message without a connector is parked, the others go", "[delivery]") {
     World world(1);
     {
@@ -482,6 +560,7 @@ TEST_CASE("attempt numbers never repeat", "[delivery]") {
     for (int i = 0; i < 4; ++i) {
         world.store.plan(FakeStore::Fault::error, 6);
         world.run();
+        world.clock.sleep(std::chrono::hours(1));
     }
     spool::Spool spool(world.real, world.clock, world.directory.path() + "/spool", "BER1");
     const auto waiting = spool.list(Queue::kernel("munich-1"), State::fresh);
