@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <map>
 #include <utility>
 
@@ -24,6 +25,7 @@ constexpr std::string_view part_suffix = ".part";
 constexpr std::string_view revoked_suffix = ".revoked";
 constexpr std::string_view canary_suffix = ".canary";
 constexpr unsigned most_refusals = 5;
+constexpr std::chrono::seconds unreadable_pause{60};
 
 // `~` of split messages is no character for every server; no id has a `-` of its own.
 std::string plain_id(const EntryName& name) {
@@ -49,6 +51,13 @@ std::string_view id_in_stage(std::string_view name) {
 bool certainly_not_done(const Answer& answer) {
     if (answer.verdict == Verdict::unreachable) return true;
     return answer.verdict == Verdict::denied && (answer.status == 0 || answer.status == 401 || answer.status == 407);
+}
+
+// Not of the process: out of descriptors or memory, no other message can be opened either.
+bool is_of_one_file(const Error& error) {
+    const int number = error.error_number();
+    return (error.fault() == Fault::permission || error.fault() == Fault::cannot_read) && number != EMFILE &&
+           number != ENFILE && number != ENOMEM;
 }
 
 // An upload that failed like this may have failed for what the message is: its size, its content, its name.
@@ -258,12 +267,19 @@ void Courier::open_attempts(std::vector<Attempt>& attempts, std::vector<Report>&
             park("its name does not say which connector it belongs to");
             continue;
         }
-        auto file = spool_.open(attempt.entry);
-        if (!file) {
-            if (spool_.disk().info(spool_.path(attempt.entry))) park("it is no regular file");
+        try {
+            auto file = spool_.open(attempt.entry);
+            if (!file) {
+                if (spool_.disk().info(spool_.path(attempt.entry))) park("it is no regular file");
+                continue;
+            }
+            attempt.file = std::move(*file);
+        } catch (const Error& error) {
+            if (!is_of_one_file(error)) throw;
+            // Somebody's chown, or a bad block: a person can mend it, and the others need not wait for that.
+            postpone(attempt.entry, name, unreadable_pause, error.what(), reports);
             continue;
         }
-        attempt.file = std::move(*file);
         try {
             attempt.body = body_of(attempt.entry, attempt.file);
         } catch (const Error& error) {

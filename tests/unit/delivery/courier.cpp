@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <catch2/catch.hpp>
+#include <cerrno>
 
 #include "fake_store.hpp"
 #include "temporary_directory.hpp"
@@ -521,6 +522,49 @@ TEST_CASE("a target that takes no canary either is at fault, and the message is 
         }
     }
     world.store.dislikes = nullptr;
+    world.recover();
+    world.check_arrived_once();
+}
+
+TEST_CASE("a message that cannot be opened waits, the others go", "[delivery]") {
+    // Root may open anything, so the disk says no.
+    class ForbiddingDisk final : public io::ForwardingDisk {
+      public:
+        using io::ForwardingDisk::ForwardingDisk;
+        std::string id;
+        int number = EACCES;
+        std::optional<io::Fd> open(const std::string& path) override {
+            if (!id.empty() && path.find(id) != std::string::npos)
+                throw system_error(fault_of_errno(number, Fault::cannot_read), "open " + path, number);
+            return ForwardingDisk::open(path);
+        }
+    };
+    World world(2);
+    ForbiddingDisk disk(world.real);
+    const auto queue = Queue::kernel("munich-1");
+    spool::Spool spool(disk, world.clock, world.directory.path() + "/spool", "BER1");
+    disk.id = std::string(spool.list(queue, State::fresh).at(0).name.id());
+    const auto deliver = [&] {
+        const auto worker = spool.work(queue);
+        REQUIRE(worker);
+        Courier courier(spool, *worker, world.store, destination(), world.clock);
+        REQUIRE(courier.prepare().done());
+        auto reports = courier.deliver(spool.due(queue));
+        REQUIRE(!courier.target_fault());
+        return reports;
+    };
+    disk.number = EMFILE;
+    REQUIRE_THROWS_AS(deliver(), Error);
+    disk.number = EACCES;
+    const auto reports = deliver();
+    REQUIRE(reports.size() == 2);
+    REQUIRE(reports[0].outcome == Outcome::deferred);
+    REQUIRE(reports[0].name.id() == disk.id);
+    REQUIRE_THAT(reports[0].detail, Catch::Contains("open"));
+    REQUIRE(reports[0].name.number('t') == 1'800'000'060);
+    REQUIRE(reports[0].name.number('r') == 0);
+    REQUIRE(reports[1].outcome == Outcome::delivered);
+    disk.id.clear();
     world.recover();
     world.check_arrived_once();
 }
