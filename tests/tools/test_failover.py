@@ -193,6 +193,45 @@ class Failover(Case):
         self.run_clean(world, "ums-failover", "drain", codes=(64,))
         self.run_clean(world, "ums-failover", "eject", "k1", codes=(64,))
 
+    def test_refused_by_one_kernel(self):
+        """What one kernel does not take is offered to the next at once, and parked when five times nobody wanted it."""
+        world = self.rooms(("k1", "k2", "k3"), site("k1, k2, k3"))
+        name = ENTRY.replace("n=1", "n=1,t=4000000000,r=1")
+        world.place("kernel/k1", name, message(1))
+        # Moved here and not tried yet: it stays.
+        world.place("kernel/k2", "1795406406000002.untried2.BER1,c=ExConn,s=munich,n=1,r=1", message(2))
+        line, = self.json_lines(world, "ums-failover", "--json")
+        self.assertEqual((line["result"], line["detail"], line["why"]), ("assigned", "k2", "k1 did not take it"))
+        self.assertIn(ENTRY + ",r=1", world.queue("kernel/k2"))
+        self.assertIn("k1 did not take it", world.run("ums-spool", "trace", name).stdout.decode())
+        self.assertEqual(self.run_clean(world, "ums-failover").stdout, b"", "no ping-pong")
+        world.run("ums-push")
+        self.assertEqual(self.numbers(world.delivered("k2")), [1, 2])
+        # k2 refuses it, then k3: round it goes; a kernel that is down is passed over, and so is k1 while it drains.
+        world.place("kernel/k2", name, message(1))
+        world.run("ums-failover")
+        self.assertEqual(world.queue("kernel/k3"), [ENTRY + ",r=1"])
+        os.rename(os.path.join(world.spool, "kernel/k3/new", ENTRY + ",r=1"), os.path.join(world.spool, "kernel/k3/new", name))
+        world.run("ums-failover", "drain", "k1")
+        world.run("ums-failover")
+        self.assertEqual(world.queue("kernel/k2"), [ENTRY + ",r=1"])
+        # Nobody else takes it: it waits its pause.
+        os.rename(os.path.join(world.spool, "kernel/k2/new", ENTRY + ",r=1"), os.path.join(world.spool, "kernel/k2/new", name))
+        self.away(world, "k3")
+        world.run("ums-failover")
+        self.assertEqual(world.queue("kernel/k2"), [name])
+        # All three have been asked: not faster than the pauses say.
+        self.back(world, "k3")
+        soon, late = str(int(time.time()) - 5), str(int(time.time()) + 1000)
+        os.remove(os.path.join(world.spool, "kernel/k2/new", name))
+        for time_, queue in ((late, "kernel/k2"), (soon, "kernel/k3")):
+            world.place("kernel/k2", ENTRY + f",t={time_},r=3", message(1))
+            for _ in range(3):
+                world.run("ums-failover")
+            self.assertEqual([len(world.queue(q)) for q in ("kernel/k2", "kernel/k3")], [queue == "kernel/k2", queue == "kernel/k3"])
+            entry, = world.queue(queue)
+            os.remove(os.path.join(world.spool, queue, "new", entry))
+
     def test_all_down_keeps_everything(self):
         world = self.rooms(("k1", "k2"), site())
         self.send(world, range(3))
