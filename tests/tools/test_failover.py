@@ -368,6 +368,15 @@ routes:
             world.run("ums-failover", codes=(75,))
         self.assertEqual((len(world.queue("kernel/k1", "publishing")), world.queue("kernel/k2")), (1, []))
 
+    def test_doubt_noted_by_a_clock_that_was_ahead(self):
+        world = self.doubt(name=ENTRY + f",w={int(time.time()) + 30 * 86400}")
+        self.away(world, "k1")
+        world.run("ums-failover", codes=(75,))
+        name, = world.queue("kernel/k1", "publishing")
+        self.assertLess(abs(int(name.split(",w=")[1].split(",")[0]) - time.time()), 60)
+        world.run("ums-failover")
+        self.assertEqual((world.queue("kernel/k1", "publishing"), len(world.queue("kernel/k2"))), ([], 1))
+
     def test_doubt_needs_another_kernel_that_takes_it_now(self):
         world = self.doubt()
         self.away(world, "k1")

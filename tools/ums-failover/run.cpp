@@ -495,8 +495,8 @@ class Pass {
         const auto wait = std::chrono::duration_cast<std::chrono::seconds>(config_.mds.in_doubt.wait).count();
         for (const auto& entry : spool_.list(queue, State::publishing)) {
             const auto since = static_cast<long long>(entry.name.number(attribute::doubt_since));
-            if (since == 0) {
-                // A pusher that died left it: the doubt begins now.
+            if (since == 0 || since > now + 60) {
+                // A pusher that died left it, or the clock was ahead: the doubt begins now.
                 spool_.move(entry, {queue, State::publishing,
                                     entry.name.with(attribute::doubt_since, static_cast<unsigned long long>(now))});
                 code_.note(exit_code(Fault::later));
