@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <map>
 #include <utility>
 
@@ -22,7 +23,9 @@ namespace attribute = spool::attribute;
 
 constexpr std::string_view part_suffix = ".part";
 constexpr std::string_view revoked_suffix = ".revoked";
+constexpr std::string_view canary_suffix = ".canary";
 constexpr unsigned most_refusals = 5;
+constexpr std::chrono::seconds unreadable_pause{60};
 
 // `~` of split messages is no character for every server; no id has a `-` of its own.
 std::string plain_id(const EntryName& name) {
@@ -31,10 +34,41 @@ std::string plain_id(const EntryName& name) {
     return id;
 }
 
+// Kernels that lead to one directory have one stage there: the token says whose witness it is.
+std::string witness_prefix(const spool::Queue& queue) {
+    return text::hex(text::hash(spool::to_string(queue))).substr(0, 6);
+}
+
+// The id in `<id>.<n>.part`, `<id>.<n>.revoked` and `<id>.<n>.canary.part`, with `-` for `~`.
+std::string_view id_in_stage(std::string_view name) {
+    for (const auto suffix : {part_suffix, revoked_suffix, canary_suffix}) {
+        if (name.ends_with(suffix)) name.remove_suffix(suffix.size());
+    }
+    return name.substr(0, name.rfind('.'));
+}
+
 // A clear no: the request never left, or credentials were asked for.
 bool certainly_not_done(const Answer& answer) {
     if (answer.verdict == Verdict::unreachable) return true;
     return answer.verdict == Verdict::denied && (answer.status == 0 || answer.status == 401 || answer.status == 407);
+}
+
+// Not of the process: out of descriptors or memory, no other message can be opened either.
+bool is_of_one_file(const Error& error) {
+    const int number = error.error_number();
+    return (error.fault() == Fault::permission || error.fault() == Fault::cannot_read) && number != EMFILE &&
+           number != ENFILE && number != ENOMEM;
+}
+
+// An upload that failed like this may have failed for what the message is: its size, its content, its name.
+bool may_be_of_message(const Answer& answer) {
+    switch (answer.verdict) {
+        case Verdict::refused:
+        case Verdict::full:
+        case Verdict::broken: return true;
+        case Verdict::denied: return answer.status != 401 && answer.status != 407;
+        default: return false;
+    }
 }
 
 }  // namespace
@@ -59,7 +93,7 @@ Courier::Courier(spool::Spool& spool, const spool::Worker& worker, transport::St
       store_(store),
       destination_(std::move(destination)),
       clock_(clock),
-      witness_token_(io::random_token().substr(0, 6)) {
+      witness_token_(witness_prefix(destination_.queue) + io::random_token().substr(0, 6)) {
     if (worker_.queue() != destination_.queue)
         throw Error(Fault::internal, "a courier works the queue that it has locked");
 }
@@ -145,7 +179,9 @@ void Courier::give_back(std::span<const Entry> entries, std::vector<Report>& rep
 void Courier::refuse(const Entry& entry, const Answer& answer, std::vector<Report>& reports) {
     const auto refusals = entry.name.number(attribute::refused) + 1;
     auto name = entry.name.with(attribute::refused, refusals);
-    if (refusals >= most_refusals) {
+    // No room and an ill server pass; who says "not this one" five times means it.
+    const bool may_park = answer.verdict == Verdict::refused || answer.verdict == Verdict::denied;
+    if (may_park && refusals >= most_refusals) {
         const std::string why =
             "refused " + std::to_string(refusals) + " times by '" + destination_.name + "': " + answer.text;
         spool_.park(entry, {spool::Queue::failed(), State::fresh, name}, why);
@@ -153,11 +189,16 @@ void Courier::refuse(const Entry& entry, const Answer& answer, std::vector<Repor
         return;
     }
     const auto pause = std::chrono::seconds(60) * (1U << std::min<unsigned long long>(refusals - 1, 5));
+    postpone(entry, name, pause, (may_park ? "refused: " : "not taken: ") + answer.text, reports);
+}
+
+void Courier::postpone(const Entry& entry, const EntryName& name, std::chrono::seconds pause, const std::string& why,
+                       std::vector<Report>& reports) {
     const auto until = std::chrono::floor<std::chrono::seconds>(clock_.now()) + pause;
-    name = name.with(attribute::not_before, static_cast<unsigned long long>(until.time_since_epoch().count()));
-    spool_.move(entry, {entry.queue, State::fresh, name});
-    reports.push_back(
-        {name, Outcome::deferred, "refused: " + answer.text + "; next try in " + text::rough_duration(pause)});
+    const auto later =
+        name.with(attribute::not_before, static_cast<unsigned long long>(until.time_since_epoch().count()));
+    spool_.move(entry, {entry.queue, State::fresh, later});
+    reports.push_back({later, Outcome::deferred, why + "; next try in " + text::rough_duration(pause)});
 }
 
 std::vector<Report> Courier::deliver(std::span<const Entry> entries) {
@@ -183,6 +224,34 @@ std::vector<Report> Courier::deliver(std::span<const Entry> entries) {
     return reports;
 }
 
+transport::Body Courier::body_of(const Entry& entry, const io::Fd& file) const {
+    const auto path = spool_.path(entry);
+    const Bytes size = spool_.disk().info(file, path).size;
+    transport::Body body{"", nullptr, 0, size};
+    if (!destination_.edits(entry.name)) return body;
+    const auto header = message::read_header(spool_.disk(), file, path);
+    const auto edit = destination_.edit(entry.name, header.block);
+    if (edit.changes_nothing()) return body;
+    body.head = message::apply(header.block, edit);
+    body.offset = header.body_offset;
+    body.length = Bytes{size.count - header.body_offset};
+    return body;
+}
+
+std::string Courier::difference(const Entry& entry, const transport::Item& item, const std::string& path) const {
+    const std::string there = text::quote(path) + " is there, but ";
+    if (item.kind != transport::ItemKind::file) return there + "is no file";
+    try {
+        const auto file = spool_.open(entry);
+        if (!file) return there + "the message cannot be opened to compare it";
+        const auto sent = body_of(entry, *file).size();
+        if (item.size == sent) return "";
+        return there + "with " + std::to_string(item.size.count) + " bytes in place of " + std::to_string(sent.count);
+    } catch (const Error& error) {
+        return there + "cannot be compared: " + error.what();
+    }
+}
+
 // Opens the messages and works out what is sent, and where to. What cannot be used is parked.
 void Courier::open_attempts(std::vector<Attempt>& attempts, std::vector<Report>& reports) {
     std::vector<Entry> undone;
@@ -198,31 +267,28 @@ void Courier::open_attempts(std::vector<Attempt>& attempts, std::vector<Report>&
             park("its name does not say which connector it belongs to");
             continue;
         }
-        auto file = spool_.open(attempt.entry);
-        if (!file) {
-            if (spool_.disk().info(spool_.path(attempt.entry))) park("it is no regular file");
-            continue;
-        }
-        attempt.file = std::move(*file);
-        const Bytes size = spool_.disk().info(attempt.file, spool_.path(attempt.entry)).size;
-        attempt.body = {"", nullptr, 0, size};
-        if (destination_.edits(name)) {
-            try {
-                const auto header = message::read_header(spool_.disk(), attempt.file, spool_.path(attempt.entry));
-                const auto edit = destination_.edit(name, header.block);
-                if (!edit.changes_nothing()) {
-                    attempt.body.head = message::apply(header.block, edit);
-                    attempt.body.offset = header.body_offset;
-                    attempt.body.length = Bytes{size.count - header.body_offset};
-                }
-            } catch (const Error& error) {
-                if (error.fault() == Fault::unusable) {
-                    park(error.what());
-                } else {
-                    refuse(attempt.entry, Answer{Verdict::refused, error.what(), 0, {}}, reports);
-                }
+        try {
+            auto file = spool_.open(attempt.entry);
+            if (!file) {
+                if (spool_.disk().info(spool_.path(attempt.entry))) park("it is no regular file");
                 continue;
             }
+            attempt.file = std::move(*file);
+        } catch (const Error& error) {
+            if (!is_of_one_file(error)) throw;
+            // Somebody's chown, or a bad block: a person can mend it, and the others need not wait for that.
+            postpone(attempt.entry, name, unreadable_pause, error.what(), reports);
+            continue;
+        }
+        try {
+            attempt.body = body_of(attempt.entry, attempt.file);
+        } catch (const Error& error) {
+            if (error.fault() == Fault::unusable) {
+                park(error.what());
+            } else {
+                refuse(attempt.entry, Answer{Verdict::refused, error.what(), 0, {}}, reports);
+            }
+            continue;
         }
         if (target_fault_ || !ensure_directory(*directory)) {
             undone.push_back(attempt.entry);
@@ -247,17 +313,25 @@ void Courier::upload(std::vector<Attempt>& attempts, std::vector<Report>& report
 
     bool any_done = false;
     bool any_refused = false;
-    for (const auto& answer : answers) {
+    std::vector<std::string> leftovers;
+    for (std::size_t i = 0; i < answers.size(); ++i) {
+        const auto& answer = answers[i];
         any_done = any_done || answer.done();
-        any_refused = any_refused || answer.verdict == Verdict::refused || answer.verdict == Verdict::exists;
-        if (!answer.done() && answer.verdict != Verdict::refused && answer.verdict != Verdict::exists)
-            blame_target(answer);
+        any_refused = any_refused || may_be_of_message(answer);
+        // A stage name that is taken although we never used it (a spool restored from a backup, a planted file) is no
+        // fault of anybody: the next attempt has another name.
+        if (!answer.done() && !may_be_of_message(answer) && answer.verdict != Verdict::exists) blame_target(answer);
+        if (!answer.done()) leftovers.push_back(attempts[i].stage);
     }
-    // A refusal is the message's fault only if the target takes another one now.
+    // Stage names are never used again, so a failure to remove one is nothing: clean() finds it. Before the canary: part of
+    // a large message may be all that fills the target.
+    const bool silent =
+        target_fault_ && (target_fault_->verdict == Verdict::unreachable || target_fault_->verdict == Verdict::unknown);
+    if (!leftovers.empty() && !silent) store_.remove(leftovers);
+    // It is the message's own matter only if the target takes another one now.
     if (any_refused && !any_done && !target_fault_) {
-        const std::string canary = destination_.stage + "/" + plain_id(attempts.front().entry.name) + "." +
-                                   std::to_string(attempts.front().entry.name.number(attribute::attempt)) +
-                                   ".canary.part";
+        const std::string canary =
+            stage_path(attempts.front().entry.name, std::string(canary_suffix) + std::string(part_suffix));
         const auto answer = put(canary, "canary\n");
         const std::array<std::string, 1> path{canary};
         store_.remove(path);
@@ -266,16 +340,10 @@ void Courier::upload(std::vector<Attempt>& attempts, std::vector<Report>& report
 
     std::vector<Attempt> staged;
     std::vector<Entry> undone;
-    std::vector<std::string> leftovers;
     for (std::size_t i = 0; i < attempts.size(); ++i) {
         if (answers[i].done()) {
             staged.push_back(std::move(attempts[i]));
-            continue;
-        }
-        leftovers.push_back(attempts[i].stage);
-        // A stage name that is taken although we never used it (a spool restored from a backup, a planted file) is no
-        // fault of the message: the next attempt has another name.
-        if (answers[i].verdict == Verdict::refused && !target_fault_) {
+        } else if (may_be_of_message(answers[i]) && !target_fault_) {
             refuse(attempts[i].entry, answers[i], reports);
         } else {
             undone.push_back(attempts[i].entry);
@@ -283,9 +351,6 @@ void Courier::upload(std::vector<Attempt>& attempts, std::vector<Report>& report
     }
     attempts = std::move(staged);
     if (!undone.empty()) give_back(undone, reports, target_fault_ ? target_fault_->text : "not uploaded");
-    // Stage names are never used again, so a failure to remove one is nothing: clean() finds it.
-    if (!leftovers.empty() && (!target_fault_ || target_fault_->verdict != Verdict::unreachable))
-        store_.remove(leftovers);
 }
 
 // 3. The witness first: an entry in publishing/ must never be without one that a server could have lost on its own.
@@ -422,8 +487,7 @@ std::size_t Courier::resolve(std::vector<Entry> entries, const Doubts& doubts, s
     std::vector<std::string> details;
     std::vector<Entry> revoked;
     std::vector<std::string> revoked_paths;
-    std::vector<Entry> waiting;
-    std::string waiting_why;
+    std::vector<std::pair<Entry, std::string>> waiting;  // and why
     std::set<std::string> directories{destination_.stage};
     for (std::size_t i = 0; i < usable.size(); ++i) {
         const auto& at_stage = looks[3 * i];
@@ -433,15 +497,20 @@ std::size_t Courier::resolve(std::vector<Entry> entries, const Doubts& doubts, s
         const Answer witness_answer =
             found_witness == witnesses.end() ? Answer{Verdict::absent, "", 0, {}} : found_witness->second;
         const bool witnessed = witness_answer.done();
+        // What stands under the final name is the message only if it is as long.
+        const std::string wrong =
+            at_final.done() ? difference(usable[i], items[3 * i + 2], paths[3 * i + 2]) : std::string();
         const auto known = [](const Answer& answer) { return answer.done() || answer.verdict == Verdict::absent; };
         if (!known(at_stage) || !known(at_revoked) || !known(at_final)) {
             const auto& unclear = !known(at_stage) ? at_stage : !known(at_revoked) ? at_revoked : at_final;
             blame_target(unclear);
-            waiting.push_back(usable[i]);
-            waiting_why = unclear.text;
+            waiting.emplace_back(usable[i], unclear.text);
         } else if (at_revoked.done() && at_final.verdict == Verdict::absent && synced.done()) {
             revoked.push_back(usable[i]);
             revoked_paths.push_back(paths[3 * i + 1]);
+        } else if (!wrong.empty()) {
+            // Half of it, where a server died while it copied; or another's file under our name.
+            waiting.emplace_back(usable[i], wrong);
         } else if (at_revoked.done() && at_final.done()) {
             // A server whose rename copies: the publish came first, then the stage name that it left was revoked.
             published.push_back(usable[i]);
@@ -449,20 +518,19 @@ std::size_t Courier::resolve(std::vector<Entry> entries, const Doubts& doubts, s
             directories.insert(io::parent_of(paths[3 * i + 2]));
             revoked_paths.push_back(paths[3 * i + 1]);
         } else if (at_stage.done()) {
-            waiting.push_back(usable[i]);
-            waiting_why =
+            const std::string why =
                 renamed[i].done() ? "the stage name is still there" : "it cannot be revoked: " + renamed[i].text;
-            blame_target(renamed[i].done() ? Answer{Verdict::broken, waiting_why, 0, {}} : renamed[i]);
+            waiting.emplace_back(usable[i], why);
+            blame_target(renamed[i].done() ? Answer{Verdict::broken, why, 0, {}} : renamed[i]);
         } else if (at_final.done() || (witnessed && !renamed[i].done())) {
             published.push_back(usable[i]);
             details.push_back(destination_.name + " " + paths[3 * i + 2] +
                               (at_final.done() ? " (found after a doubt)" : " (taken by the kernel after a doubt)"));
             if (at_final.done()) directories.insert(io::parent_of(paths[3 * i + 2]));
         } else {
-            waiting.push_back(usable[i]);
-            waiting_why = witness_answer.done() || witness_answer.verdict == Verdict::absent
-                              ? "whether it arrived cannot be proven: the stage directory was cleared"
-                              : witness_answer.text;
+            waiting.emplace_back(usable[i], witness_answer.done() || witness_answer.verdict == Verdict::absent
+                                                ? "whether it arrived cannot be proven: the stage directory was cleared"
+                                                : witness_answer.text);
         }
     }
 
@@ -494,39 +562,58 @@ std::size_t Courier::resolve(std::vector<Entry> entries, const Doubts& doubts, s
     const auto now = static_cast<unsigned long long>(
         std::chrono::floor<std::chrono::seconds>(clock_.now()).time_since_epoch().count());
     std::vector<spool::Move> marks;
-    for (const auto& entry : waiting) {
+    for (const auto& [entry, why] : waiting) {
         auto name = entry.name;
         if (name.get(attribute::doubt_since).empty()) {
             name = name.with(attribute::doubt_since, now);
             marks.push_back({entry, {entry.queue, State::publishing, name}});
         }
-        reports.push_back({name, Outcome::in_doubt, reason(entry) + waiting_why});
+        reports.push_back({name, Outcome::in_doubt, reason(entry) + why});
     }
     if (!marks.empty()) spool_.move(marks);
     return revoked.size();
 }
 
 void Courier::clean() {
-    std::set<std::string> needed;
-    for (const auto& entry : spool_.list(destination_.queue, State::publishing)) {
-        needed.insert(io::name_of(stage_path(entry.name, part_suffix)));
-        needed.insert(io::name_of(stage_path(entry.name, revoked_suffix)));
-        needed.insert(io::name_of(witness_path(entry.name.get(attribute::witness))));
-    }
-    std::vector<std::string> leftovers;
+    // The stage first, the spool after it. Every name in this listing was made in an attempt that had begun: if it has not
+    // ended since, its entry stands in sending/ or publishing/ of its queue now, and what begins later is not in the
+    // listing. So nothing that is needed is removed, whichever kernels share the directory and whoever works them meanwhile.
+    std::vector<std::string> found;
     const auto answer = store_.list(destination_.stage, [&](const transport::Item& item) {
         const std::string_view name = item.name;
         // What `ums-push FILE` has under way is not ours to judge, unless it is long dead.
         const bool single = name.find(".single") != std::string_view::npos;
         const bool old = item.modified && clock_.now() - *item.modified > std::chrono::hours(24);
         const bool ours = single ? old : name.ends_with(part_suffix) || name.ends_with(revoked_suffix);
-        const bool is_witness = name.starts_with("witness.");
-        if (item.kind == transport::ItemKind::file && (ours || is_witness) && !needed.contains(item.name)) {
-            leftovers.push_back(destination_.stage + "/" + item.name);
-        }
-        return leftovers.size() < 1000;
+        const bool is_witness = name.starts_with("witness." + witness_prefix(destination_.queue));
+        if (item.kind == transport::ItemKind::file && (ours || is_witness)) found.push_back(item.name);
+        return found.size() < 10'000;
     });
-    if (answer.done() && !leftovers.empty()) store_.remove(leftovers);
+    if (!answer.done() || found.empty()) return;
+
+    std::set<std::string, std::less<>> ids;
+    std::set<std::string> witnesses;
+    const auto keep = [&](const spool::Queue& queue, State state) {
+        for (const auto& entry : spool_.list(queue, state)) {
+            ids.insert(plain_id(entry.name));
+            if (queue == destination_.queue) {
+                witnesses.insert(io::name_of(witness_path(entry.name.get(attribute::witness))));
+            }
+        }
+    };
+    for (const auto kind : {spool::Queue::Kind::kernel, spool::Queue::Kind::connector}) {
+        for (const auto& queue : spool_.queues(kind)) {
+            // In the order in which an attempt passes through. The second look at publishing/ finds an entry whose name was
+            // changed there (`w=`) during the first.
+            for (const auto state : {State::sending, State::publishing, State::publishing}) keep(queue, state);
+        }
+    }
+    std::vector<std::string> leftovers;
+    for (const auto& name : found) {
+        const bool needed = name.starts_with("witness.") ? witnesses.contains(name) : ids.contains(id_in_stage(name));
+        if (!needed) leftovers.push_back(destination_.stage + "/" + name);
+    }
+    if (!leftovers.empty()) store_.remove(leftovers);
 }
 
 }  // namespace ums::delivery

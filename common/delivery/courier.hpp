@@ -12,13 +12,16 @@
 // Until step 4 every failure is certain: nothing can have arrived. Step 4 is clear if it was done, or if it certainly never
 // left, or was refused for want of credentials. Everything else is in doubt, and a doubt is resolved by looking, never by
 // guessing: the stage name is renamed to `.revoked`. If that is there and the final name is not, the message was not
-// published and now cannot be, however late a delayed request may still be carried out. If neither stage name nor
+// published and now cannot be, however late a delayed request may still be carried out. If the final name is there, it
+// is the message if it has its size; a file of another size (a server that died while it copied, a planted name) proves
+// nothing. If neither stage name nor
 // `.revoked` is there and *its* witness is, our publish won, even if the kernel has taken the file since. If the witness
 // is gone too, somebody cleared the directory: nothing is proven, and the policy for doubts decides (ums-failover). The
 // witness of a later run proves nothing for an earlier one: the directory may have been cleared in between.
 //
 // Names are used once: attempt numbers never repeat, final names are made of the id. `<stage>/owner` names the spool, so
-// that two spools with one MDS id find each other out instead of sweeping each other's files.
+// that two spools with one MDS id find each other out instead of sweeping each other's files. Kernels of one spool may lead
+// to one directory, and then share its stage: witnesses carry a hash of their queue, and clean() asks all queues.
 #pragma once
 
 #include <functional>
@@ -84,10 +87,12 @@ class Courier {
     /// target is ill: see target_fault().
     std::vector<Report> deliver(std::span<const spool::Entry> entries);
 
-    /// What made the target unusable in the last call; nothing if it works. A message's own fault is none of the target's.
+    /// What made the target unusable in the last call; nothing if it works. A message's own fault is none of the target's:
+    /// one that is not taken while others of its batch are, or a canary is, waits alone.
     const std::optional<transport::Answer>& target_fault() const noexcept { return target_fault_; }
 
-    /// Removes what earlier attempts left in the stage directory, and the witness if nothing is in doubt.
+    /// Removes what earlier attempts left in the stage directory, of this queue or another, and the witnesses of this queue
+    /// for which nothing is in doubt.
     void clean();
 
   private:
@@ -99,6 +104,10 @@ class Courier {
     }
     transport::Answer put(const std::string& path, const std::string& content);
     bool ensure_directory(const std::string& directory);
+    /// What is sent of a message, without the descriptor: as it stands, or with another header.
+    transport::Body body_of(const spool::Entry& entry, const io::Fd& file) const;
+    /// Why what stands at `path`, its final name, is not the message; empty if it is.
+    std::string difference(const spool::Entry& entry, const transport::Item& item, const std::string& path) const;
     void open_attempts(std::vector<Attempt>& attempts, std::vector<Report>& reports);
     void upload(std::vector<Attempt>& attempts, std::vector<Report>& reports);
     bool witness(std::vector<Attempt>& attempts, std::vector<Report>& reports);
@@ -110,7 +119,11 @@ class Courier {
     void complete(std::span<const spool::Entry> entries, std::vector<Report>& reports,
                   std::span<const std::string> details);
     void give_back(std::span<const spool::Entry> entries, std::vector<Report>& reports, const std::string& why);
+    /// Counts it, and makes it wait; the fifth refusal parks it, but a lack of room never does.
     void refuse(const spool::Entry& entry, const transport::Answer& answer, std::vector<Report>& reports);
+    /// Back in new/ under `name`, not to be tried before the pause is over.
+    void postpone(const spool::Entry& entry, const spool::EntryName& name, std::chrono::seconds pause,
+                  const std::string& why, std::vector<Report>& reports);
     void blame_target(const transport::Answer& answer);
 
     spool::Spool& spool_;

@@ -243,6 +243,32 @@ bool PosixDisk::remove_directory(const std::string& path) {
     fail(Fault::cannot_write, "remove directory", path);
 }
 
+Fd PosixDisk::open_directory(const std::string& top, const std::string& below) {
+    constexpr int flags = O_PATH | O_DIRECTORY | O_CLOEXEC;
+    Fd fd(retried([&] { return ::open(top.c_str(), flags); }));
+    if (!fd) fail(Fault::cannot_read, "open directory", top);
+    std::string path = top;
+    for (std::size_t start = 0; start < below.size();) {
+        const std::size_t end = std::min(below.find('/', start), below.size());
+        const std::string name = below.substr(start, end - start);
+        start = end + 1;
+        path += "/" + name;
+        Fd next(retried([&] { return ::openat(fd.get(), name.c_str(), flags | O_NOFOLLOW); }));
+        if (!next) {
+            const int error = errno;
+            struct stat st {};
+            if (error == ENOTDIR && ::fstatat(fd.get(), name.c_str(), &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+                S_ISLNK(st.st_mode)) {
+                throw Error(Fault::permission, text::quote(path) + " is a symbolic link", ELOOP);
+            }
+            errno = error;
+            fail(Fault::cannot_read, "open directory", path);
+        }
+        fd = std::move(next);
+    }
+    return fd;
+}
+
 bool PosixDisk::list(const std::string& path, const std::function<bool(std::string_view)>& each) {
     Fd fd(retried([&] { return ::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC); }));
     if (!fd) {

@@ -110,6 +110,10 @@ class Disk {
     virtual bool make_directory(const std::string& path) = 0;
     /// False if it is not there or not empty.
     virtual bool remove_directory(const std::string& path) = 0;
+    /// The directory `below` (segments without `..`; may be empty) the directory `top`, to be used as `/proc/self/fd/<n>/`:
+    /// whatever is renamed meanwhile, it stays this one. `top` may be or pass through symbolic links. One below it is an
+    /// Error with ELOOP.
+    virtual Fd open_directory(const std::string& top, const std::string& below) = 0;
     /// Every name but `.` and `..`, in no order. False if there is no such directory. Returning false stops early.
     virtual bool list(const std::string& path, const std::function<bool(std::string_view)>& each) = 0;
     virtual std::optional<FileInfo> info(const std::string& path) = 0;
@@ -147,6 +151,7 @@ class PosixDisk final : public Disk {
     bool remove(const std::string& path) override;
     bool make_directory(const std::string& path) override;
     bool remove_directory(const std::string& path) override;
+    Fd open_directory(const std::string& top, const std::string& below) override;
     bool list(const std::string& path, const std::function<bool(std::string_view)>& each) override;
     std::optional<FileInfo> info(const std::string& path) override;
     FileInfo info(const Fd& fd, const std::string& path) override;

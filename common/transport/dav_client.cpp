@@ -16,8 +16,9 @@ namespace ums::transport {
 
 namespace {
 
-// After so many in a row the rest of a batch is not tried: a host that is silent costs the connect time each time.
-constexpr unsigned most_unreachable = 3;
+// After so many in a row the rest of a batch is not tried: a host that is silent costs the connect time each time, and one
+// that takes requests and never answers the time-out.
+constexpr unsigned most_silent = 3;
 
 struct FreeMulti {
     void operator()(CURLM* multi) const noexcept { curl_multi_cleanup(multi); }
@@ -209,8 +210,11 @@ class Run {
         if (reply.status == 401 && !state_.known) hopeless_ = reply;
         if (reply.status != 0 && reply.status != 401) state_.known = true;
         const bool unreachable = reply.status == 0 && reply.failure.verdict == Verdict::unreachable;
-        unreachable_ = unreachable ? unreachable_ + 1 : 0;
-        if (unreachable_ >= most_unreachable) hopeless_ = reply;
+        silent_ = unreachable || reply.timed_out ? silent_ + 1 : 0;
+        if (silent_ < most_silent) return;
+        hopeless_ = reply;
+        // It is the answer to what is never sent: no doubt there.
+        hopeless_->failure.verdict = Verdict::unreachable;
     }
 
     // The first fault is kept; requests that are under way come to their end before it is thrown.
@@ -228,7 +232,7 @@ class Run {
     const Client::Next& next_;
     std::size_t started_ = 0;
     std::size_t active_ = 0;
-    unsigned unreachable_ = 0;
+    unsigned silent_ = 0;
     std::optional<Reply> hopeless_;
     std::exception_ptr fault_;
 };

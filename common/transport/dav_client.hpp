@@ -56,8 +56,8 @@ class Client {
     using Next = std::function<std::optional<Request>(std::size_t i, const Reply* reply)>;
 
     /// Works on `jobs` jobs, as many at a time as the limits allow. An exception of a sink, a body or `next` is thrown
-    /// after the requests that are under way have ended. When the server cannot be reached again and again, the jobs
-    /// that are left get that answer at once.
+    /// after the requests that are under way have ended. When the server cannot be reached again and again, or takes
+    /// requests and does not answer, the jobs that are left are told at once that it is `unreachable`.
     void run(std::size_t jobs, const Next& next);
 
     /// What is known of the server: its name, protocol, TLS, the way of logging in.

@@ -391,6 +391,7 @@ Reply Exchange::finish(CURLcode code, Seen& seen) {
     }
     reply_.status = 0;
     reply_.failure = {.verdict = open_ ? Verdict::unknown : Verdict::unreachable, .text = failure_text(code)};
+    reply_.timed_out = open_ && code == CURLE_OPERATION_TIMEDOUT;
     if (login_refused_) {
         reply_.failure = {
             .verdict = Verdict::denied, .text = "the server asks for a login again and again", .status = 401};

@@ -19,22 +19,15 @@ constexpr std::size_t batch = 64;
 
 bool is_our_own(int error) { return error == EMFILE || error == ENFILE || error == ENOMEM; }
 
-Answer answer_of(const Error& error) {
-    if (is_our_own(error.error_number())) throw error;
-    return {.verdict = verdict_of_errno(error.error_number()), .text = error.what()};
-}
-
 Answer absent(const std::string& path) {
     return {.verdict = Verdict::absent, .text = text::quote(path) + " is not there"};
 }
 
-// The answer to what may fail on the other side.
-template <typename Work>
-Answer attempt(Work work) {
-    try {
-        return work();
-    } catch (const Error& error) {
-        return answer_of(error);
+constexpr std::string_view no_links = "; below the root of a kernel or connector none is followed";
+
+void replace_all(std::string& text, const std::string& from, const std::string& to) {
+    for (auto at = text.find(from); at != std::string::npos; at = text.find(from, at + to.size())) {
+        text.replace(at, from.size(), to);
     }
 }
 
@@ -74,19 +67,79 @@ Verdict verdict_of_errno(int error) noexcept {
     }
 }
 
+// The directories of one call. The disk is told names below /proc/self/fd, people the names that they know.
+class FileStore::Reach {
+  public:
+    Reach(const std::string& root, io::Disk& disk) : root_(root), disk_(disk) {}
+
+    /// Where the disk finds `path`, which is not empty.
+    std::string at(const std::string& path) {
+        const auto slash = path.rfind('/');
+        if (slash == std::string::npos) return handle("") + "/" + path;
+        return handle(path.substr(0, slash)) + path.substr(slash);
+    }
+    /// Where the disk finds the directory itself. Throws if it is a link, too.
+    std::string inside(const std::string& directory) { return handle(directory) + "/."; }
+
+    /// The answer to what the disk could not do. Throws what is our own fault.
+    Answer answer_of(const Error& error) const {
+        std::string said = error.what();
+        for (const auto& [directory, fd] : open_) {
+            const std::string quoted = text::quote(directory.empty() ? root_ : join(root_, directory));
+            const std::string known = quoted.substr(1, quoted.size() - 2);
+            replace_all(said, proc(fd) + "/.'", known + "'");
+            replace_all(said, proc(fd) + "/", known + "/");
+        }
+        if (is_our_own(error.error_number())) throw Error(error.fault(), said, error.error_number());
+        return {.verdict = verdict_of_errno(error.error_number()), .text = said};
+    }
+    /// The answer to what may fail on the other side.
+    template <typename Work>
+    Answer attempt(Work work) {
+        try {
+            return work();
+        } catch (const Error& error) {
+            return answer_of(error);
+        }
+    }
+
+  private:
+    static std::string proc(const io::Fd& fd) { return "/proc/self/fd/" + std::to_string(fd.get()); }
+
+    std::string handle(const std::string& directory) {
+        const auto known =
+            std::find_if(open_.begin(), open_.end(), [&](const auto& one) { return one.first == directory; });
+        if (known != open_.end()) return proc(known->second);
+        try {
+            auto fd = disk_.open_directory(root_, directory);
+            // A batch has a few; more of them must not cost all of our descriptors.
+            if (open_.size() >= most_open) open_.erase(open_.begin());
+            open_.emplace_back(directory, std::move(fd));
+        } catch (const Error& error) {
+            const int number = error.error_number();
+            if (number == ELOOP) throw Error(Fault::permission, error.what() + std::string(no_links), EACCES);
+            if (number == ENOENT || number == ENOTDIR)
+                throw Error(error.fault(), text::quote(join(root_, directory)) + " is not there", number);
+            throw;
+        }
+        return proc(open_.back().second);
+    }
+
+    static constexpr std::size_t most_open = 16;
+    const std::string& root_;
+    io::Disk& disk_;
+    std::vector<std::pair<std::string, io::Fd>> open_;
+};
+
 FileStore::FileStore(std::string root, io::Disk& disk) : root_(std::move(root)), disk_(disk) {}
 
 std::string FileStore::full(const std::string& path) const { return path.empty() ? root_ : join(root_, path); }
 
-// `/.` follows a link, which a configured directory may be.
-bool FileStore::is_directory(const std::string& full_path) {
-    const auto info = disk_.info(full_path + "/.");
-    return info && info->kind == io::FileKind::directory;
-}
-
 Answer FileStore::root_answer() {
-    auto answer = attempt([&]() -> Answer {
-        if (is_directory(root_)) return {};
+    auto answer = Reach(root_, disk_).attempt([&]() -> Answer {
+        // `/.` follows a link, which a configured directory may be.
+        const auto info = disk_.info(root_ + "/.");
+        if (info && info->kind == io::FileKind::directory) return {};
         return {.verdict = Verdict::unreachable, .text = "the directory " + text::quote(root_) + " is not there"};
     });
     // A dead mount (ESTALE, EIO, EHOSTDOWN) shows here, before anything was touched.
@@ -97,9 +150,10 @@ Answer FileStore::root_answer() {
 Answer FileStore::list(const std::string& directory, const std::function<bool(const Item&)>& each) {
     if (!is_safe_path(directory, Root::allowed)) return unsafe_path(directory);
     if (auto root = root_answer(); !root.done()) return root;
-    const std::string path = full(directory);
+    Reach reach(root_, disk_);
     std::exception_ptr callers;  // what `each` throws is not the directory's answer
-    auto answer = attempt([&]() -> Answer {
+    auto answer = reach.attempt([&]() -> Answer {
+        const std::string path = reach.inside(directory);
         const bool there = disk_.list(path, [&](std::string_view name) {
             const auto info = disk_.info(path + "/" + std::string(name));
             if (!info) return true;  // gone since
@@ -110,16 +164,16 @@ Answer FileStore::list(const std::string& directory, const std::function<bool(co
                 return false;
             }
         });
-        return there ? Answer{} : absent(path);
+        return there ? Answer{} : absent(full(directory));
     });
     if (callers) std::rethrow_exception(callers);
     return answer;
 }
 
-Answer FileStore::look_at(const std::string& path, Item& item) {
+Answer FileStore::look_at(Reach& reach, const std::string& path, Item& item) {
     if (!is_safe_path(path, Root::allowed)) return unsafe_path(path);
-    return attempt([&]() -> Answer {
-        const auto info = disk_.info(path.empty() ? root_ + "/." : full(path));
+    return reach.attempt([&]() -> Answer {
+        const auto info = disk_.info(path.empty() ? reach.inside("") : reach.at(path));
         if (!info) return absent(full(path));
         item = to_item(io::name_of(full(path)), *info);
         return {};
@@ -129,40 +183,48 @@ Answer FileStore::look_at(const std::string& path, Item& item) {
 std::vector<Answer> FileStore::look(std::span<const std::string> paths, std::vector<Item>& items) {
     items.assign(paths.size(), {});
     if (auto root = root_answer(); !root.done()) return std::vector<Answer>(paths.size(), root);
+    Reach reach(root_, disk_);
     std::vector<Answer> answers;
     answers.reserve(paths.size());
-    for (std::size_t i = 0; i < paths.size(); ++i) answers.push_back(look_at(paths[i], items[i]));
+    for (std::size_t i = 0; i < paths.size(); ++i) answers.push_back(look_at(reach, paths[i], items[i]));
     return answers;
 }
 
 std::vector<Answer> FileStore::upload(std::span<const Upload> uploads) {
     if (auto root = root_answer(); !root.done()) return std::vector<Answer>(uploads.size(), root);
+    Reach reach(root_, disk_);
     std::vector<Answer> answers(uploads.size());
     for (std::size_t i = 0; i < uploads.size(); i += batch) {
         const std::size_t count = std::min(batch, uploads.size() - i);
-        upload_some(uploads.subspan(i, count), std::span(answers).subspan(i, count));
+        upload_some(reach, uploads.subspan(i, count), std::span(answers).subspan(i, count));
     }
     return answers;
 }
 
-void FileStore::upload_some(std::span<const Upload> uploads, std::span<Answer> answers) {
+void FileStore::upload_some(Reach& reach, std::span<const Upload> uploads, std::span<Answer> answers) {
     std::vector<std::pair<std::size_t, io::Fd>> written;
     for (std::size_t i = 0; i < uploads.size(); ++i) {
         if (!is_safe_path(uploads[i].path, Root::forbidden)) {
             answers[i] = unsafe_path(uploads[i].path);
             continue;
         }
+        std::string path;
+        answers[i] = reach.attempt([&]() -> Answer {
+            path = reach.at(uploads[i].path);
+            return {};
+        });
+        if (!answers[i].done()) continue;
         try {
-            written.emplace_back(i, write_new(uploads[i], full(uploads[i].path)));
+            written.emplace_back(i, write_new(uploads[i], path));
         } catch (const Error& error) {
             if (error.fault() == Fault::cannot_read) throw;  // the source, which is ours; the target is only written
-            answers[i] = answer_of(error);
+            answers[i] = reach.answer_of(error);
         }
     }
     std::vector<const io::Fd*> fds;
     fds.reserve(written.size());
     for (const auto& [i, fd] : written) fds.push_back(&fd);
-    const auto synced = attempt([&]() -> Answer {
+    const auto synced = reach.attempt([&]() -> Answer {
         disk_.sync_all(fds, root_);
         return {};
     });
@@ -170,7 +232,10 @@ void FileStore::upload_some(std::span<const Upload> uploads, std::span<Answer> a
     // Which of them it was is not known, so none of them counts as stored.
     for (const auto& [i, fd] : written) {
         answers[i] = synced;
-        discard(full(uploads[i].path));
+        static_cast<void>(reach.attempt([&]() -> Answer {
+            discard(reach.at(uploads[i].path));
+            return {};
+        }));
     }
 }
 
@@ -203,6 +268,7 @@ void FileStore::discard(const std::string& path) {
 
 std::vector<Answer> FileStore::rename(std::span<const Rename> renames) {
     if (auto root = root_answer(); !root.done()) return std::vector<Answer>(renames.size(), root);
+    Reach reach(root_, disk_);
     std::vector<Answer> answers;
     answers.reserve(renames.size());
     for (const auto& one : renames) {
@@ -212,8 +278,8 @@ std::vector<Answer> FileStore::rename(std::span<const Rename> renames) {
             answers.push_back(unsafe_path(is_safe_path(from, Root::forbidden) ? to : from));
             continue;
         }
-        answers.push_back(attempt([&]() -> Answer {
-            switch (disk_.rename(full(from), full(to))) {
+        answers.push_back(reach.attempt([&]() -> Answer {
+            switch (disk_.rename(reach.at(from), reach.at(to))) {
                 case io::Renamed::moved: return {};
                 case io::Renamed::source_missing:
                     return {.verdict = Verdict::absent,
@@ -227,13 +293,14 @@ std::vector<Answer> FileStore::rename(std::span<const Rename> renames) {
     return answers;
 }
 
-Answer FileStore::download_one(Download& download) {
+Answer FileStore::download_one(Reach& reach, Download& download) {
     const std::string path = full(download.path);
     std::optional<io::Fd> fd;
-    auto answer = attempt([&]() -> Answer {
-        fd = disk_.open(path);
+    auto answer = reach.attempt([&]() -> Answer {
+        const std::string where = reach.at(download.path);
+        fd = disk_.open(where);
         if (fd) return {};
-        if (!disk_.info(path)) return absent(path);
+        if (!disk_.info(where)) return absent(path);
         return {.verdict = Verdict::refused, .text = text::quote(path) + " is no regular file"};
     });
     if (!answer.done()) return answer;
@@ -243,7 +310,7 @@ Answer FileStore::download_one(Download& download) {
                         std::to_string(download.expected.count)};
     };
     Bytes size;
-    answer = attempt([&]() -> Answer {
+    answer = reach.attempt([&]() -> Answer {
         size = disk_.info(*fd, path).size;
         return size == download.expected ? Answer{} : wrong_size(size);
     });
@@ -252,11 +319,11 @@ Answer FileStore::download_one(Download& download) {
         disk_.copy(*fd, 0, size, *download.into, path);
     } catch (const Error& error) {
         // A copy within the kernel says of EIO not which side it was; read again later, it shows.
-        if (error.fault() == Fault::cannot_read || error.error_number() == EIO) return answer_of(error);
+        if (error.fault() == Fault::cannot_read || error.error_number() == EIO) return reach.answer_of(error);
         throw;
     }
     download.received = size;
-    return attempt([&]() -> Answer {
+    return reach.attempt([&]() -> Answer {
         const Bytes now = disk_.info(*fd, path).size;
         return now == size ? Answer{} : wrong_size(now);
     });
@@ -264,11 +331,12 @@ Answer FileStore::download_one(Download& download) {
 
 std::vector<Answer> FileStore::download(std::span<Download> downloads) {
     if (auto root = root_answer(); !root.done()) return std::vector<Answer>(downloads.size(), root);
+    Reach reach(root_, disk_);
     std::vector<Answer> answers;
     answers.reserve(downloads.size());
     for (auto& download : downloads) {
         download.received = {};
-        answers.push_back(is_safe_path(download.path, Root::forbidden) ? download_one(download)
+        answers.push_back(is_safe_path(download.path, Root::forbidden) ? download_one(reach, download)
                                                                        : unsafe_path(download.path));
     }
     return answers;
@@ -277,8 +345,9 @@ std::vector<Answer> FileStore::download(std::span<Download> downloads) {
 Answer FileStore::read(const std::string& path, Bytes limit, std::string& content) {
     if (!is_safe_path(path, Root::forbidden)) return unsafe_path(path);
     if (auto root = root_answer(); !root.done()) return root;
-    return attempt([&]() -> Answer {
-        auto whole = io::read_file(disk_, full(path), limit);
+    Reach reach(root_, disk_);
+    return reach.attempt([&]() -> Answer {
+        auto whole = io::read_file(disk_, reach.at(path), limit);
         if (!whole) return absent(full(path));
         content = std::move(*whole);
         return {};
@@ -287,6 +356,7 @@ Answer FileStore::read(const std::string& path, Bytes limit, std::string& conten
 
 std::vector<Answer> FileStore::remove(std::span<const std::string> paths) {
     if (auto root = root_answer(); !root.done()) return std::vector<Answer>(paths.size(), root);
+    Reach reach(root_, disk_);
     std::vector<Answer> answers;
     answers.reserve(paths.size());
     for (const auto& path : paths) {
@@ -295,7 +365,7 @@ std::vector<Answer> FileStore::remove(std::span<const std::string> paths) {
             continue;
         }
         answers.push_back(
-            attempt([&]() -> Answer { return disk_.remove(full(path)) ? Answer{} : absent(full(path)); }));
+            reach.attempt([&]() -> Answer { return disk_.remove(reach.at(path)) ? Answer{} : absent(full(path)); }));
     }
     return answers;
 }
@@ -303,8 +373,15 @@ std::vector<Answer> FileStore::remove(std::span<const std::string> paths) {
 Answer FileStore::make_directory(const std::string& path) {
     if (!is_safe_path(path, Root::forbidden)) return unsafe_path(path);
     if (auto root = root_answer(); !root.done()) return root;
-    return attempt([&]() -> Answer {
-        if (disk_.make_directory(full(path)) || is_directory(full(path))) return {};
+    Reach reach(root_, disk_);
+    return reach.attempt([&]() -> Answer {
+        const std::string where = reach.at(path);
+        if (disk_.make_directory(where)) return {};
+        const auto info = disk_.info(where);
+        if (info && info->kind == io::FileKind::directory) return {};
+        if (info && info->kind == io::FileKind::symlink)
+            return {.verdict = Verdict::denied,
+                    .text = text::quote(full(path)) + " is a symbolic link" + std::string(no_links)};
         return {.verdict = Verdict::exists, .text = text::quote(full(path)) + " exists and is no directory"};
     });
 }
@@ -314,8 +391,9 @@ Answer FileStore::sync(std::span<const std::string> directories) {
         if (!is_safe_path(directory, Root::allowed)) return unsafe_path(directory);
     }
     if (auto root = root_answer(); !root.done()) return root;
-    return attempt([&]() -> Answer {
-        for (const auto& directory : directories) disk_.sync_directory(full(directory));
+    Reach reach(root_, disk_);
+    return reach.attempt([&]() -> Answer {
+        for (const auto& directory : directories) disk_.sync_directory(reach.inside(directory));
         return {};
     });
 }

@@ -3,8 +3,12 @@
 // A local directory (or a mounted one) as a store; private to the transport module, see open_store().
 //
 // The root must be there: it is never created, because a directory that is not mounted would swallow messages. All disk
-// calls go through io::Disk. The files themselves are never reached through a symbolic link; directories on the way to
-// them may be links, the administrator's.
+// calls go through io::Disk.
+//
+// The root may be or pass through symbolic links: the administrator's. Below it, where a kernel, a connector or who writes
+// there could plant one, none is followed: what lies behind it is `denied`. That holds against somebody who changes
+// directories while we work, too: each directory is opened once for a call, segment by segment, and what is done in it is
+// done through /proc/self/fd, which must be mounted.
 #pragma once
 
 #include <optional>
@@ -31,14 +35,14 @@ class FileStore final : public Store {
     std::string describe() const override;
 
   private:
+    class Reach;
     std::string full(const std::string& path) const;
     Answer root_answer();
-    bool is_directory(const std::string& full_path);
-    Answer look_at(const std::string& path, Item& item);
-    void upload_some(std::span<const Upload> uploads, std::span<Answer> answers);
+    Answer look_at(Reach& reach, const std::string& path, Item& item);
+    void upload_some(Reach& reach, std::span<const Upload> uploads, std::span<Answer> answers);
     io::Fd write_new(const Upload& upload, const std::string& path);
     void discard(const std::string& path);
-    Answer download_one(Download& download);
+    Answer download_one(Reach& reach, Download& download);
 
     std::string root_;
     io::Disk& disk_;

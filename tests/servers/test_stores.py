@@ -378,6 +378,35 @@ class Misbehaviour(unittest.TestCase):
         self.assertEqual(len(answers), 100)
         self.assertLess(time.monotonic() - start, 8)
 
+    def test_a_server_that_never_answers_does_not_cost_its_deadline_for_each_message(self):
+        def silent(_):
+            time.sleep(30)
+            return CLOSE
+        for operation, words in (("upload", 1), ("rename", 1)):
+            with Hostile(silent) as server, Caller(server.url, stall=1000, answer=1000, connections=4) as caller:
+                start = time.monotonic()
+                answers = caller.call(operation, *(word for i in range(60) for word in (f"f{i}", str(words))))
+                self.assertLess(time.monotonic() - start, 30)
+            # What was sent is in doubt; what was not sent has certainly not been done.
+            verdicts = [answer[0] for answer in answers]
+            sent = verdicts.count("unknown")
+            self.assertEqual(verdicts, ["unknown"] * sent + ["unreachable"] * (60 - sent))
+            self.assertLess(sent, 8)
+            self.assertEqual(len(server.requests), sent)
+
+    def test_a_slow_server_that_answers_now_and_then_is_asked_on(self):
+        count = [0]
+
+        def slow(_):
+            count[0] += 1
+            if count[0] % 3:
+                time.sleep(3)
+                return CLOSE
+            return reply(201)
+        with Hostile(slow) as server, Caller(server.url, answer=300, connections=1) as caller:
+            answers = caller.call("rename", *(word for i in range(6) for word in (f"f{i}", f"g{i}")))
+        self.assertEqual([answer[0] for answer in answers], ["unknown", "unknown", "done"] * 2)
+
     def test_huge_headers(self):
         def headers():
             yield b"HTTP/1.1 201 Created\r\n"

@@ -32,8 +32,13 @@ class FakeStore final : public transport::Store {
     bool kernel_eats = false;             ///< the kernel takes published files away at once
     bool hides_dotfiles = false;          ///< nginx does not list them
     std::size_t download_count = 0;
-    std::string unreadable;     ///< what has this content cannot be downloaded
-    bool renames_copy = false;  ///< a server whose MOVE leaves the source
+    std::string unreadable;         ///< what has this content cannot be downloaded
+    bool renames_copy = false;      ///< a server whose MOVE leaves the source
+    bool crash_at_arrival = false;  ///< our process ends as a message arrives, before it hears of it
+    /// What the other side answers to an upload with this content; nothing: it takes it.
+    std::function<std::optional<transport::Answer>(const std::string&)> dislikes;
+    /// Called before each request with its number: what others do meanwhile. Requests that it makes itself do not count.
+    std::function<void(std::size_t)> meanwhile;
 
     void plan(Fault fault, std::size_t request, std::size_t delay = 0) {
         fault_ = fault;
@@ -102,7 +107,9 @@ class FakeStore final : public transport::Store {
             }
             auto result = std::make_shared<transport::Answer>();
             const auto answer = request([this, path = one.path, content, result] {
-                if (!directories.contains(io::parent_of("/" + path).substr(1))) {
+                if (auto disliked = dislikes ? dislikes(content) : std::nullopt) {
+                    *result = *disliked;
+                } else if (!directories.contains(io::parent_of("/" + path).substr(1))) {
                     *result = answer_of(transport::Verdict::absent);
                 } else if (!files.emplace(path, content).second) {
                     *result = answer_of(transport::Verdict::exists);
@@ -207,12 +214,22 @@ class FakeStore final : public transport::Store {
         const bool is_final = to.find("/Out/") != std::string::npos || to.starts_with("In/");
         if (is_final) ++arrivals[content];
         if (!is_final || !kernel_eats) files[to] = content;
+        if (is_final && crash_at_arrival) throw Crash{};
         return {};
     }
     /// A read that is carried out late changes nothing: it is as good as lost.
     enum class Kind { reads, changes };
     transport::Answer request(const std::function<void()>& carry_out, Kind kind = Kind::changes) {
+        if (nested_) {
+            carry_out();
+            return {};
+        }
         ++requests_;
+        if (meanwhile) {
+            nested_ = true;
+            const std::shared_ptr<void> done(nullptr, [this](void*) { nested_ = false; });
+            meanwhile(requests_);
+        }
         for (std::size_t i = late_.size(); i-- > 0;) {
             if (late_[i].first > requests_) continue;
             const auto action = late_[i].second;
@@ -247,6 +264,7 @@ class FakeStore final : public transport::Store {
     std::size_t delay_ = 0;
     std::size_t requests_ = 0;
     bool fired_ = false;
+    bool nested_ = false;
     std::vector<std::pair<std::size_t, std::function<void()>>> late_;
 };
 

@@ -31,6 +31,9 @@ class ForwardingDisk : public Disk {
     bool remove(const std::string& path) override { return real_.remove(path); }
     bool make_directory(const std::string& path) override { return real_.make_directory(path); }
     bool remove_directory(const std::string& path) override { return real_.remove_directory(path); }
+    Fd open_directory(const std::string& top, const std::string& below) override {
+        return real_.open_directory(top, below);
+    }
     bool list(const std::string& path, const std::function<bool(std::string_view)>& each) override {
         return real_.list(path, each);
     }

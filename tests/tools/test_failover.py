@@ -18,7 +18,9 @@ routes:
 """
 F_OFD_SETLK = 37
 ENTRY = "1795406406000001.doubtful.BER1,c=ExConn,s=munich,n=1"
-WITNESSED = ENTRY + ",v=token123"
+# It begins with the hash of its queue, kernel/k1.
+TOKEN = "fbada2token1"
+WITNESSED = ENTRY + ",v=" + TOKEN
 
 
 def site(kernels="k1, k2", more=""):
@@ -196,6 +198,45 @@ class Failover(Case):
         done = self.run_clean(world, "ums-failover", "staus", codes=(64,))
         self.assertIn(b"there is no subcommand 'staus'; did you mean 'status'?", done.stderr)
 
+    def test_refused_by_one_kernel(self):
+        """What one kernel does not take is offered to the next at once, and parked when five times nobody wanted it."""
+        world = self.rooms(("k1", "k2", "k3"), site("k1, k2, k3"))
+        name = ENTRY.replace("n=1", "n=1,t=4000000000,r=1")
+        world.place("kernel/k1", name, message(1))
+        # Moved here and not tried yet: it stays.
+        world.place("kernel/k2", "1795406406000002.untried2.BER1,c=ExConn,s=munich,n=1,r=1", message(2))
+        line, = self.json_lines(world, "ums-failover", "--json")
+        self.assertEqual((line["result"], line["detail"], line["why"]), ("assigned", "k2", "k1 did not take it"))
+        self.assertIn(ENTRY + ",r=1", world.queue("kernel/k2"))
+        self.assertIn("k1 did not take it", world.run("ums-spool", "trace", name).stdout.decode())
+        self.assertEqual(self.run_clean(world, "ums-failover").stdout, b"", "no ping-pong")
+        world.run("ums-push")
+        self.assertEqual(self.numbers(world.delivered("k2")), [1, 2])
+        # k2 refuses it, then k3: round it goes; a kernel that is down is passed over, and so is k1 while it drains.
+        world.place("kernel/k2", name, message(1))
+        world.run("ums-failover")
+        self.assertEqual(world.queue("kernel/k3"), [ENTRY + ",r=1"])
+        os.rename(os.path.join(world.spool, "kernel/k3/new", ENTRY + ",r=1"), os.path.join(world.spool, "kernel/k3/new", name))
+        world.run("ums-failover", "drain", "k1")
+        world.run("ums-failover")
+        self.assertEqual(world.queue("kernel/k2"), [ENTRY + ",r=1"])
+        # Nobody else takes it: it waits its pause.
+        os.rename(os.path.join(world.spool, "kernel/k2/new", ENTRY + ",r=1"), os.path.join(world.spool, "kernel/k2/new", name))
+        self.away(world, "k3")
+        world.run("ums-failover")
+        self.assertEqual(world.queue("kernel/k2"), [name])
+        # All three have been asked: not faster than the pauses say.
+        self.back(world, "k3")
+        soon, late = str(int(time.time()) - 5), str(int(time.time()) + 1000)
+        os.remove(os.path.join(world.spool, "kernel/k2/new", name))
+        for time_, queue in ((late, "kernel/k2"), (soon, "kernel/k3")):
+            world.place("kernel/k2", ENTRY + f",t={time_},r=3", message(1))
+            for _ in range(3):
+                world.run("ums-failover")
+            self.assertEqual([len(world.queue(q)) for q in ("kernel/k2", "kernel/k3")], [queue == "kernel/k2", queue == "kernel/k3"])
+            entry, = world.queue(queue)
+            os.remove(os.path.join(world.spool, queue, "new", entry))
+
     def test_all_down_keeps_everything(self):
         world = self.rooms(("k1", "k2"), site())
         self.send(world, range(3))
@@ -332,6 +373,15 @@ routes:
             world.run("ums-failover", codes=(75,))
         self.assertEqual((len(world.queue("kernel/k1", "publishing")), world.queue("kernel/k2")), (1, []))
 
+    def test_doubt_noted_by_a_clock_that_was_ahead(self):
+        world = self.doubt(name=ENTRY + f",w={int(time.time()) + 30 * 86400}")
+        self.away(world, "k1")
+        world.run("ums-failover", codes=(75,))
+        name, = world.queue("kernel/k1", "publishing")
+        self.assertLess(abs(int(name.split(",w=")[1].split(",")[0]) - time.time()), 60)
+        world.run("ums-failover")
+        self.assertEqual((world.queue("kernel/k1", "publishing"), len(world.queue("kernel/k2"))), ([], 1))
+
     def test_doubt_needs_another_kernel_that_takes_it_now(self):
         world = self.doubt()
         self.away(world, "k1")
@@ -353,7 +403,7 @@ routes:
         for number, tool in enumerate(("ums-failover", "ums-push")):
             if number:
                 world.place("kernel/k1", WITNESSED, message(7), "publishing")
-            write(self.stage(world, "witness.token123"), read(os.path.join(world.spool, "state/uuid")))
+            write(self.stage(world, "witness." + TOKEN), read(os.path.join(world.spool, "state/uuid")))
             line, = self.json_lines(world, tool, "--json")
             self.assertEqual(line["result"], "delivered")
             self.assertEqual(world.listed(), [])
@@ -363,7 +413,7 @@ routes:
 
     def test_witness_of_another_spool_proves_nothing(self):
         world = self.doubt(wait="1h", name=WITNESSED)
-        write(self.stage(world, "witness.token123"), b"somebodyelse\n")
+        write(self.stage(world, "witness." + TOKEN), b"somebodyelse\n")
         world.run("ums-push", codes=(75,))
         self.assertEqual(len(world.queue("kernel/k1", "publishing")), 1)
 
@@ -389,7 +439,7 @@ routes:
         world = self.doubt(name=WITNESSED)
         part = self.stage(world, "1795406406000001.doubtful.BER1.1.part")
         write(part, message(7))
-        write(self.stage(world, "witness.token123"), read(os.path.join(world.spool, "state/uuid")))
+        write(self.stage(world, "witness." + TOKEN), read(os.path.join(world.spool, "state/uuid")))
         done = self.run_clean(world, "ums-push", codes=(75,))
         self.assertIn(b"revoked", done.stdout)
         world.passes(2)

@@ -31,9 +31,10 @@ std::string canary(const config::Config& config, const config::Kernel& kernel, c
     const auto store = delivery::store_of(kernel, disk);
     const auto stage = delivery::stage_of(config, kernel);
     // One look at a time (the pass holds a lock), so the names may be fixed, and what a look that was ended left behind is
-    // found by the next one.
-    const std::string first = stage + "/canary.new";
-    const std::string second = stage + "/canary.seen";
+    // found by the next one. Two kernels that lead to one directory are looked at together: each has names of its own.
+    const std::string own = text::hex(text::hash(kernel.name)).substr(0, 6);
+    const std::string first = stage + "/canary." + own + ".new";
+    const std::string second = stage + "/canary." + own + ".seen";
     const std::array<std::string, 2> both{first, second};
     const std::string content = uuid + " " + io::random_token() + "\n";
     const auto failed = [](const char* step, const Answer& answer) { return std::string(step) + ": " + answer.text; };

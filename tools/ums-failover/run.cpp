@@ -65,7 +65,11 @@ class Pass {
             look();
             rescue_unknown();
             for (auto& [name, seat] : seats_) {
-                if (health::must_leave(seat.health, seat.admin)) leave(seat);
+                if (health::must_leave(seat.health, seat.admin)) {
+                    leave(seat);
+                } else {
+                    try_elsewhere(seat);
+                }
             }
             settle();
         }
@@ -308,6 +312,16 @@ class Pass {
         }
     }
 
+    /// To another kernel, where it is due at once.
+    void hand_on(const Entry& entry, const Choice& choice, const std::string& why, std::vector<Assignment>& batch) {
+        const auto name = entry.name.with(attribute::site, choice.site).without(attribute::not_before);
+        Entry there{Queue::kernel(choice.kernel), State::fresh, name};
+        spool::Move move{entry, std::move(there)};
+        batch.push_back({std::move(move), choice.kernel, why});
+        ++seats_.at(choice.kernel).pending;
+        if (batch.size() >= batch_messages) carry_out(batch, "moved");
+    }
+
     /// The kernel is down or disabled: what is queued for it goes to the next one of its site at once. What has none
     /// stays where it is.
     void leave(Seat& seat) {
@@ -323,12 +337,7 @@ class Pass {
                 ++staying;
                 continue;
             }
-            const Entry to{Queue::kernel(choice->kernel), State::fresh,
-                           entry.name.with(attribute::site, choice->site).without(attribute::not_before)};
-            const auto detail = seat.kernel->name + " is " + state_word(seat);
-            batch.push_back({{entry, to}, choice->kernel, detail});
-            ++seats_.at(choice->kernel).pending;
-            if (batch.size() >= batch_messages) carry_out(batch, "moved");
+            hand_on(entry, *choice, seat.kernel->name + " is " + state_word(seat), batch);
         }
         carry_out(batch, "moved");
         if (staying > 0) {
@@ -366,6 +375,40 @@ class Pass {
     static std::string of_kernel(const std::string& name, const std::string& said) {
         const auto quoted = text::quote(name);
         return said.find(quoted) == std::string::npos ? "kernel " + quoted + ": " + said : said;
+    }
+
+    /// What the kernel refused goes to the next kernel of its site that takes messages: what one does not want, another may.
+    void try_elsewhere(const Seat& seat) {
+        const Queue queue = Queue::kernel(seat.kernel->name);
+        const auto now = static_cast<unsigned long long>(
+            std::chrono::floor<std::chrono::seconds>(clock_.now()).time_since_epoch().count());
+        std::vector<Assignment> batch;
+        for (const auto& entry : spool_.list(queue, State::fresh)) {
+            const auto refusals = entry.name.number(attribute::refused);
+            const auto not_before = entry.name.number(attribute::not_before);
+            // Without a pause it has not been tried here yet.
+            if (refusals == 0 || not_before == 0) continue;
+            const auto* site = config_.site(entry.name.get(attribute::site));
+            // Once each was asked, nobody is asked faster than the pauses say: a refusal may pass, and five park it.
+            if (site != nullptr && refusals >= site->kernels.size() && not_before > now) continue;
+            const auto choice = site == nullptr ? std::nullopt : choose_after(*site, entry, seat.kernel->name);
+            if (!choice) continue;
+            hand_on(entry, *choice, seat.kernel->name + " did not take it", batch);
+        }
+        carry_out(batch, "moved");
+    }
+
+    /// choose(), but of the site's own kernels the next one after `kernel`, so that in the end each is asked.
+    std::optional<Choice> choose_after(const config::Site& site, const Entry& entry, const std::string& kernel) {
+        const auto able = candidates(site, balance_key(site, entry), memory_of(site.name));
+        auto ring = site.kernels;
+        if (const auto here = std::find(ring.begin(), ring.end(), kernel); here != ring.end())
+            std::rotate(ring.begin(), here, ring.end());
+        for (const auto& next : ring) {
+            if (next != kernel && std::find(able.begin(), able.end(), next) != able.end())
+                return Choice{site.name, next};
+        }
+        return choose(site, entry, kernel);
     }
 
     static std::string state_word(const Seat& seat) {
@@ -482,8 +525,8 @@ class Pass {
         const auto wait = std::chrono::duration_cast<std::chrono::seconds>(config_.mds.in_doubt.wait).count();
         for (const auto& entry : spool_.list(queue, State::publishing)) {
             const auto since = static_cast<long long>(entry.name.number(attribute::doubt_since));
-            if (since == 0) {
-                // A pusher that died left it: the doubt begins now.
+            if (since == 0 || since > now + 60) {
+                // A pusher that died left it, or the clock was ahead: the doubt begins now.
                 spool_.move(entry, {queue, State::publishing,
                                     entry.name.with(attribute::doubt_since, static_cast<unsigned long long>(now))});
                 code_.note(exit_code(Fault::later));

@@ -131,8 +131,9 @@ class Pusher {
         publish(courier.settle());
         if (courier.target_fault()) return target_failed(*courier.target_fault());
         const int code = deliver(courier);
-        if (code == 0 || !courier.target_fault() || courier.target_fault()->verdict != Verdict::unreachable)
-            courier.clean();
+        const auto& fault = courier.target_fault();
+        const bool silent = fault && (fault->verdict == Verdict::unreachable || fault->verdict == Verdict::unknown);
+        if (!silent) courier.clean();
         if (target_.kernel != nullptr && !courier.target_fault()) succeeded();
         return code;
     }

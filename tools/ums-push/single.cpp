@@ -142,7 +142,7 @@ int push_single(const cli::Common& common, const Options& options, const config:
         std::vector<transport::Item> items;
         const auto looks = store->look(paths, items);
         const std::array<std::string, 1> revoked_only{revoked};
-        if (looks[1].done()) {
+        if (looks[1].done() && items[1].kind == transport::ItemKind::file && items[1].size == size) {
             if (looks[0].done()) store->remove(revoked_only);
         } else if (looks[0].done() && looks[1].verdict == transport::Verdict::absent) {
             store->remove(revoked_only);

@@ -5,7 +5,9 @@
 // once, nothing is left in the spool, and the stage directory has its owner file alone.
 #include "delivery/courier.hpp"
 
+#include <algorithm>
 #include <catch2/catch.hpp>
+#include <cerrno>
 
 #include "fake_store.hpp"
 #include "temporary_directory.hpp"
@@ -25,10 +27,10 @@ namespace {
 
 const clock::Instant start_time{std::chrono::seconds(1'800'000'000)};
 
-Destination destination() {
+Destination destination(const std::string& kernel = "munich-1") {
     Destination d;
-    d.name = "munich-1";
-    d.queue = Queue::kernel("munich-1");
+    d.name = kernel;
+    d.queue = Queue::kernel(kernel);
     d.stage = ".BER1";
     d.extension = ".tmp";
     d.directory = [](const EntryName& name) -> std::optional<std::string> {
@@ -59,29 +61,30 @@ struct World {
             put(spool, contents.back());
         }
     }
-    EntryName put(spool::Spool& spool, const std::string& content, const std::string& connector = "ExConn") {
+    EntryName put(spool::Spool& spool, const std::string& content, const std::string& connector = "ExConn",
+                  const std::string& kernel = "munich-1") {
         auto name = EntryName::make(clock.now(), "BER1");
         if (!connector.empty()) name = name.with('c', connector);
         std::vector<spool::Draft> one;
         one.push_back(spool.draft(Queue::outgoing(), name));
         one.front().write(content);
         spool.accept(one);
-        REQUIRE(spool.move({Queue::outgoing(), State::fresh, name}, {Queue::kernel("munich-1"), State::fresh, name}));
+        REQUIRE(spool.move({Queue::outgoing(), State::fresh, name}, {Queue::kernel(kernel), State::fresh, name}));
         return name;
     }
     /// One run of a pusher, as ums-push does it.
-    void run(std::vector<delivery::Report>* all = nullptr) {
+    void run(std::vector<delivery::Report>* all = nullptr, const std::string& kernel = "munich-1") {
         spool::Spool spool(disk, clock, directory.path() + "/spool", "BER1");
-        const auto worker = spool.work(Queue::kernel("munich-1"));
+        const auto worker = spool.work(Queue::kernel(kernel));
         REQUIRE(worker);
-        Courier courier(spool, *worker, store, destination(), clock);
+        Courier courier(spool, *worker, store, destination(kernel), clock);
         if (!courier.prepare().done()) return;
         const auto keep = [&](std::vector<delivery::Report> reports) {
             if (all != nullptr) all->insert(all->end(), reports.begin(), reports.end());
         };
         keep(courier.settle());
         if (courier.target_fault()) return;
-        const auto due = spool.due(Queue::kernel("munich-1"));
+        const auto due = spool.due(Queue::kernel(kernel));
         keep(courier.deliver(due));
         if (courier.target_fault()) return;
         courier.clean();
@@ -89,8 +92,10 @@ struct World {
     std::size_t left() {
         spool::Spool spool(real, clock, directory.path() + "/spool", "BER1");
         std::size_t count = 0;
-        for (const State state : {State::fresh, State::sending, State::publishing, State::hold}) {
-            count += spool.list(Queue::kernel("munich-1"), state).size();
+        for (const auto& kernel : spool.queues(Queue::Kind::kernel)) {
+            for (const State state : {State::fresh, State::sending, State::publishing, State::hold}) {
+                count += spool.list(kernel, state).size();
+            }
         }
         return count + spool.list(Queue::failed(), State::fresh).size();
     }
@@ -305,6 +310,49 @@ TEST_CASE("a stage directory that was cleared proves nothing: the doubt stays", 
     FAIL("no request published");
 }
 
+TEST_CASE("a file of another size under the final name proves nothing", "[delivery]") {
+    const bool revoked = GENERATE(true, false);
+    const bool marked = GENERATE(true, false);
+    World world(1);
+    spool::Spool spool(world.real, world.clock, world.directory.path() + "/spool", "BER1");
+    const auto queue = Queue::kernel("munich-1");
+    auto entry = spool.list(queue, State::fresh).at(0);
+    if (marked) {
+        REQUIRE(spool.move(entry, {queue, State::fresh, entry.name.with('d', 1)}));
+        entry.name = entry.name.with('d', 1);
+        world.contents[0].insert(world.contents[0].find("\r\n") + 2, "X-UMS-Possible-Duplicate: yes\r\n");
+    }
+    const auto final = "R_ExConn/Out/" + delivery::final_name(entry.name, spool.uuid(), ".tmp");
+    if (revoked) {
+        // Somebody planted the name.
+        world.store.files[final] = "planted";
+        world.run();
+    } else {
+        // It was published, and the process died; then half of it was lost.
+        world.store.crash_at_arrival = true;
+        REQUIRE_THROWS_AS(world.run(), test::Crash);
+        world.store.crash_at_arrival = false;
+        world.store.files[final].resize(7);
+    }
+    for (int i = 0; i < 2; ++i) {
+        std::vector<delivery::Report> reports;
+        world.run(&reports);
+        REQUIRE(reports.size() == 1);
+        REQUIRE(reports[0].outcome == Outcome::in_doubt);
+        REQUIRE(reports[0].name.number('w') > 0);
+        REQUIRE_THAT(reports[0].detail,
+                     Catch::Contains("with 7 bytes in place of " + std::to_string(world.contents[0].size())));
+        REQUIRE(spool.list(queue, State::publishing).size() == 1);
+    }
+    // A server that was slow to copy it: as soon as all of it is there, it has arrived.
+    world.store.files[final] = world.contents[0];
+    std::vector<delivery::Report> reports;
+    world.run(&reports);
+    REQUIRE(reports.size() == 1);
+    REQUIRE(reports[0].outcome == Outcome::delivered);
+    REQUIRE(world.left() == 0);
+}
+
 TEST_CASE("a stage directory of another spool is a configuration error", "[delivery]") {
     World world(1);
     world.store.directories.insert(".BER1");
@@ -331,6 +379,193 @@ TEST_CASE("a stage name that is taken is no fault of the message", "[delivery]")
     REQUIRE(reports[0].name.get('r').empty());
     REQUIRE(reports[0].name.get('t').empty());
     world.run();
+    world.check_arrived_once();
+}
+
+TEST_CASE("two kernels that lead to one directory do not sweep each other's stage", "[delivery][fault]") {
+    std::size_t requests = 0;
+    {
+        World world(2);
+        world.run();
+        requests = world.store.requests();
+    }
+    for (const bool eats : {false, true}) {
+        for (std::size_t at = 1; at <= requests; ++at) {
+            // With and without a doubt of the first kernel that outlives its run.
+            for (std::size_t lost = 0; lost <= requests; ++lost) {
+                INFO("the other kernel is worked at request " << at << ", answer " << lost << " is lost"
+                                                              << (eats ? ", kernel takes files" : ""));
+                World world(2);
+                {
+                    spool::Spool spool(world.real, world.clock, world.directory.path() + "/spool", "BER1");
+                    world.contents.push_back("RCPT TO:fax#9\r\n\r\nby the other\r\n");
+                    world.put(spool, world.contents.back(), "ExConn", "munich-2");
+                }
+                world.store.kernel_eats = eats;
+                world.store.plan(lost == 0 ? FakeStore::Fault::none : FakeStore::Fault::lost_answer, lost);
+                bool worked = false;
+                world.store.meanwhile = [&](std::size_t request) {
+                    if (request != at || worked) return;
+                    worked = true;
+                    world.run(nullptr, "munich-2");
+                };
+                world.run();
+                world.store.meanwhile = nullptr;
+                REQUIRE((worked || lost > 0));
+                world.run(nullptr, "munich-2");
+                world.recover();
+                world.run(nullptr, "munich-2");
+                world.check_arrived_once();
+            }
+        }
+    }
+}
+
+TEST_CASE("the witness of a doubt outlives the other kernel of the directory", "[delivery][fault]") {
+    World world(1);
+    world.store.kernel_eats = true;
+    world.run();
+    {
+        spool::Spool spool(world.real, world.clock, world.directory.path() + "/spool", "BER1");
+        world.contents.push_back("RCPT TO:fax#9\r\n\r\nin doubt\r\n");
+        world.put(spool, world.contents.back());
+    }
+    const auto witnesses = [&] {
+        return std::count_if(world.store.files.begin(), world.store.files.end(),
+                             [](const auto& file) { return file.first.starts_with(".BER1/witness."); });
+    };
+    // The process dies as the kernel takes the file; then the other kernel's queue is worked.
+    world.store.crash_at_arrival = true;
+    REQUIRE_THROWS_AS(world.run(), test::Crash);
+    world.store.crash_at_arrival = false;
+    REQUIRE(witnesses() == 1);
+    world.run(nullptr, "munich-2");
+    REQUIRE(witnesses() == 1);
+    std::vector<delivery::Report> reports;
+    world.run(&reports);
+    REQUIRE(reports.size() == 1);
+    REQUIRE(reports[0].outcome == Outcome::delivered);
+    world.check_arrived_once();
+}
+
+TEST_CASE("what the target does not take of one message is not the target's fault", "[delivery]") {
+    using transport::Verdict;
+    struct Kind {
+        Verdict verdict;
+        int status;
+        bool parks;
+    };
+    const auto [verdict, status, parks] =
+        GENERATE(Kind{Verdict::refused, 413, true}, Kind{Verdict::denied, 403, true}, Kind{Verdict::denied, 0, true},
+                 Kind{Verdict::full, 507, false}, Kind{Verdict::broken, 500, false});
+    const bool alone = GENERATE(true, false);
+    INFO("status " << status << (alone ? ", alone" : ", with others"));
+    World world(alone ? 0 : 2);
+    spool::Spool spool(world.real, world.clock, world.directory.path() + "/spool", "BER1");
+    world.put(spool, "RCPT TO:fax#1\r\n\r\npoison\r\n");
+    world.store.dislikes = [&](const std::string& content) -> std::optional<transport::Answer> {
+        if (content.find("poison") == std::string::npos) return std::nullopt;
+        return transport::Answer{verdict, "not this one", status, {}};
+    };
+    std::chrono::seconds pause{60};
+    for (unsigned refusals = 1; refusals <= 7; ++refusals) {
+        std::vector<delivery::Report> reports;
+        world.run(&reports);
+        const auto poison = std::find_if(reports.begin(), reports.end(),
+                                         [](const auto& report) { return report.outcome != Outcome::delivered; });
+        REQUIRE(poison != reports.end());
+        REQUIRE(reports.size() == (alone || refusals > 1 ? 1 : 3));
+        REQUIRE(poison->name.number('r') == refusals);
+        if (parks && refusals == 5) {
+            REQUIRE(poison->outcome == Outcome::parked);
+            break;
+        }
+        REQUIRE(poison->outcome == Outcome::deferred);
+        const auto until = std::chrono::sys_seconds(std::chrono::seconds(poison->name.number('t')));
+        REQUIRE(until - std::chrono::floor<std::chrono::seconds>(world.clock.now()) == pause);
+        REQUIRE(spool.due(Queue::kernel("munich-1")).empty());
+        world.clock.sleep(pause);
+        pause = std::min<std::chrono::seconds>(2 * pause, std::chrono::minutes(32));
+    }
+    REQUIRE(world.left() == 1);
+    world.store.dislikes = nullptr;
+    if (!parks) {
+        world.contents.emplace_back("RCPT TO:fax#1\r\n\r\npoison\r\n");
+        world.recover();
+    }
+    if (!parks) world.check_arrived_once();
+}
+
+TEST_CASE("a target that takes no canary either is at fault, and the message is not", "[delivery]") {
+    using transport::Verdict;
+    const auto [verdict, status] =
+        GENERATE(std::pair{Verdict::refused, 400}, std::pair{Verdict::denied, 403}, std::pair{Verdict::denied, 401},
+                 std::pair{Verdict::full, 507}, std::pair{Verdict::broken, 500}, std::pair{Verdict::unknown, 0});
+    World world(1);
+    world.run();
+    spool::Spool spool(world.real, world.clock, world.directory.path() + "/spool", "BER1");
+    for (int i = 0; i < 2; ++i) {
+        world.contents.push_back("RCPT TO:fax#1\r\n\r\nanother " + std::to_string(i) + "\r\n");
+        world.put(spool, world.contents.back());
+    }
+    world.store.dislikes = [&](const std::string&) -> std::optional<transport::Answer> {
+        return transport::Answer{verdict, "nothing", status, {}};
+    };
+    for (int i = 0; i < 7; ++i) {
+        std::vector<delivery::Report> reports;
+        world.run(&reports);
+        REQUIRE(reports.size() == 2);
+        for (const auto& report : reports) {
+            REQUIRE(report.outcome == Outcome::deferred);
+            REQUIRE(report.name.number('r') == 0);
+            REQUIRE(report.name.number('t') == 0);
+        }
+    }
+    world.store.dislikes = nullptr;
+    world.recover();
+    world.check_arrived_once();
+}
+
+TEST_CASE("a message that cannot be opened waits, the others go", "[delivery]") {
+    // Root may open anything, so the disk says no.
+    class ForbiddingDisk final : public io::ForwardingDisk {
+      public:
+        using io::ForwardingDisk::ForwardingDisk;
+        std::string id;
+        int number = EACCES;
+        std::optional<io::Fd> open(const std::string& path) override {
+            if (!id.empty() && path.find(id) != std::string::npos)
+                throw system_error(fault_of_errno(number, Fault::cannot_read), "open " + path, number);
+            return ForwardingDisk::open(path);
+        }
+    };
+    World world(2);
+    ForbiddingDisk disk(world.real);
+    const auto queue = Queue::kernel("munich-1");
+    spool::Spool spool(disk, world.clock, world.directory.path() + "/spool", "BER1");
+    disk.id = std::string(spool.list(queue, State::fresh).at(0).name.id());
+    const auto deliver = [&] {
+        const auto worker = spool.work(queue);
+        REQUIRE(worker);
+        Courier courier(spool, *worker, world.store, destination(), world.clock);
+        REQUIRE(courier.prepare().done());
+        auto reports = courier.deliver(spool.due(queue));
+        REQUIRE(!courier.target_fault());
+        return reports;
+    };
+    disk.number = EMFILE;
+    REQUIRE_THROWS_AS(deliver(), Error);
+    disk.number = EACCES;
+    const auto reports = deliver();
+    REQUIRE(reports.size() == 2);
+    REQUIRE(reports[0].outcome == Outcome::deferred);
+    REQUIRE(reports[0].name.id() == disk.id);
+    REQUIRE_THAT(reports[0].detail, Catch::Contains("open"));
+    REQUIRE(reports[0].name.number('t') == 1'800'000'060);
+    REQUIRE(reports[0].name.number('r') == 0);
+    REQUIRE(reports[1].outcome == Outcome::delivered);
+    disk.id.clear();
+    world.recover();
     world.check_arrived_once();
 }
 
@@ -369,6 +604,7 @@ TEST_CASE("attempt numbers never repeat", "[delivery]") {
     for (int i = 0; i < 4; ++i) {
         world.store.plan(FakeStore::Fault::error, 6);
         world.run();
+        world.clock.sleep(std::chrono::hours(1));
     }
     spool::Spool spool(world.real, world.clock, world.directory.path() + "/spool", "BER1");
     const auto waiting = spool.list(Queue::kernel("munich-1"), State::fresh);

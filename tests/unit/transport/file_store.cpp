@@ -6,12 +6,15 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <catch2/catch.hpp>
 #include <cerrno>
 #include <filesystem>
 #include <fstream>
+#include <functional>
 #include <map>
 #include <string>
+#include <utility>
 
 #include "forwarding_disk.hpp"
 
@@ -182,6 +185,91 @@ TEST_CASE("the root may be a symbolic link, a file may not", "[file_store]") {
     CHECK(p.move("a", "b").done());  // the link itself
     CHECK(fs::is_symlink(p.root + "/b"));
     CHECK(p.content("secret") == "secret");
+}
+
+TEST_CASE("below the root no link is followed", "[file_store]") {
+    Place p;
+    Place elsewhere;
+    REQUIRE(p.store->make_directory("d").done());
+    REQUIRE(p.store->make_directory("d/real").done());
+    REQUIRE(p.put("d/real/file", "mine").done());
+    std::ofstream(elsewhere.root + "/secret") << "secret";
+    fs::create_directory(elsewhere.root + "/sub");
+    fs::create_directory_symlink(elsewhere.root, p.root + "/link");
+    fs::create_directory_symlink(elsewhere.root, p.root + "/d/link");
+    fs::create_directory_symlink("real", p.root + "/d/near");
+    const auto before = [&] {
+        std::vector<std::string> names;
+        for (const auto& entry : fs::recursive_directory_iterator(elsewhere.root)) names.push_back(entry.path());
+        std::sort(names.begin(), names.end());
+        return names;
+    };
+    const auto names = before();
+    for (const std::string link : {"link", "d/link", "d/near"}) {
+        for (const std::string& path : {link + "/secret", link + "/file", link + "/sub/x"}) {
+            INFO(path);
+            std::vector<Answer> answers;
+            Item item;
+            std::string content;
+            answers.push_back(p.put(path, "x"));
+            answers.push_back(p.move(path, "stolen"));
+            answers.push_back(p.move("d/real/file", path + "2"));
+            answers.push_back(p.fetch(path, 6));
+            answers.push_back(p.look(path, item));
+            answers.push_back(p.store->read(path, Bytes{100}, content));
+            answers.push_back(p.store->remove({&path, 1}).front());
+            answers.push_back(p.store->make_directory(path + "3"));
+            answers.push_back(p.store->list(link, [](const Item&) { return false; }));
+            answers.push_back(p.store->make_directory(link));
+            answers.push_back(p.store->sync({&link, 1}));
+            for (const auto& answer : answers) {
+                CHECK(answer.verdict == Verdict::denied);
+                CHECK(answer.text ==
+                      "'" + p.root + "/" + link +
+                          "' is a symbolic link; below the root of a kernel or connector none is followed");
+            }
+        }
+    }
+    CHECK(before() == names);
+    CHECK(p.content("d/real/file") == "mine");
+    Item item;
+    CHECK(p.look("link", item).done());  // the link itself
+    CHECK(item.kind == ItemKind::other);
+}
+
+TEST_CASE("a directory that becomes a link while a call is at it leads nowhere else", "[file_store]") {
+    // As the first file is made, its directory goes away and a link stands there.
+    class SwappingDisk final : public io::ForwardingDisk {
+      public:
+        using io::ForwardingDisk::ForwardingDisk;
+        std::function<void()> swap;
+        io::Fd create(const std::string& path) override {
+            if (swap) std::exchange(swap, nullptr)();
+            return ForwardingDisk::create(path);
+        }
+    };
+    Place p;
+    Place elsewhere;
+    SwappingDisk disk(p.posix);
+    FileStore store(p.root, disk);
+    REQUIRE(store.make_directory("d").done());
+    disk.swap = [&] {
+        fs::rename(p.root + "/d", p.root + "/moved");
+        fs::create_directory_symlink(elsewhere.root, p.root + "/d");
+    };
+    const std::vector<Upload> uploads{{"d/a", {"x", nullptr, 0, {}}}, {"d/b", {"x", nullptr, 0, {}}}};
+    store.upload(uploads);
+    CHECK(fs::is_empty(elsewhere.root));
+    CHECK(fs::exists(p.root + "/moved/a"));
+    CHECK(store.upload({uploads.data(), 1}).front().verdict == Verdict::denied);
+}
+
+TEST_CASE("answers name the paths that people know", "[file_store]") {
+    Place p;
+    REQUIRE(p.store->make_directory("it's").done());
+    REQUIRE(p.put("it's/a", "x").done());
+    CHECK_THAT(p.put("it's/a", "x").text, Catch::Contains("'" + p.root + "/it's/a'"));
+    CHECK_THAT(p.put("missing/a", "x").text, Catch::Contains("'" + p.root + "/missing' is not there"));
 }
 
 TEST_CASE("what the disk says, said as an answer", "[file_store]") {
