@@ -1,14 +1,11 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "message/attachments.hpp"
 
-#include <gmime/gmime.h>
-
 #include <algorithm>
 #include <array>
-#include <memory>
 #include <optional>
 
-#include "message/decoded_text.hpp"
+#include "message/mime.hpp"
 #include "text/text.hpp"
 
 namespace ums::message {
@@ -20,10 +17,6 @@ constexpr std::size_t longest_line = 1000;
 constexpr std::size_t longest_part_header = 64 * 1024;
 constexpr std::size_t most_levels = 50;
 
-struct Unref {
-    void operator()(void* object) const noexcept { g_object_unref(object); }
-};
-
 struct PartHeader {
     std::string type = "text/plain";
     std::string name;
@@ -31,23 +24,15 @@ struct PartHeader {
 };
 
 PartHeader read_part(const std::string& content_type, const std::string& disposition) {
-    start_gmime();
     PartHeader part;
     if (!content_type.empty()) {
-        const std::unique_ptr<GMimeContentType, Unref> type(g_mime_content_type_parse(nullptr, content_type.c_str()));
-        if (type) {
-            const std::unique_ptr<char, void (*)(void*)> text(g_mime_content_type_get_mime_type(type.get()), g_free);
-            if (text) part.type = text::lower(text.get());
-            if (const char* name = g_mime_content_type_get_parameter(type.get(), "name")) part.name = name;
-            const char* boundary = g_mime_content_type_get_parameter(type.get(), "boundary");
-            if (boundary != nullptr && part.type.starts_with("multipart/")) part.boundary = boundary;
-        }
+        const auto read = mime::content_type(content_type);
+        if (!read.type.empty()) part.type = text::lower(read.type);
+        part.name = read.name;
+        if (part.type.starts_with("multipart/")) part.boundary = read.boundary;
     }
     if (!disposition.empty()) {
-        const std::unique_ptr<GMimeContentDisposition, Unref> parsed(
-            g_mime_content_disposition_parse(nullptr, disposition.c_str()));
-        const char* name = parsed ? g_mime_content_disposition_get_parameter(parsed.get(), "filename") : nullptr;
-        if (name != nullptr) part.name = name;
+        if (auto name = mime::file_name(disposition); !name.empty()) part.name = std::move(name);
     }
     return part;
 }

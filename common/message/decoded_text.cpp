@@ -1,24 +1,12 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "message/decoded_text.hpp"
 
-#include <gmime/gmime.h>
-
-#include <cstdlib>
-#include <memory>
-
+#include "message/mime.hpp"
 #include "text/text.hpp"
 
 namespace ums::message {
 
 namespace {
-
-class GMime {
-  public:
-    GMime() { g_mime_init(); }
-    GMime(const GMime&) = delete;
-    GMime& operator=(const GMime&) = delete;
-    ~GMime() { g_mime_shutdown(); }
-};
 
 bool is_utf8(std::string_view text) noexcept {
     while (!text.empty()) {
@@ -46,24 +34,13 @@ std::string from_latin1(std::string_view text) {
 
 }  // namespace
 
-void start_gmime() { static const GMime gmime; }
-
 std::string decode_value(std::string value) {
     if (!is_utf8(value)) value = from_latin1(value);
     if (value.find("=?") == std::string::npos) return value;
-    start_gmime();
-    const std::unique_ptr<char, void (*)(void*)> decoded(g_mime_utils_header_decode_text(nullptr, value.c_str()),
-                                                         g_free);
-    if (!decoded) return value;
-    std::string out = decoded.get();
+    std::string out = mime::decode_words(value);
     return is_utf8(out) ? out : from_latin1(out);
 }
 
-std::string encode_value(const std::string& text) {
-    start_gmime();
-    const std::unique_ptr<char, void (*)(void*)> encoded(
-        g_mime_utils_header_encode_text(nullptr, text.c_str(), "utf-8"), g_free);
-    return encoded ? encoded.get() : text;
-}
+std::string encode_value(const std::string& text) { return mime::encode_words(text); }
 
 }  // namespace ums::message

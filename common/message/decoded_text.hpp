@@ -15,7 +15,4 @@ std::string decode_value(std::string value);
 /// UTF-8 as a header value can hold it: what is not ASCII in encoded words, folded.
 std::string encode_value(const std::string& text);
 
-/// Before any other call of GMime's. Not before one is needed: most messages need none, and small tools start often.
-void start_gmime();
-
 }  // namespace ums::message

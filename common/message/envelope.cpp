@@ -1,38 +1,17 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "message/envelope.hpp"
 
-#include <gmime/gmime.h>
-
 #include <algorithm>
 #include <array>
-#include <memory>
 #include <optional>
 
 #include "message/address.hpp"
-#include "message/decoded_text.hpp"
+#include "message/mime.hpp"
 #include "text/text.hpp"
 
 namespace ums::message {
 
 namespace {
-
-struct Unref {
-    void operator()(void* object) const noexcept { g_object_unref(object); }
-};
-
-void collect(InternetAddressList* list, std::vector<std::string>& out) {
-    const int count = internet_address_list_length(list);
-    for (int i = 0; i < count; ++i) {
-        auto* address = internet_address_list_get_address(list, i);
-        if (INTERNET_ADDRESS_IS_MAILBOX(address)) {
-            const char* text = internet_address_mailbox_get_addr(INTERNET_ADDRESS_MAILBOX(address));
-            if (text != nullptr && *text != '\0') out.emplace_back(text);
-        } else if (INTERNET_ADDRESS_IS_GROUP(address)) {
-            if (auto* members = internet_address_group_get_members(INTERNET_ADDRESS_GROUP(address)))
-                collect(members, out);
-        }
-    }
-}
 
 // `"+49 89 1"@example.com` -> `+49 89 1`
 std::string unquoted(std::string_view local) {
@@ -141,14 +120,7 @@ std::string sender_of_mail(const HeaderBlock& block) {
 
 }  // namespace
 
-std::vector<std::string> addresses_in(std::string_view value) {
-    start_gmime();
-    const std::string copy = with_quoted_blanks(value);
-    std::vector<std::string> out;
-    const std::unique_ptr<InternetAddressList, Unref> list(internet_address_list_parse(nullptr, copy.c_str()));
-    if (list) collect(list.get(), out);
-    return out;
-}
+std::vector<std::string> addresses_in(std::string_view value) { return mime::addresses(with_quoted_blanks(value)); }
 
 Envelope envelope_of(const HeaderBlock& block, const MailRules& rules) {
     Envelope envelope;

@@ -51,7 +51,13 @@ bool keeps_trunk_zero(std::string_view so_far) noexcept { return so_far == "+39"
 
 std::string without_separators(std::string_view text) {
     std::string out;
+    out.reserve(text.size());
     while (!text.empty()) {
+        if (is_digit(text[0]) || text[0] == '+') {
+            out += text[0];
+            text.remove_prefix(1);
+            continue;
+        }
         if (text[0] == '(' && !out.empty() && !keeps_trunk_zero(out)) {
             if (const auto length = trunk_zero(text); length > 0) {
                 text.remove_prefix(length);

@@ -25,6 +25,7 @@ struct CompiledRoute {
     const config::Route* route = nullptr;
     CompiledTest when;
     bool site_of_row = false;
+    std::string reason;  // made when the rule first decides
 };
 
 std::string place_of(const config::Place& place) { return place.file + ":" + std::to_string(place.line); }
@@ -127,6 +128,7 @@ struct Table::Compiled {
     std::vector<CompiledRoute> routes;
     unsigned decisions = 0;
     std::unique_ptr<Index> index;
+    bool needs_body = false;
 
     Decision decide(Facts& facts, const message::Recipient& recipient, std::vector<Look>* looks, std::size_t from) {
         Evaluation evaluation(facts, recipient, home, looks);
@@ -147,7 +149,7 @@ struct Table::Compiled {
 
     std::optional<Decision> try_rule(std::size_t i, Evaluation& evaluation, const message::Recipient& recipient,
                                      std::vector<Look>* looks) {
-        const auto& compiled = routes[i];
+        auto& compiled = routes[i];
         const auto& route = *compiled.route;
         evaluation.start(i);
         if (!evaluation.holds(compiled.when)) return std::nullopt;
@@ -165,7 +167,8 @@ struct Table::Compiled {
         // `any:` may have been satisfied by something other than the table.
         if (compiled.site_of_row && evaluation.row_site() == nullptr) return std::nullopt;
 
-        Decision decision{route.action, std::nullopt, i, reason_of(i), route.text};
+        if (compiled.reason.empty()) compiled.reason = reason_of(i);
+        Decision decision{route.action, std::nullopt, i, compiled.reason, route.text};
         if (route.action == Action::route && route.to.empty()) decision.action = Action::noroute;
         if (decision.action == Action::noroute) decision.reason += ", to noroute";
         if (decision.action != Action::route) return decision;
@@ -194,7 +197,7 @@ std::string describe(const config::Config& config, const config::Test& when) {
 
 Table::Table(const config::Config& config) {
     const number::Numbering* home = config.mds.numbering ? &*config.mds.numbering : nullptr;
-    compiled_ = std::make_unique<Compiled>(Compiled{config, home, {}, {}, 0, nullptr});
+    compiled_ = std::make_unique<Compiled>(Compiled{config, home, {}, {}, 0, nullptr, false});
     compiled_->mail.fields = config.mds.mail.fields;
     for (const auto& [domain, service] : config.mds.mail.domains) {
         if (const auto known = message::parse_service(service)) compiled_->mail.domains.emplace_back(domain, *known);
@@ -208,6 +211,7 @@ Table::Table(const config::Config& config) {
                                 site != nullptr && !site->time_zone.empty() ? site->time_zone : config.mds.time_zone);
         compiled.site_of_row = route.to.size() == 1 && route.to.front() == "*";
         if (compiled.site_of_row) check_rows(compiled.when, config);
+        compiled_->needs_body = compiled_->needs_body || compiled.when.needs_body();
         compiled_->routes.push_back(std::move(compiled));
     }
 }
@@ -215,10 +219,7 @@ Table::Table(const config::Config& config) {
 Table::~Table() = default;
 Table::Table(Table&&) noexcept = default;
 
-bool Table::needs_body() const noexcept {
-    return std::any_of(compiled_->routes.begin(), compiled_->routes.end(),
-                       [](const CompiledRoute& route) { return route.when.needs_body(); });
-}
+bool Table::needs_body() const noexcept { return compiled_->needs_body; }
 
 const message::MailRules& Table::mail() const noexcept { return compiled_->mail; }
 

@@ -2,6 +2,7 @@
 #include "rules/table_file.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <fstream>
 #include <functional>
@@ -77,9 +78,10 @@ PrefixTable::PrefixTable(const std::string& path, const number::Numbering* home)
             sites_.push_back({std::string(site), line});
         }
         if (2 * rows_.size() >= slots_.size()) grow();
-        auto& slot = slots_[slot_of(number)];
-        if (slot != 0) {
-            const auto& there = rows_[slot - 1];
+        const auto hash = std::hash<std::string_view>()(number);
+        auto& slot = slots_[slot_of(number, hash)];
+        if (slot.row != 0) {
+            const auto& there = rows_[slot.row - 1];
             if (comma == std::string_view::npos || there.site != known->second) {
                 throw fail(line, text::quote(spelling) + " stands in line " + std::to_string(there.line) +
                                      " with another site");
@@ -88,7 +90,7 @@ PrefixTable::PrefixTable(const std::string& path, const number::Numbering* home)
         }
         rows_.push_back({static_cast<std::uint32_t>(digits_.size()), known->second, static_cast<std::uint32_t>(line),
                          static_cast<std::uint8_t>(number.size())});
-        slot = static_cast<std::uint32_t>(rows_.size());
+        slot = {static_cast<std::uint32_t>(rows_.size()), tag_of(hash)};
         digits_ += number;
         has_length[number.size()] = true;
     });
@@ -97,17 +99,22 @@ PrefixTable::PrefixTable(const std::string& path, const number::Numbering* home)
     }
 }
 
-std::size_t PrefixTable::slot_of(std::string_view number) const noexcept {
+std::size_t PrefixTable::slot_of(std::string_view number, std::size_t hash) const noexcept {
     const std::size_t mask = slots_.size() - 1;
-    std::size_t slot = std::hash<std::string_view>()(number) & mask;
-    while (slots_[slot] != 0 && number_of(rows_[slots_[slot] - 1]) != number) slot = (slot + 1) & mask;
+    const auto is_other = [&](const Slot& slot) {
+        return slot.row != 0 && (slot.tag != tag_of(hash) || number_of(rows_[slot.row - 1]) != number);
+    };
+    std::size_t slot = hash & mask;
+    while (is_other(slots_[slot])) slot = (slot + 1) & mask;
     return slot;
 }
 
 void PrefixTable::grow() {
-    slots_.assign(std::max<std::size_t>(1024, slots_.size() * 2), 0);
+    slots_.assign(std::max<std::size_t>(1024, slots_.size() * 2), {});
     for (std::size_t i = 0; i < rows_.size(); ++i) {
-        slots_[slot_of(number_of(rows_[i]))] = static_cast<std::uint32_t>(i + 1);
+        const auto number = number_of(rows_[i]);
+        const auto hash = std::hash<std::string_view>()(number);
+        slots_[slot_of(number, hash)] = {static_cast<std::uint32_t>(i + 1), tag_of(hash)};
     }
 }
 
@@ -117,9 +124,17 @@ PrefixTable::Row PrefixTable::row(std::size_t i) const noexcept {
 }
 
 std::optional<PrefixTable::Row> PrefixTable::find(std::string_view number) const noexcept {
-    for (const auto length : lengths_) {
-        if (length > number.size()) continue;
-        if (const auto found = slots_[slot_of(number.substr(0, length))]; found != 0) return row(found - 1);
+    std::array<std::size_t, 256> hashes;  // a row has at most 255 characters
+    std::size_t longest = 0;
+    while (longest < lengths_.size() && lengths_[longest] > number.size()) ++longest;
+    // Between two messages the table has left the cache: to wait for all slots together takes as long as for one.
+    for (std::size_t i = longest; i < lengths_.size(); ++i) {
+        hashes[i] = std::hash<std::string_view>()(number.substr(0, lengths_[i]));
+        __builtin_prefetch(&slots_[hashes[i] & (slots_.size() - 1)]);
+    }
+    for (std::size_t i = longest; i < lengths_.size(); ++i) {
+        if (const auto found = slots_[slot_of(number.substr(0, lengths_[i]), hashes[i])].row; found != 0)
+            return row(found - 1);
     }
     return std::nullopt;
 }
