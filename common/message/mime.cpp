@@ -113,6 +113,25 @@ void collect(InternetAddressList* list, std::vector<std::string>& out) {
     }
 }
 
+// Groups do not nest (RFC 5322 3.4), but GMime takes one in another as often as somebody writes it, and calls itself for
+// each: a megabyte of them would be more than any stack holds.
+bool nests_too_deep(std::string_view list) noexcept {
+    constexpr int most = 10;
+    int depth = 0;
+    bool quoted = false;
+    for (std::size_t i = 0; i < list.size(); ++i) {
+        if (list[i] == '\\') {
+            ++i;
+        } else if (list[i] == '"') {
+            quoted = !quoted;
+        }
+        // Not only outside of quotes: where GMime sees them end is not ours to guess.
+        if (i < list.size() && list[i] == ':' && ++depth > most) return true;
+        if (i < list.size() && list[i] == ';' && !quoted && depth > 0) --depth;
+    }
+    return false;
+}
+
 }  // namespace
 
 std::string decode_words(const std::string& value) {
@@ -127,6 +146,7 @@ std::string encode_words(const std::string& text) {
 
 std::vector<std::string> addresses(const std::string& list) {
     std::vector<std::string> out;
+    if (nests_too_deep(list)) return out;
     const std::unique_ptr<InternetAddressList, Unref> parsed(gmime().parse_addresses(nullptr, list.c_str()));
     if (parsed) collect(parsed.get(), out);
     return out;

@@ -14,7 +14,7 @@ namespace ums::message::mime {
 std::string decode_words(const std::string& value);
 std::string encode_words(const std::string& text);
 
-/// RFC 5322: the addresses of a list, also of groups, without display names.
+/// RFC 5322: the addresses of a list, also of groups, without display names. None of a list in which groups nest deep.
 std::vector<std::string> addresses(const std::string& list);
 
 struct ContentType {

@@ -72,6 +72,21 @@ TEST_CASE("whom a mail was delivered for is its only recipient", "[message]") {
     CHECK(recipients("Delivered-To: faxes@example.com\r\n" + to) == List{"fax#1", "fax#2"});
 }
 
+TEST_CASE("groups that nest without end are no list of addresses", "[message]") {
+    std::string deep;
+    for (int i = 0; i < 200'000; ++i) deep += "a:";
+    CHECK(recipients("To: " + deep + " 1@fax.example.com\r\n").empty());
+    CHECK(recipients("To: " + deep + "\r\nCc: 1@fax.example.com\r\n") == List{"fax#1"});
+    std::string many;
+    for (int i = 0; i < 300; ++i) many += "g: " + std::to_string(i) + "@fax.example.com;, ";
+    CHECK(recipients("To: " + many + "\r\n").size() == 300);
+    std::string comments(200'000, '(');
+    CHECK_NOTHROW(recipients("To: " + comments + "\r\n"));
+    CHECK_NOTHROW(recipients("To: " + std::string(200'000, '<') + "@\r\n"));
+    CHECK_NOTHROW(recipients("To: " + std::string(200'000, '"') + "\r\n"));
+    CHECK_NOTHROW(recipients("To: \"" + std::string(200'000, '\\') + "\r\n"));
+}
+
 TEST_CASE("which fields count is configured", "[message]") {
     auto own = rules;
     own.fields = {"X-Fax-To"};
