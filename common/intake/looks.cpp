@@ -54,7 +54,7 @@ void Looks::claimed(const std::string& name, const std::string& claim) {
     const auto found = seen_.find(name);
     if (found == seen_.end()) return;
     auto seen = found->second;
-    seen.original = name;
+    if (seen.original.empty()) seen.original = name;
     seen_.erase(found);
     seen_[claim] = std::move(seen);
 }

@@ -385,6 +385,8 @@ class Single(Case):
         write(os.path.join(world.out(), "slow.tmp"), message(1, ["fax#+43 1"]))
         claim = ".ums-claim-" + read(os.path.join(world.spool, "state/uuid")).decode()[:8] + "-1795406406000000.aaaaaaaa.BER1"
         os.rename(os.path.join(world.out(), "slow.tmp"), os.path.join(world.out(), claim))
+        os.makedirs(os.path.join(world.spool, "state/claims"), exist_ok=True)
+        write(os.path.join(world.spool, "state/claims/connector.ExConn.Out"), claim.encode() + b"\n")
         with open(os.path.join(world.out(), claim), "ab"):
             for _ in range(7):
                 done = self.run_clean(world, "ums-fetch", codes=(75,))

@@ -223,7 +223,7 @@ class Collector {
             } else {
                 reporter_.warning("left " + text::quote(report.name) + " at " + text::quote(where) + ": " +
                                   text::escape(report.detail));
-                code_.note(exit_code(Fault::later));
+                code_.note(exit_code(report.fault));
             }
         }
         if (!common_.dry_run) spool_->journal("ums-fetch", events);

@@ -331,3 +331,84 @@ TEST_CASE("a claim that cannot be taken is tried less and less often, for ever, 
     REQUIRE(world.run().size() == 1);
     world.check_accepted_once();
 }
+
+namespace {
+
+std::string claim_of(World& world, const std::string& id) {
+    spool::Spool spool(world.real, world.clock, world.directory.path() + "/spool", "BER1");
+    return ".ums-claim-" + spool.uuid().substr(0, 8) + "-" + id;
+}
+
+std::string id_of(const std::string& name) { return name.substr(0, name.find(',')); }
+
+}  // namespace
+
+TEST_CASE("a file named like a claim of ours is a new message, whatever id it names", "[intake]") {
+    World world(1);
+    const auto taken = world.run();
+    REQUIRE(taken.size() == 1);
+    const auto plant = [&](const std::string& id) {
+        world.contents.push_back("RCPT TO:planted as " + id + "\r\n\r\n");
+        world.store.files["Out/" + claim_of(world, id)] = world.contents.back();
+    };
+    plant(id_of(taken[0].name));              // accepted
+    plant(taken[0].name);                     // with an attribute
+    plant("1795406406123456.aaaaaaaa.BER1");  // never seen
+    plant("1795406406123456.aaaaaaaa.BER1,c=Foo");
+    plant("1795406406123456.aaaaaaaa.BER1,z=" + std::string(160, 'x'));
+    plant("nonsense");
+    world.store.files["Out/good.tmp"] = "RCPT TO:2\r\n\r\n";
+    world.contents.emplace_back("RCPT TO:2\r\n\r\n");
+    const auto reports = world.run();
+    std::set<std::string> ids{id_of(taken[0].name), "1795406406123456.aaaaaaaa.BER1"};
+    for (const auto& report : reports) {
+        INFO(report.name << " " << report.detail);
+        REQUIRE(report.outcome == intake::Report::Outcome::fetched);
+        REQUIRE(ids.insert(id_of(report.name)).second);
+        REQUIRE(report.name.find(",z=") == std::string::npos);
+    }
+    REQUIRE(reports.size() == 7);
+    world.check_accepted_once();
+}
+
+TEST_CASE("a planted claim waits to settle as every file does", "[intake]") {
+    World world(0);
+    world.store.files["Out/" + claim_of(world, "1795406406123456.aaaaaaaa.BER1")] = "RCPT TO:1\r\n\r\n";
+    REQUIRE(world.run(std::chrono::seconds(5)).empty());
+    world.clock.sleep(std::chrono::seconds(6));
+    REQUIRE(world.run(std::chrono::seconds(5)).size() == 1);
+}
+
+TEST_CASE("a noted claim whose id is taken stops no other, and is claimed anew", "[intake]") {
+    World world(1);
+    const auto claim = claim_of(world, id_of(world.run().at(0).name));
+    const auto spool = world.directory.path() + "/spool";
+    // The process died between the removal of the note and that of the claim's name; then somebody used the name.
+    test::write_to(spool + "/state/claims/connector.ExConn.Out", claim + "\n");
+    for (const char* number : {"2", "3"}) {
+        world.contents.push_back(std::string("RCPT TO:") + number + "\r\n\r\n");
+        world.store.files["Out/" + (*number == '2' ? claim : "good.tmp")] = world.contents.back();
+    }
+    const auto reports = world.run();
+    REQUIRE(reports.size() >= 2);
+    REQUIRE(reports[0].outcome == intake::Report::Outcome::left);
+    REQUIRE(reports.back().outcome == intake::Report::Outcome::fetched);
+    world.run();
+    world.check_accepted_once();
+}
+
+TEST_CASE("a note whose message clashes stops no other", "[intake]") {
+    World world(1);
+    const auto name = world.run().at(0).name;
+    const auto id = id_of(name);
+    const auto spool = world.directory.path() + "/spool";
+    test::write_to(spool + "/outgoing/tmp/" + name, "RCPT TO:9\r\n\r\n");
+    test::write_to(spool + "/state/fetch/" + id, "connector.ExConn.Out\t" + claim_of(world, id) + "\t\n");
+    world.contents.emplace_back("RCPT TO:2\r\n\r\n");
+    world.store.files["Out/good.tmp"] = world.contents.back();
+    const auto reports = world.run();
+    REQUIRE(reports.size() == 2);
+    REQUIRE(reports[0].outcome == intake::Report::Outcome::left);
+    REQUIRE(reports[0].fault == Fault::cannot_write);
+    REQUIRE(world.accepted().size() == 2);
+}
