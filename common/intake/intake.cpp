@@ -302,6 +302,25 @@ Answer Intake::finish(const std::vector<Claim>& accepted) {
     return worst;
 }
 
+bool Intake::fits(Bytes size) const {
+    try {
+        spool_.require_room(source_.queue, size);
+        return true;
+    } catch (const Error& error) {
+        if (error.fault() != Fault::cannot_write) throw;
+        return false;
+    }
+}
+
+bool Intake::is_too_large(const Item& item, std::vector<Report>& reports) const {
+    if (fits(item.size)) return false;
+    reports.push_back(
+        {item.name, Report::Outcome::left,
+         "its " + text::format_bytes(item.size) + " do not fit, the spool's disk is too full; the others go on",
+         Fault::cannot_write});
+    return true;
+}
+
 Answer Intake::recover(std::vector<Report>& reports) {
     auto& disk = spool_.disk();
     // Notes of this source: accepted, or about to be.
@@ -355,10 +374,19 @@ Answer Intake::recover(std::vector<Report>& reports) {
             return true;
         }
     });
-    for (std::size_t i = 0; i < ours.size(); i += batch_messages) {
-        std::vector<Claim> batch(ours.begin() + static_cast<long>(i),
-                                 ours.begin() + static_cast<long>(std::min(i + batch_messages, ours.size())));
-        answer = take(batch, reports);
+    if (!ours.empty()) spool_.require_room(source_.queue, Bytes{0});
+    std::erase_if(ours, [&](const Claim& claim) { return is_too_large(claim.item, reports); });
+    for (std::size_t next = 0; next < ours.size();) {
+        std::vector<Claim> batch;
+        Bytes size;
+        while (next < ours.size() && batch.size() < batch_messages && (batch.empty() || size < batch_bytes)) {
+            auto& claim = ours[next];
+            if (!batch.empty() && !fits(Bytes{size.count + claim.item.size.count})) break;
+            ++next;
+            size += claim.item.size;
+            batch.push_back(std::move(claim));
+        }
+        answer = take(std::move(batch), reports);
         if (answer.verdict == Verdict::unreachable) return answer;
     }
     return Answer{};
@@ -407,19 +435,13 @@ Report Intake::left_resting(const Claim& claim) const {
 Answer Intake::collect(std::size_t limit, const std::function<bool()>& pause, std::vector<Report>& reports) {
     std::vector<Item> ripe;
     if (const auto answer = list(ripe); !answer.done()) return answer;
+    // A disk that is full is full for all, and said once.
+    if (!ripe.empty()) spool_.require_room(source_.queue, Bytes{0});
+    std::erase_if(ripe, [&](const Item& item) { return is_too_large(item, reports); });
     if (limit > 0 && ripe.size() > limit) {
         ripe.resize(limit);
         ripe.shrink_to_fit();  // a source may hold 100,000 files
     }
-    const auto fits = [&](Bytes size) {
-        try {
-            spool_.require_room(source_.queue, size);
-            return true;
-        } catch (const Error& error) {
-            if (error.fault() != Fault::cannot_write) throw;
-            return false;
-        }
-    };
     Answer worst;
     for (std::size_t next = 0; next < ripe.size() && !pause();) {
         std::vector<Item> batch;
@@ -434,6 +456,7 @@ Answer Intake::collect(std::size_t limit, const std::function<bool()>& pause, st
             batch.push_back(std::move(item));
         }
         if (batch.empty()) continue;
+        // What was taken before this batch is on the disk now.
         spool_.require_room(source_.queue, size);
         std::vector<Claim> claims;
         const auto claimed = claim(std::move(batch), claims);

@@ -255,7 +255,8 @@ void Spool::require_room(const Queue& queue, Bytes size) {
     ensure(queue);
     const auto space = disk_.space(path(queue, State::tmp));
     const Bytes reserve = std::min(largest_reserve, Bytes{space.total.count / 20});
-    if (space.available.count >= reserve.count + size.count) return;
+    // Sizes come from a server, and may be anything.
+    if (space.available >= reserve && size.count <= space.available.count - reserve.count) return;
     throw Error(Fault::cannot_write, "the spool's disk is full (" + text::format_bytes(space.available) +
                                          " left, and " + text::format_bytes(reserve) +
                                          " are kept to finish what was accepted); nothing new is taken");

@@ -32,8 +32,9 @@ class FakeStore final : public transport::Store {
     bool kernel_eats = false;             ///< the kernel takes published files away at once
     bool hides_dotfiles = false;          ///< nginx does not list them
     std::size_t download_count = 0;
-    std::string unreadable;     ///< what has this content cannot be downloaded
-    bool renames_copy = false;  ///< a server whose MOVE leaves the source
+    std::map<std::string, std::uint64_t> false_sizes;  ///< content -> what is said of its length
+    std::string unreadable;                            ///< what has this content cannot be downloaded
+    bool renames_copy = false;                         ///< a server whose MOVE leaves the source
 
     void plan(Fault fault, std::size_t request, std::size_t delay = 0) {
         fault_ = fault;
@@ -190,10 +191,11 @@ class FakeStore final : public transport::Store {
     static transport::Answer answer_of(transport::Verdict verdict, int status = 0) {
         return {verdict, std::string(transport::to_string(verdict)), status, {}};
     }
-    static transport::Item item(const std::string& path, const std::string& content) {
+    transport::Item item(const std::string& path, const std::string& content) const {
+        const auto size = false_sizes.find(content);
         return {path.substr(path.rfind('/') + 1),
                 transport::ItemKind::file,
-                Bytes{content.size()},
+                Bytes{size == false_sizes.end() ? content.size() : size->second},
                 std::to_string(std::hash<std::string>()(content)),
                 {}};
     }

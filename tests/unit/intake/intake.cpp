@@ -412,3 +412,47 @@ TEST_CASE("a note whose message clashes stops no other", "[intake]") {
     REQUIRE(reports[0].fault == Fault::cannot_write);
     REQUIRE(world.accepted().size() == 2);
 }
+
+TEST_CASE("what does not fit on the disk stops no other, whatever its size is said to be", "[intake]") {
+    for (const std::uint64_t size :
+         {std::uint64_t{1} << 52, ~std::uint64_t{0}, ~std::uint64_t{0} - (std::uint64_t{20} << 20)}) {
+        for (const bool is_claimed : {false, true}) {
+            INFO(size << (is_claimed ? ", claimed before" : ""));
+            World world(3);
+            world.store.false_sizes[world.contents[0]] = size;
+            std::string name = "job0.tmp";
+            if (is_claimed) {
+                name = claim_of(world, "1795406406123456.aaaaaaaa.BER1");
+                auto file = world.store.files.extract("Out/job0.tmp");
+                file.key() = "Out/" + name;
+                world.store.files.insert(std::move(file));
+                std::filesystem::create_directories(world.directory.path() + "/spool/state/claims");
+                test::write_to(world.directory.path() + "/spool/state/claims/connector.ExConn.Out", name + "\n");
+            }
+            const auto reports = world.run();
+            REQUIRE(reports.size() == 3);
+            REQUIRE(reports[0].name == name);
+            REQUIRE(reports[0].outcome == intake::Report::Outcome::left);
+            REQUIRE(reports[0].fault == Fault::cannot_write);
+            REQUIRE(reports[0].detail.find(" do not fit") != std::string::npos);
+            REQUIRE(world.accepted().size() == 2);
+            REQUIRE(world.store.files.size() == 1);
+            world.store.false_sizes.clear();
+            world.run();
+            world.check_accepted_once();
+        }
+    }
+}
+
+TEST_CASE("what does not fit does not use up --limit", "[intake]") {
+    World world(2);
+    world.store.false_sizes[world.contents[0]] = std::uint64_t{1} << 52;
+    spool::Spool spool(world.disk, world.clock, world.directory.path() + "/spool", "BER1");
+    intake::Intake intake(spool, world.store, world.source(), std::chrono::milliseconds(0), world.clock);
+    std::vector<intake::Report> reports;
+    REQUIRE(intake
+                .collect(
+                    1, [] { return false; }, reports)
+                .done());
+    REQUIRE(world.accepted().size() == 1);
+}
