@@ -22,6 +22,8 @@ namespace attribute = spool::attribute;
 constexpr std::string_view claim_word = ".ums-claim-";
 constexpr std::size_t batch_messages = 64;
 constexpr Bytes batch_bytes{64 << 20};
+constexpr Bytes largest_state{256 << 20};
+constexpr std::size_t longest_name = 255;  // of a file, in every file system that we know
 
 bool is_ignored(std::string_view name) { return name.starts_with('.') || name.ends_with(".part"); }
 
@@ -43,26 +45,42 @@ Intake::Intake(spool::Spool& spool, transport::Store& store, Source source, std:
       looks_(settle),
       // Two spools that were given one MDS id by mistake must not take each other's claims for their own.
       claim_prefix_(std::string(claim_word) + spool_.uuid().substr(0, 8) + "-") {
-    if (const auto text =
-            io::read_file(spool_.disk(), spool_.root() + "/state/looks/" + source_.key, Bytes{256 << 20})) {
-        looks_.read(*text);
-    }
+    looks_.read(memory("looks/"));
     read_open_claims();
 }
 
-void Intake::save_looks() {
+// What is lost here is seen, or claimed, once more: a file that cannot be read stops nothing.
+std::string Intake::memory(const std::string& directory) const {
+    try {
+        const auto path = spool_.root() + "/state/" + directory + source_.key;
+        return io::read_file(spool_.disk(), path, largest_state).value_or("");
+    } catch (const Error& error) {
+        if (error.fault() != Fault::cannot_read) throw;
+        return "";
+    }
+}
+
+void Intake::save_looks(std::vector<Report>& reports) {
     looks_.forget_unseen();
     const auto path = spool_.state_path("looks/" + source_.key);
     const auto text = looks_.to_text();
     if (text.empty() && !spool_.disk().info(path)) return;
-    // Not synced: losing it means to look once more.
     const std::string partial = path + ".tmp";
     spool_.disk().remove(partial);
-    {
-        const auto fd = spool_.disk().create(partial);
-        spool_.disk().write(fd, text, partial);
+    try {
+        spool_.require_room(source_.queue, Bytes{text.size()});
+        // Not synced: losing it means to look once more.
+        {
+            const auto fd = spool_.disk().create(partial);
+            spool_.disk().write(fd, text, partial);
+        }
+        spool_.disk().replace(partial, path);
+    } catch (const Error& error) {
+        spool_.disk().remove(partial);
+        reports.push_back({"", Report::Outcome::told,
+                           "what was seen cannot be kept for the next run: " + std::string(error.what()),
+                           error.fault()});
     }
-    spool_.disk().replace(partial, path);
 }
 
 std::string Intake::claim_name(const EntryName& name) const { return claim_prefix_ + std::string(name.id()); }
@@ -89,8 +107,7 @@ void Intake::save_open_claims() {
 }
 
 void Intake::read_open_claims() {
-    const auto text =
-        io::read_file(spool_.disk(), spool_.root() + "/state/claims/" + source_.key, Bytes{256 << 20}).value_or("");
+    const auto text = memory("claims/");
     for (const auto line : text::split(text, '\n')) {
         if (id_of_claim(line, claim_prefix_)) open_claims_.emplace(line);
     }
@@ -105,10 +122,15 @@ bool Intake::is_ours(const std::string& name) const {
     return note && note->starts_with(source_.key + "\t" + name + "\t");
 }
 
-Answer Intake::list(std::vector<Item>& ripe) {
+Answer Intake::list(std::vector<Item>& ripe, std::vector<Report>& reports) {
     const auto now = clock_.now();
+    std::size_t too_long = 0;
     const auto answer = store_.list(source_.directory, [&](const Item& item) {
         if (item.kind != ItemKind::file) return true;
+        if (item.name.size() > longest_name) {
+            ++too_long;
+            return true;
+        }
         if (is_ours(item.name)) {
             looks_.look(item, now);
             return true;
@@ -117,9 +139,14 @@ Answer Intake::list(std::vector<Item>& ripe) {
         // restored: its id may be that of another message. It is a file like any other.
         if (is_ignored(item.name) && !item.name.starts_with(claim_prefix_)) return true;
         // An empty file is one that somebody is about to write.
-        if (looks_.look(item, now) && item.size.count > 0) ripe.push_back(item);
+        if (item.size.count > 0 && looks_.look(item, now)) ripe.push_back(item);
         return true;
     });
+    if (too_long > 0) {
+        reports.push_back({"", Report::Outcome::told,
+                           std::to_string(too_long) + " of its names are left alone: they are longer than " +
+                               std::to_string(longest_name) + " bytes"});
+    }
     std::sort(ripe.begin(), ripe.end(),
               [](const Item& a, const Item& b) { return std::tie(a.modified, a.name) < std::tie(b.modified, b.name); });
     return answer;
@@ -434,7 +461,7 @@ Report Intake::left_resting(const Claim& claim) const {
 
 Answer Intake::collect(std::size_t limit, const std::function<bool()>& pause, std::vector<Report>& reports) {
     std::vector<Item> ripe;
-    if (const auto answer = list(ripe); !answer.done()) return answer;
+    if (const auto answer = list(ripe, reports); !answer.done()) return answer;
     // A disk that is full is full for all, and said once.
     if (!ripe.empty()) spool_.require_room(source_.queue, Bytes{0});
     std::erase_if(ripe, [&](const Item& item) { return is_too_large(item, reports); });
@@ -467,7 +494,7 @@ Answer Intake::collect(std::size_t limit, const std::function<bool()>& pause, st
         if (!claimed.done()) worst = claimed;
         if (!worst.done() && worst.verdict != Verdict::absent && worst.verdict != Verdict::refused) break;
     }
-    save_looks();
+    save_looks(reports);
     save_open_claims();
     return worst;
 }
@@ -475,7 +502,8 @@ Answer Intake::collect(std::size_t limit, const std::function<bool()>& pause, st
 Answer Intake::examine(const std::function<void(Report)>& each) {
     std::vector<Item> ripe;
     std::vector<Claim> ours;
-    auto answer = list(ripe);
+    std::vector<Report> left;
+    auto answer = list(ripe, left);
     if (!answer.done()) return answer;
     answer = claims_at_source(ours);
     for (const auto& claim : ours) {
@@ -486,7 +514,8 @@ Answer Intake::examine(const std::function<void(Report)>& each) {
                   source_.name + " (would be)"});
         }
     }
-    std::vector<Report> left;
+    for (auto& report : left) each(std::move(report));
+    left.clear();
     for (const auto& item : ripe) {
         if (!is_being_written(item, left)) {
             each({item.name, Report::Outcome::fetched, source_.name + " (would be)"});

@@ -43,9 +43,13 @@ struct Source {
 
 struct Report {
     std::string name;  ///< of the entry; for a file that was left, its name at the source
-    enum class Outcome { fetched, left } outcome = Outcome::fetched;
+    enum class Outcome {
+        fetched,
+        left,
+        told,  ///< of the source as a whole, without a name
+    } outcome = Outcome::fetched;
     std::string detail;
-    Fault fault = Fault::later;  ///< of what was left: what the run ends with
+    std::optional<Fault> fault = std::nullopt;  ///< what the run ends with; without it, of what was left: `later`
 };
 
 enum class DryRun { no, yes };
@@ -78,7 +82,7 @@ class Intake {
     std::string claim_name(const spool::EntryName& name) const;
     std::string at_source(const std::string& file) const { return source_.directory + "/" + file; }
     spool::EntryName new_name() const;
-    transport::Answer list(std::vector<transport::Item>& ripe);
+    transport::Answer list(std::vector<transport::Item>& ripe, std::vector<Report>& reports);
     bool is_ours(const std::string& name) const;
     transport::Answer claim(std::vector<transport::Item> items, std::vector<Claim>& claims);
     transport::Answer take(std::vector<Claim> claims, std::vector<Report>& reports);
@@ -92,7 +96,8 @@ class Intake {
     bool fits(Bytes size) const;
     bool is_too_large(const transport::Item& item, std::vector<Report>& reports) const;
     bool is_being_written(const transport::Item& item, std::vector<Report>& reports);
-    void save_looks();
+    void save_looks(std::vector<Report>& reports);
+    std::string memory(const std::string& directory) const;
 
     spool::Spool& spool_;
     transport::Store& store_;

@@ -51,6 +51,8 @@ std::vector<Place> places_of(const config::Config& config, const std::vector<std
 
 /// Of the files of a source in state/, in bytes.
 constexpr std::size_t longest_key = 120;
+/// What no file system can hold is no directory, whatever a server says.
+constexpr std::size_t longest_directory = 255;
 
 std::string local_path(const target::Target& target, const std::string& below) {
     if (target.scheme != target::Scheme::file) return "";
@@ -154,7 +156,8 @@ class Collector {
             return directories;
         }
         const auto answer = store_->list("", [&](const transport::Item& item) {
-            if (item.kind == transport::ItemKind::directory && item.name.starts_with("R_") && item.name.size() > 2) {
+            if (item.kind == transport::ItemKind::directory && item.name.starts_with("R_") && item.name.size() > 2 &&
+                item.name.size() <= longest_directory) {
                 directories.push_back(item.name);
             }
             return true;
@@ -232,10 +235,13 @@ class Collector {
                 reporter_.line({report.name, Result::fetched, report.detail, {{"source", where}}});
                 events.push_back({report.name.substr(0, report.name.find(',')), "fetched", report.detail});
                 if (left_ > 0) --left_;
+            } else if (report.outcome == intake::Report::Outcome::told) {
+                reporter_.warning(text::quote(where) + ": " + report.detail);
+                if (report.fault) code_.note(exit_code(*report.fault));
             } else {
                 reporter_.warning("left " + text::quote(report.name) + " at " + text::quote(where) + ": " +
                                   text::escape(report.detail));
-                code_.note(exit_code(report.fault));
+                code_.note(exit_code(report.fault.value_or(Fault::later)));
             }
         }
         if (!common_.dry_run) spool_->journal("ums-fetch", events);

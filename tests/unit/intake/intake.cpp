@@ -456,3 +456,94 @@ TEST_CASE("what does not fit does not use up --limit", "[intake]") {
                 .done());
     REQUIRE(world.accepted().size() == 1);
 }
+
+TEST_CASE("names that no file system has are left alone, and told once a run", "[intake]") {
+    World world(1);
+    const auto longest = "Out/" + std::string(255, 'a');
+    world.store.files[longest] = "RCPT TO:2\r\n\r\n";
+    world.contents.push_back(world.store.files[longest]);
+    for (int i = 0; i < 3; ++i)
+        world.store.files["Out/" + std::to_string(i) + std::string(255, 'a')] = "RCPT TO:3\r\n\r\n";
+    for (const std::size_t fetched : {2U, 0U}) {
+        const auto reports = world.run();
+        REQUIRE(reports.size() == fetched + 1);
+        REQUIRE(reports[0].outcome == intake::Report::Outcome::told);
+        REQUIRE(reports[0].detail.starts_with("3 of its names"));
+        REQUIRE_FALSE(reports[0].fault);
+    }
+    REQUIRE(world.accepted().size() == 2);
+}
+
+TEST_CASE("what is remembered of a source is bounded, the oldest first out", "[intake]") {
+    intake::Looks looks(std::chrono::seconds(5));
+    const auto see = [&](const std::string& name, clock::Instant now) {
+        return looks.look({name, transport::ItemKind::file, Bytes{1}, std::string(10'000, 'v'), {}}, now);
+    };
+    const auto later = start_time + std::chrono::seconds(1);
+    for (std::size_t i = 0; i < 2 * intake::Looks::most + 10; ++i) see(std::to_string(i), start_time);
+    see("new", later);
+    looks.forget_unseen();
+    const auto text = looks.to_text();
+    REQUIRE(static_cast<std::size_t>(std::count(text.begin(), text.end(), '\n')) == intake::Looks::most);
+    REQUIRE(text.size() < intake::Looks::most * 200);
+    REQUIRE(see("new", later + std::chrono::seconds(5)));
+}
+
+TEST_CASE("what was seen is begun anew if it cannot be read", "[intake]") {
+    World world(1);
+    const auto path = world.directory.path() + "/spool/state/looks/connector.ExConn.Out";
+    REQUIRE(world.run(std::chrono::seconds(5)).empty());
+    std::filesystem::resize_file(path, 300ULL << 20);
+    world.clock.sleep(std::chrono::seconds(6));
+    REQUIRE(world.run(std::chrono::seconds(5)).empty());
+    REQUIRE(std::filesystem::file_size(path) < 1000);
+    world.clock.sleep(std::chrono::seconds(6));
+    REQUIRE(world.run(std::chrono::seconds(5)).size() == 1);
+    world.check_accepted_once();
+}
+
+namespace {
+
+/// Fills up while what was seen is written.
+class DiskFullOfLooks final : public io::ForwardingDisk {
+  public:
+    using ForwardingDisk::ForwardingDisk;
+    bool is_full = true;
+    io::Space room{Bytes{100ULL << 30}, Bytes{100ULL << 30}};
+    io::Space space(const std::string&) override { return room; }
+    void write(const io::Fd& fd, std::string_view data, const std::string& path) override {
+        const bool fails = is_full && path.find("/looks/") != std::string::npos;
+        ForwardingDisk::write(fd, fails ? data.substr(0, data.size() / 2) : data, path);
+        if (fails) throw Error(Fault::cannot_write, "no room");
+    }
+};
+
+}  // namespace
+
+TEST_CASE("what was seen and cannot be kept is told, leaves no part, and stops nothing", "[intake]") {
+    World world(1);
+    DiskFullOfLooks disk(world.real);
+    spool::Spool spool(disk, world.clock, world.directory.path() + "/spool", "BER1");
+    const auto collect = [&](std::chrono::seconds settle) {
+        intake::Intake intake(spool, world.store, world.source(), settle, world.clock);
+        std::vector<intake::Report> reports;
+        REQUIRE(intake
+                    .collect(
+                        0, [] { return false; }, reports)
+                    .done());
+        return reports;
+    };
+    const auto looks = world.directory.path() + "/spool/state/looks";
+    for (const bool leaves_reserve : {true, false}) {
+        disk.is_full = leaves_reserve;
+        if (!leaves_reserve) disk.room.available = Bytes{(16 << 20) + 10};
+        const auto reports = collect(std::chrono::seconds(5));
+        REQUIRE(reports.size() == 1);
+        REQUIRE(reports[0].outcome == intake::Report::Outcome::told);
+        REQUIRE(reports[0].fault == Fault::cannot_write);
+        REQUIRE(test::names_in(looks).empty());
+    }
+    disk.room.available = disk.room.total;
+    REQUIRE(collect(std::chrono::seconds(0)).size() == 1);
+    world.check_accepted_once();
+}
