@@ -23,7 +23,8 @@ constexpr std::string_view claim_word = ".ums-claim-";
 constexpr std::size_t batch_messages = 64;
 constexpr Bytes batch_bytes{64 << 20};
 constexpr Bytes largest_state{256 << 20};
-constexpr std::size_t longest_name = 255;  // of a file, in every file system that we know
+constexpr std::size_t files_of_message = 2;  // itself and its note
+constexpr std::size_t longest_name = 255;    // of a file, in every file system that we know
 
 bool is_ignored(std::string_view name) { return name.starts_with('.') || name.ends_with(".part"); }
 
@@ -229,7 +230,8 @@ Answer Intake::take(std::vector<Claim> claims, std::vector<Report>& reports) {
             downloads.push_back({at_source(claim.claim), &drafts.back().file(), claim.item.size, Bytes{}});
             return false;
         } catch (const Error& error) {
-            spool_.require_room(source_.queue, Bytes{0});  // what is wrong with the disk is wrong for all
+            spool_.require_room(source_.queue, Bytes{0},
+                                files_of_message);  // what is wrong with the disk is wrong for all
             reports.push_back(left(claim, error));
             return true;
         }
@@ -329,9 +331,9 @@ Answer Intake::finish(const std::vector<Claim>& accepted) {
     return worst;
 }
 
-bool Intake::fits(Bytes size) const {
+bool Intake::fits(Bytes size, std::size_t messages) const {
     try {
-        spool_.require_room(source_.queue, size);
+        spool_.require_room(source_.queue, size, messages * files_of_message);
         return true;
     } catch (const Error& error) {
         if (error.fault() != Fault::cannot_write) throw;
@@ -340,7 +342,7 @@ bool Intake::fits(Bytes size) const {
 }
 
 bool Intake::is_too_large(const Item& item, std::vector<Report>& reports) const {
-    if (fits(item.size)) return false;
+    if (fits(item.size, 1)) return false;
     reports.push_back(
         {item.name, Report::Outcome::left,
          "its " + text::format_bytes(item.size) + " do not fit, the spool's disk is too full; the others go on",
@@ -401,14 +403,14 @@ Answer Intake::recover(std::vector<Report>& reports) {
             return true;
         }
     });
-    if (!ours.empty()) spool_.require_room(source_.queue, Bytes{0});
+    if (!ours.empty()) spool_.require_room(source_.queue, Bytes{0}, files_of_message);
     std::erase_if(ours, [&](const Claim& claim) { return is_too_large(claim.item, reports); });
     for (std::size_t next = 0; next < ours.size();) {
         std::vector<Claim> batch;
         Bytes size;
         while (next < ours.size() && batch.size() < batch_messages && (batch.empty() || size < batch_bytes)) {
             auto& claim = ours[next];
-            if (!batch.empty() && !fits(Bytes{size.count + claim.item.size.count})) break;
+            if (!batch.empty() && !fits(Bytes{size.count + claim.item.size.count}, batch.size() + 1)) break;
             ++next;
             size += claim.item.size;
             batch.push_back(std::move(claim));
@@ -463,7 +465,7 @@ Answer Intake::collect(std::size_t limit, const std::function<bool()>& pause, st
     std::vector<Item> ripe;
     if (const auto answer = list(ripe, reports); !answer.done()) return answer;
     // A disk that is full is full for all, and said once.
-    if (!ripe.empty()) spool_.require_room(source_.queue, Bytes{0});
+    if (!ripe.empty()) spool_.require_room(source_.queue, Bytes{0}, files_of_message);
     std::erase_if(ripe, [&](const Item& item) { return is_too_large(item, reports); });
     if (limit > 0 && ripe.size() > limit) {
         ripe.resize(limit);
@@ -476,7 +478,7 @@ Answer Intake::collect(std::size_t limit, const std::function<bool()>& pause, st
         while (next < ripe.size() && batch.size() < batch_messages && (batch.empty() || size < batch_bytes)) {
             auto& item = ripe[next];
             // On a disk that is nearly full a smaller batch still goes.
-            if (!batch.empty() && !fits(Bytes{size.count + item.size.count})) break;
+            if (!batch.empty() && !fits(Bytes{size.count + item.size.count}, batch.size() + 1)) break;
             ++next;
             if (is_being_written(item, reports)) continue;
             size += item.size;
@@ -484,7 +486,7 @@ Answer Intake::collect(std::size_t limit, const std::function<bool()>& pause, st
         }
         if (batch.empty()) continue;
         // What was taken before this batch is on the disk now.
-        spool_.require_room(source_.queue, size);
+        spool_.require_room(source_.queue, size, batch.size() * files_of_message);
         std::vector<Claim> claims;
         const auto claimed = claim(std::move(batch), claims);
         if (!claims.empty()) {

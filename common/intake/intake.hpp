@@ -93,7 +93,7 @@ class Intake {
     transport::Answer claims_at_source(std::vector<Claim>& ours);
     Report left_resting(const Claim& claim) const;
     Report left(const Claim& claim, const Error& error) const;
-    bool fits(Bytes size) const;
+    bool fits(Bytes size, std::size_t messages) const;
     bool is_too_large(const transport::Item& item, std::vector<Report>& reports) const;
     bool is_being_written(const transport::Item& item, std::vector<Report>& reports);
     void save_looks(std::vector<Report>& reports);

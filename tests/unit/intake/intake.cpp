@@ -547,3 +547,26 @@ TEST_CASE("what was seen and cannot be kept is told, leaves no part, and stops n
     REQUIRE(collect(std::chrono::seconds(0)).size() == 1);
     world.check_accepted_once();
 }
+
+TEST_CASE("a batch leaves the inodes that finishing it needs", "[intake]") {
+    World world(10);
+    DiskFullOfLooks disk(world.real);
+    disk.is_full = false;
+    disk.room.files = 1'000'000;
+    disk.room.available_files = 64 + 2 * 4 + 1;
+    spool::Spool spool(disk, world.clock, world.directory.path() + "/spool", "BER1");
+    intake::Intake intake(spool, world.store, world.source(), std::chrono::milliseconds(0), world.clock);
+    std::vector<intake::Report> reports;
+    bool pause = false;
+    REQUIRE(intake
+                .collect(
+                    0, [&] { return std::exchange(pause, true); }, reports)
+                .done());
+    REQUIRE(world.accepted().size() == 4);
+    REQUIRE(world.store.files.size() == 6);
+    disk.room.available_files = 64;
+    REQUIRE_THROWS_AS(intake.collect(
+                          0, [] { return false; }, reports),
+                      Error);
+    REQUIRE(world.store.files.size() == 6);
+}
