@@ -37,6 +37,7 @@ ConfigStamp config_stamp;
 bool take_stamp(ConfigStamp& stamp) {
     struct stat st {};
     if (::stat(stamp.file.c_str(), &st) != 0) return false;  // being written over: the next look tells
+    if (!S_ISREG(st.st_mode)) return false;                  // a FIFO would be waited for
     const auto modified = static_cast<std::int64_t>(st.st_mtim.tv_sec) * 1'000'000'000 + st.st_mtim.tv_nsec;
     const bool same = modified == stamp.modified_ns && st.st_ino == stamp.inode;
     stamp.modified_ns = modified;

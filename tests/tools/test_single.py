@@ -4,6 +4,7 @@ import json
 import os
 import pwd
 import signal
+import shutil
 import subprocess
 import time
 
@@ -583,6 +584,23 @@ class Single(Case):
             self.assertEqual((done.returncode, done.stderr), (0, b""), name)
         self.assertEqual((len(world.delivered("k2")), len(world.delivered("k1")), len(world.received())), (5, 1, 5))
         self.assertEqual(world.listed() + world.leftovers(), [])
+
+    def test_watch_does_not_wait_for_a_fifo_as_configuration(self):
+        world = self.world()
+        world.passes()
+        good = os.path.join(self.directory, "good.yaml")
+        shutil.copy(world.config, good)
+        process = self.start(world, "ums-route", "--watch=1", stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        for number in range(3):
+            write(os.path.join(world.out(), "1.tmp"), message(number, ["fax#+43 1"]))
+            world.run("ums-fetch", "-c", good)
+            self.wait_until(lambda: not world.queue("outgoing"), 8, "it goes on with the configuration that it has")
+            if number == 0:
+                os.mkfifo(os.path.join(self.directory, "fifo"))
+                os.rename(os.path.join(self.directory, "fifo"), world.config)
+            time.sleep(1.5)
+        process.terminate()
+        self.assertEqual((process.wait(5), process.stderr.read()), (0, b""))
 
     def test_a_link_to_the_message(self):
         """FILE may be a link, as for any other tool; and /dev/stdin is a name of standard input."""
