@@ -2,6 +2,8 @@
 #include "cli/cli.hpp"
 
 #include <fcntl.h>
+#include <grp.h>
+#include <pwd.h>
 #include <signal.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -312,8 +314,25 @@ std::string spool_root(const Common& common, const config::Config& config) {
     return std::string(here.data()) + "/" + common.spool;
 }
 
+std::string spool_root_as_owner(const Common& common, const config::Config& config) {
+    auto root = spool_root(common, config);
+    if (::geteuid() != 0) return root;
+    struct stat st {};
+    if (::stat(root.c_str(), &st) != 0 || st.st_uid == 0) return root;
+    const auto* user = ::getpwuid(st.st_uid);
+    const gid_t group = user != nullptr ? user->pw_gid : st.st_gid;
+    const int groups = user != nullptr ? ::initgroups(user->pw_name, group) : ::setgroups(1, &group);
+    if (groups != 0 || ::setresgid(group, group, group) != 0 || ::setresuid(st.st_uid, st.st_uid, st.st_uid) != 0) {
+        throw system_error(Fault::permission,
+                           "become the owner of the spool " + text::quote(root) + ", user " +
+                               (user != nullptr ? text::quote(user->pw_name) : std::to_string(st.st_uid)),
+                           errno);
+    }
+    return root;
+}
+
 spool::Spool open_spool(const Common& common, const config::Config& config, io::Disk& disk, const clock::Clock& clock) {
-    const auto root = spool_root(common, config);
+    const auto root = spool_root_as_owner(common, config);
     // A new spool because of a typing mistake would be empty, and everybody content.
     if (root != config.mds.spool && !disk.info(root + "/VERSION")) {
         throw Error(Fault::cannot_read,
