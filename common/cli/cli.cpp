@@ -2,6 +2,8 @@
 #include "cli/cli.hpp"
 
 #include <fcntl.h>
+#include <grp.h>
+#include <pwd.h>
 #include <signal.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -37,6 +39,7 @@ ConfigStamp config_stamp;
 bool take_stamp(ConfigStamp& stamp) {
     struct stat st {};
     if (::stat(stamp.file.c_str(), &st) != 0) return false;  // being written over: the next look tells
+    if (!S_ISREG(st.st_mode)) return false;                  // a FIFO would be waited for
     const auto modified = static_cast<std::int64_t>(st.st_mtim.tv_sec) * 1'000'000'000 + st.st_mtim.tv_nsec;
     const bool same = modified == stamp.modified_ns && st.st_ino == stamp.inode;
     stamp.modified_ns = modified;
@@ -311,8 +314,25 @@ std::string spool_root(const Common& common, const config::Config& config) {
     return std::string(here.data()) + "/" + common.spool;
 }
 
+std::string spool_root_as_owner(const Common& common, const config::Config& config) {
+    auto root = spool_root(common, config);
+    if (::geteuid() != 0) return root;
+    struct stat st {};
+    if (::stat(root.c_str(), &st) != 0 || st.st_uid == 0) return root;
+    const auto* user = ::getpwuid(st.st_uid);
+    const gid_t group = user != nullptr ? user->pw_gid : st.st_gid;
+    const int groups = user != nullptr ? ::initgroups(user->pw_name, group) : ::setgroups(1, &group);
+    if (groups != 0 || ::setresgid(group, group, group) != 0 || ::setresuid(st.st_uid, st.st_uid, st.st_uid) != 0) {
+        throw system_error(Fault::permission,
+                           "become the owner of the spool " + text::quote(root) + ", user " +
+                               (user != nullptr ? text::quote(user->pw_name) : std::to_string(st.st_uid)),
+                           errno);
+    }
+    return root;
+}
+
 spool::Spool open_spool(const Common& common, const config::Config& config, io::Disk& disk, const clock::Clock& clock) {
-    const auto root = spool_root(common, config);
+    const auto root = spool_root_as_owner(common, config);
     // A new spool because of a typing mistake would be empty, and everybody content.
     if (root != config.mds.spool && !disk.info(root + "/VERSION")) {
         throw Error(Fault::cannot_read,

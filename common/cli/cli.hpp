@@ -66,7 +66,10 @@ config::Config load_config(const Common& common);
 
 /// The configured spool, or the one of --spool.
 std::string spool_root(const Common& common, const config::Config& config);
-/// Opens it; the configured one is created if it is not there. Throws Error{cannot_read} for another that is not there.
+/// The same, for those who open it themselves. What root writes there its owner could not read, and every run of his would
+/// fail: root becomes the user whose directory the spool is, for good. Throws Error{permission} if it cannot.
+std::string spool_root_as_owner(const Common& common, const config::Config& config);
+/// Opens it, as its owner; the configured one is created if it is not there. Throws Error{cannot_read} for another that is not there.
 spool::Spool open_spool(const Common& common, const config::Config& config, io::Disk& disk, const clock::Clock& clock);
 
 /// The entries to work on, by id; everything if --names was not given.
@@ -103,7 +106,7 @@ class ExitCode {
 /// True once SIGTERM or SIGINT has come, or the configuration was corrected: finish what is under way and return.
 bool stopping() noexcept;
 
-/// Whether the configuration file has changed since it was loaded with --watch. If so, and it has no errors, stopping()
+/// Whether the configuration file has changed since it was loaded with --watch; what is no regular file has not. If so, and it has no errors, stopping()
 /// is true from now on, and run_tool() starts the program again, with the new one. With errors they are printed once, and
 /// the one before stays in force.
 void look_at_config(report::Reporter& reporter);

@@ -22,13 +22,17 @@ namespace attribute = spool::attribute;
 constexpr std::string_view claim_word = ".ums-claim-";
 constexpr std::size_t batch_messages = 64;
 constexpr Bytes batch_bytes{64 << 20};
+constexpr Bytes largest_state{256 << 20};
+constexpr std::size_t files_of_message = 2;  // itself and its note
+constexpr std::size_t longest_name = 255;    // of a file, in every file system that we know
 
 bool is_ignored(std::string_view name) { return name.starts_with('.') || name.ends_with(".part"); }
 
-// The id in a claim: what follows the spool's mark.
+// The id in a claim: what follows the spool's mark. Claims have no attributes.
 std::optional<EntryName> id_of_claim(std::string_view name, std::string_view prefix) {
     if (!name.starts_with(prefix)) return std::nullopt;
-    return EntryName::parse(name.substr(prefix.size()));
+    auto id = EntryName::parse(name.substr(prefix.size()));
+    return id && id->id() == id->text() ? id : std::nullopt;
 }
 
 }  // namespace
@@ -42,25 +46,42 @@ Intake::Intake(spool::Spool& spool, transport::Store& store, Source source, std:
       looks_(settle),
       // Two spools that were given one MDS id by mistake must not take each other's claims for their own.
       claim_prefix_(std::string(claim_word) + spool_.uuid().substr(0, 8) + "-") {
-    if (const auto text =
-            io::read_file(spool_.disk(), spool_.root() + "/state/looks/" + source_.key, Bytes{256 << 20})) {
-        looks_.read(*text);
+    looks_.read(memory("looks/"));
+    read_open_claims();
+}
+
+// What is lost here is seen, or claimed, once more: a file that cannot be read stops nothing.
+std::string Intake::memory(const std::string& directory) const {
+    try {
+        const auto path = spool_.root() + "/state/" + directory + source_.key;
+        return io::read_file(spool_.disk(), path, largest_state).value_or("");
+    } catch (const Error& error) {
+        if (error.fault() != Fault::cannot_read) throw;
+        return "";
     }
 }
 
-void Intake::save_looks() {
+void Intake::save_looks(std::vector<Report>& reports) {
     looks_.forget_unseen();
     const auto path = spool_.state_path("looks/" + source_.key);
     const auto text = looks_.to_text();
     if (text.empty() && !spool_.disk().info(path)) return;
-    // Not synced: losing it means to look once more.
     const std::string partial = path + ".tmp";
     spool_.disk().remove(partial);
-    {
-        const auto fd = spool_.disk().create(partial);
-        spool_.disk().write(fd, text, partial);
+    try {
+        spool_.require_room(source_.queue, Bytes{text.size()});
+        // Not synced: losing it means to look once more.
+        {
+            const auto fd = spool_.disk().create(partial);
+            spool_.disk().write(fd, text, partial);
+        }
+        spool_.disk().replace(partial, path);
+    } catch (const Error& error) {
+        spool_.disk().remove(partial);
+        reports.push_back({"", Report::Outcome::told,
+                           "what was seen cannot be kept for the next run: " + std::string(error.what()),
+                           error.fault()});
     }
-    spool_.disk().replace(partial, path);
 }
 
 std::string Intake::claim_name(const EntryName& name) const { return claim_prefix_ + std::string(name.id()); }
@@ -74,6 +95,7 @@ EntryName Intake::with_attributes(EntryName name) const {
 EntryName Intake::new_name() const { return with_attributes(EntryName::make(clock_.now(), spool_.mds_id())); }
 
 void Intake::save_open_claims() {
+    if (open_claims_ == saved_claims_) return;
     const auto path = spool_.state_path("claims/" + source_.key);
     std::string text;
     for (const auto& claim : open_claims_) text += claim + "\n";
@@ -82,31 +104,50 @@ void Intake::save_open_claims() {
     } else {
         spool_.disk().remove(path);
     }
+    saved_claims_ = open_claims_;
 }
 
-std::vector<std::string> Intake::noted_claims() const {
-    const auto text = io::read_file(spool_.disk(), spool_.root() + "/state/claims/" + source_.key);
-    std::vector<std::string> names;
-    if (!text) return names;
-    for (const auto line : text::split(*text, '\n')) {
-        if (!line.empty()) names.emplace_back(line);
+void Intake::read_open_claims() {
+    const auto text = memory("claims/");
+    for (const auto line : text::split(text, '\n')) {
+        if (id_of_claim(line, claim_prefix_)) open_claims_.emplace(line);
     }
-    return names;
+    saved_claims_ = open_claims_;
 }
 
-Answer Intake::list(std::vector<Item>& ripe, std::vector<Claim>& ours) {
+bool Intake::is_ours(const std::string& name) const {
+    const auto id = id_of_claim(name, claim_prefix_);
+    if (!id) return false;
+    if (open_claims_.contains(name)) return true;
+    const auto note = io::read_file(spool_.disk(), spool_.note_path(id->id()), Bytes{64 << 10});
+    return note && note->starts_with(source_.key + "\t" + name + "\t");
+}
+
+Answer Intake::list(std::vector<Item>& ripe, std::vector<Report>& reports) {
     const auto now = clock_.now();
+    std::size_t too_long = 0;
     const auto answer = store_.list(source_.directory, [&](const Item& item) {
-        if (auto id = id_of_claim(item.name, claim_prefix_)) {
-            looks_.look(item, now);
-            ours.push_back({with_attributes(*id), item.name, "", item});
+        if (item.kind != ItemKind::file) return true;
+        if (item.name.size() > longest_name) {
+            ++too_long;
             return true;
         }
-        if (item.kind != ItemKind::file || is_ignored(item.name)) return true;
+        if (is_ours(item.name)) {
+            looks_.look(item, now);
+            return true;
+        }
+        // What is named like a claim of ours and is none was planted, or claimed by what this spool was before it was
+        // restored: its id may be that of another message. It is a file like any other.
+        if (is_ignored(item.name) && !item.name.starts_with(claim_prefix_)) return true;
         // An empty file is one that somebody is about to write.
-        if (looks_.look(item, now) && item.size.count > 0) ripe.push_back(item);
+        if (item.size.count > 0 && looks_.look(item, now)) ripe.push_back(item);
         return true;
     });
+    if (too_long > 0) {
+        reports.push_back({"", Report::Outcome::told,
+                           std::to_string(too_long) + " of its names are left alone: they are longer than " +
+                               std::to_string(longest_name) + " bytes"});
+    }
     std::sort(ripe.begin(), ripe.end(),
               [](const Item& a, const Item& b) { return std::tie(a.modified, a.name) < std::tie(b.modified, b.name); });
     return answer;
@@ -130,7 +171,8 @@ Answer Intake::claim(std::vector<Item> items, std::vector<Claim>& claims) {
         const auto name = new_name();
         const auto claim = claim_name(name);
         renames.push_back({at_source(item.name), at_source(claim)});
-        const auto original = item.name;
+        const auto before = looks_.original(item.name);
+        const auto original = before.empty() ? item.name : before;
         wanted.push_back({name, claim, original, std::move(item)});
     }
     for (const auto& one : wanted) open_claims_.insert(one.claim);
@@ -141,7 +183,7 @@ Answer Intake::claim(std::vector<Item> items, std::vector<Claim>& claims) {
     Answer worst;
     for (std::size_t i = 0; i < wanted.size(); ++i) {
         if (answers[i].done()) {
-            looks_.claimed(wanted[i].original, wanted[i].claim);
+            looks_.claimed(wanted[i].item.name, wanted[i].claim);
             claims.push_back(std::move(wanted[i]));
             continue;
         }
@@ -164,7 +206,7 @@ Answer Intake::claim(std::vector<Item> items, std::vector<Claim>& claims) {
                 open_claims_.erase(one.claim);
             }
             if (looks[k].done()) {
-                looks_.claimed(one.original, one.claim);
+                looks_.claimed(one.item.name, one.claim);
                 claims.push_back(std::move(one));
             }
         }
@@ -177,10 +219,23 @@ Answer Intake::take(std::vector<Claim> claims, std::vector<Report>& reports) {
     std::vector<spool::Draft> drafts;
     std::vector<transport::Download> downloads;
     drafts.reserve(claims.size());
-    for (const auto& claim : claims) {
-        drafts.push_back(spool_.draft(source_.queue, claim.name));
-        downloads.push_back({at_source(claim.claim), &drafts.back().file(), claim.item.size, Bytes{}});
-    }
+    std::erase_if(claims, [&](const Claim& claim) {
+        try {
+            // A claim that was noted and then accepted, before a death left it noted: what is there now is something else.
+            if (disk.info(spool_.path({source_.queue, spool::State::fresh, claim.name}))) {
+                open_claims_.erase(claim.claim);
+                throw Error(Fault::later, "its id is that of another message; the next run claims it anew");
+            }
+            drafts.push_back(spool_.draft(source_.queue, claim.name));
+            downloads.push_back({at_source(claim.claim), &drafts.back().file(), claim.item.size, Bytes{}});
+            return false;
+        } catch (const Error& error) {
+            spool_.require_room(source_.queue, Bytes{0},
+                                files_of_message);  // what is wrong with the disk is wrong for all
+            reports.push_back(left(claim, error));
+            return true;
+        }
+    });
     auto answers = store_.download(downloads);
 
     // Written to meanwhile? Then what we have is no whole file, and what is there is downloaded by the next run.
@@ -191,9 +246,13 @@ Answer Intake::take(std::vector<Claim> claims, std::vector<Report>& reports) {
         const auto looks = store_.look(paths, now);
         for (std::size_t i = 0; i < claims.size(); ++i) {
             if (!answers[i].done()) continue;
-            const auto fd = disk.open(source_.local + "/" + claims[i].claim);
-            if (!looks[i].done() || now[i].version != claims[i].item.version || !fd || disk.has_writer(*fd)) {
-                answers[i] = {Verdict::broken, "it is still being written", 0, {}};
+            try {
+                const auto fd = disk.open(source_.local + "/" + claims[i].claim);
+                if (!looks[i].done() || now[i].version != claims[i].item.version || !fd || disk.has_writer(*fd)) {
+                    answers[i] = {Verdict::broken, "it is still being written", 0, {}};
+                }
+            } catch (const Error& error) {
+                answers[i] = {Verdict::denied, error.what(), 0, {}};
             }
         }
     }
@@ -272,6 +331,25 @@ Answer Intake::finish(const std::vector<Claim>& accepted) {
     return worst;
 }
 
+bool Intake::fits(Bytes size, std::size_t messages) const {
+    try {
+        spool_.require_room(source_.queue, size, messages * files_of_message);
+        return true;
+    } catch (const Error& error) {
+        if (error.fault() != Fault::cannot_write) throw;
+        return false;
+    }
+}
+
+bool Intake::is_too_large(const Item& item, std::vector<Report>& reports) const {
+    if (fits(item.size, 1)) return false;
+    reports.push_back(
+        {item.name, Report::Outcome::left,
+         "its " + text::format_bytes(item.size) + " do not fit, the spool's disk is too full; the others go on",
+         Fault::cannot_write});
+    return true;
+}
+
 Answer Intake::recover(std::vector<Report>& reports) {
     auto& disk = spool_.disk();
     // Notes of this source: accepted, or about to be.
@@ -283,19 +361,22 @@ Answer Intake::recover(std::vector<Report>& reports) {
     });
     for (const auto& id : ids) {
         const auto name = EntryName::parse(id);
-        const auto note = io::read_file(disk, spool_.note_path(id), Bytes{64 << 10});
-        if (!name || !note) continue;
-        const auto fields = text::split(text::trim(*note), '\t');
-        if (!note->ends_with('\n') || fields[0] != source_.key) continue;
-        if (auto draft = spool_.adopt(source_.queue, id)) {
-            const auto entry_name = draft->name();
-            std::vector<spool::Draft> one;
-            one.push_back(std::move(*draft));
-            spool_.accept(one);
-            reports.push_back(
-                {entry_name.text(), Report::Outcome::fetched, source_.name + " (finished after a crash)"});
+        if (!name) continue;
+        try {
+            const auto note = io::read_file(disk, spool_.note_path(id), Bytes{64 << 10});
+            if (!note || !note->ends_with('\n') || !note->starts_with(source_.key + "\t")) continue;
+            if (auto draft = spool_.adopt(source_.queue, id)) {
+                const auto entry_name = draft->name();
+                std::vector<spool::Draft> one;
+                one.push_back(std::move(*draft));
+                spool_.accept(one);
+                reports.push_back(
+                    {entry_name.text(), Report::Outcome::fetched, source_.name + " (finished after a crash)"});
+            }
+            accepted.push_back({*name, claim_name(*name), "", {}});
+        } catch (const Error& error) {
+            reports.push_back({id, Report::Outcome::left, error.what(), error.fault()});
         }
-        accepted.push_back({*name, claim_name(*name), "", {}});
     }
     if (!accepted.empty()) {
         if (const auto answer = finish(accepted); !answer.done()) return answer;
@@ -305,54 +386,70 @@ Answer Intake::recover(std::vector<Report>& reports) {
     auto answer = claims_at_source(ours);
     if (!answer.done()) return answer;
     std::erase_if(ours, [&](const Claim& claim) {
-        const auto note = io::read_file(disk, spool_.note_path(claim.name.id()), Bytes{64 << 10});
-        if (note && note->ends_with('\n')) return true;
-        if (!looks_.rests_until(claim.claim, clock_.now())) return false;
-        reports.push_back(left_resting(claim));
-        return true;
+        try {
+            const auto note = io::read_file(disk, spool_.note_path(claim.name.id()), Bytes{64 << 10});
+            if (note && note->ends_with('\n')) return true;
+            if (looks_.rests_until(claim.claim, clock_.now())) {
+                reports.push_back(left_resting(claim));
+                return true;
+            }
+            // What the dead run left without a whole note was never accepted: its draft in tmp/ is worth nothing. Nobody
+            // else can be writing it: the claim is in our source, and we hold the source's lock.
+            disk.remove(spool_.note_path(claim.name.id()));
+            if (auto stale = spool_.adopt(source_.queue, claim.name.id())) stale->discard();
+            return false;
+        } catch (const Error& error) {
+            reports.push_back(left(claim, error));
+            return true;
+        }
     });
-    for (auto& claim : ours) {
-        // What the dead run left without a whole note was never accepted: its draft in tmp/ is worth nothing. Nobody else
-        // can be writing it: the claim is in our source, and we hold the source's lock.
-        disk.remove(spool_.note_path(claim.name.id()));
-        if (auto stale = spool_.adopt(source_.queue, claim.name.id())) stale->discard();
-    }
-    for (std::size_t i = 0; i < ours.size(); i += batch_messages) {
-        std::vector<Claim> batch(ours.begin() + static_cast<long>(i),
-                                 ours.begin() + static_cast<long>(std::min(i + batch_messages, ours.size())));
-        answer = take(batch, reports);
+    if (!ours.empty()) spool_.require_room(source_.queue, Bytes{0}, files_of_message);
+    std::erase_if(ours, [&](const Claim& claim) { return is_too_large(claim.item, reports); });
+    for (std::size_t next = 0; next < ours.size();) {
+        std::vector<Claim> batch;
+        Bytes size;
+        while (next < ours.size() && batch.size() < batch_messages && (batch.empty() || size < batch_bytes)) {
+            auto& claim = ours[next];
+            if (!batch.empty() && !fits(Bytes{size.count + claim.item.size.count}, batch.size() + 1)) break;
+            ++next;
+            size += claim.item.size;
+            batch.push_back(std::move(claim));
+        }
+        answer = take(std::move(batch), reports);
         if (answer.verdict == Verdict::unreachable) return answer;
     }
     return Answer{};
 }
 
 Answer Intake::claims_at_source(std::vector<Claim>& ours) {
+    auto hidden = open_claims_;
     const auto add = [&](const std::string& name, const Item& item) {
+        if (item.kind != ItemKind::file) return;
         looks_.look(item, clock_.now());
         ours.push_back({with_attributes(*id_of_claim(name, claim_prefix_)), name, looks_.original(name), item});
     };
     const auto answer = store_.list(source_.directory, [&](const Item& item) {
-        if (id_of_claim(item.name, claim_prefix_)) add(item.name, item);
+        if (hidden.erase(item.name) > 0) add(item.name, item);
         return true;
     });
     if (!answer.done()) return answer;
     // Claims that the listing does not show.
-    std::vector<std::string> hidden;
-    for (const auto& name : noted_claims()) {
-        const bool listed =
-            std::any_of(ours.begin(), ours.end(), [&](const Claim& claim) { return claim.claim == name; });
-        if (!listed && id_of_claim(name, claim_prefix_)) hidden.push_back(at_source(name));
-    }
     if (!hidden.empty()) {
+        std::vector<std::string> paths;
+        for (const auto& name : hidden) paths.push_back(at_source(name));
         std::vector<Item> items;
-        const auto looks = store_.look(hidden, items);
-        for (std::size_t i = 0; i < hidden.size(); ++i) {
-            const auto name = io::name_of(hidden[i]);
-            if (looks[i].verdict != Verdict::absent) open_claims_.insert(name);
+        const auto looks = store_.look(paths, items);
+        for (std::size_t i = 0; i < paths.size(); ++i) {
+            const auto name = io::name_of(paths[i]);
+            if (looks[i].verdict == Verdict::absent) open_claims_.erase(name);
             if (looks[i].done()) add(name, items[i]);
         }
     }
     return answer;
+}
+
+Report Intake::left(const Claim& claim, const Error& error) const {
+    return {claim.original.empty() ? claim.claim : claim.original, Report::Outcome::left, error.what(), error.fault()};
 }
 
 // The same text as long as nothing changes, so that --watch says it once.
@@ -366,21 +463,14 @@ Report Intake::left_resting(const Claim& claim) const {
 
 Answer Intake::collect(std::size_t limit, const std::function<bool()>& pause, std::vector<Report>& reports) {
     std::vector<Item> ripe;
-    std::vector<Claim> ours;
-    if (const auto answer = list(ripe, ours); !answer.done()) return answer;
+    if (const auto answer = list(ripe, reports); !answer.done()) return answer;
+    // A disk that is full is full for all, and said once.
+    if (!ripe.empty()) spool_.require_room(source_.queue, Bytes{0}, files_of_message);
+    std::erase_if(ripe, [&](const Item& item) { return is_too_large(item, reports); });
     if (limit > 0 && ripe.size() > limit) {
         ripe.resize(limit);
         ripe.shrink_to_fit();  // a source may hold 100,000 files
     }
-    const auto fits = [&](Bytes size) {
-        try {
-            spool_.require_room(source_.queue, size);
-            return true;
-        } catch (const Error& error) {
-            if (error.fault() != Fault::cannot_write) throw;
-            return false;
-        }
-    };
     Answer worst;
     for (std::size_t next = 0; next < ripe.size() && !pause();) {
         std::vector<Item> batch;
@@ -388,14 +478,15 @@ Answer Intake::collect(std::size_t limit, const std::function<bool()>& pause, st
         while (next < ripe.size() && batch.size() < batch_messages && (batch.empty() || size < batch_bytes)) {
             auto& item = ripe[next];
             // On a disk that is nearly full a smaller batch still goes.
-            if (!batch.empty() && !fits(Bytes{size.count + item.size.count})) break;
+            if (!batch.empty() && !fits(Bytes{size.count + item.size.count}, batch.size() + 1)) break;
             ++next;
             if (is_being_written(item, reports)) continue;
             size += item.size;
             batch.push_back(std::move(item));
         }
         if (batch.empty()) continue;
-        spool_.require_room(source_.queue, size);
+        // What was taken before this batch is on the disk now.
+        spool_.require_room(source_.queue, size, batch.size() * files_of_message);
         std::vector<Claim> claims;
         const auto claimed = claim(std::move(batch), claims);
         if (!claims.empty()) {
@@ -405,7 +496,7 @@ Answer Intake::collect(std::size_t limit, const std::function<bool()>& pause, st
         if (!claimed.done()) worst = claimed;
         if (!worst.done() && worst.verdict != Verdict::absent && worst.verdict != Verdict::refused) break;
     }
-    save_looks();
+    save_looks(reports);
     save_open_claims();
     return worst;
 }
@@ -413,9 +504,9 @@ Answer Intake::collect(std::size_t limit, const std::function<bool()>& pause, st
 Answer Intake::examine(const std::function<void(Report)>& each) {
     std::vector<Item> ripe;
     std::vector<Claim> ours;
-    auto answer = list(ripe, ours);
+    std::vector<Report> left;
+    auto answer = list(ripe, left);
     if (!answer.done()) return answer;
-    ours.clear();
     answer = claims_at_source(ours);
     for (const auto& claim : ours) {
         if (looks_.rests_until(claim.claim, clock_.now())) {
@@ -425,7 +516,8 @@ Answer Intake::examine(const std::function<void(Report)>& each) {
                   source_.name + " (would be)"});
         }
     }
-    std::vector<Report> left;
+    for (auto& report : left) each(std::move(report));
+    left.clear();
     for (const auto& item : ripe) {
         if (!is_being_written(item, left)) {
             each({item.name, Report::Outcome::fetched, source_.name + " (would be)"});
@@ -444,10 +536,14 @@ Answer Intake::take_over(const std::string& mds_id, std::vector<Report>& reports
         const auto dash = name.find('-', claim_word.size());
         if (dash == std::string_view::npos) return true;
         const auto id = EntryName::parse(name.substr(dash + 1));
-        if (id && id->mds_id() == mds_id) renames.push_back({at_source(item.name), at_source(claim_name(new_name()))});
+        if (!id || id->mds_id() != mds_id) return true;
+        const auto claim = claim_name(new_name());
+        open_claims_.insert(claim);
+        renames.push_back({at_source(item.name), at_source(claim)});
         return true;
     });
     if (!answer.done()) return answer;
+    save_open_claims();
     const auto answers = store_.rename(renames);
     for (std::size_t i = 0; i < renames.size(); ++i) {
         if (!answers[i].done())

@@ -12,7 +12,8 @@
 //  5. The claim is deleted at the source, durably where we can; then the note.
 //
 // Recovery of what a dead run left: note and file in tmp/: go on at 4. Note alone: it was accepted; go on at 5. A claim
-// of ours without a note: go on at 2. Equal content is not a duplicate: two equal faxes are two faxes. What cannot be
+// of ours without a note: go on at 2. Ours is what is noted in state/: anybody who may write to the source can name a file
+// like a claim, and its id would be believed. Such a file is claimed anew, under an id of its own. Equal content is not a duplicate: two equal faxes are two faxes. What cannot be
 // taken is reported by every run and left, and never stops the rest; a claim that failed several times is tried less and
 // less often, but for ever.
 #pragma once
@@ -42,8 +43,13 @@ struct Source {
 
 struct Report {
     std::string name;  ///< of the entry; for a file that was left, its name at the source
-    enum class Outcome { fetched, left } outcome = Outcome::fetched;
+    enum class Outcome {
+        fetched,
+        left,
+        told,  ///< of the source as a whole, without a name
+    } outcome = Outcome::fetched;
     std::string detail;
+    std::optional<Fault> fault = std::nullopt;  ///< what the run ends with; without it, of what was left: `later`
 };
 
 enum class DryRun { no, yes };
@@ -76,17 +82,22 @@ class Intake {
     std::string claim_name(const spool::EntryName& name) const;
     std::string at_source(const std::string& file) const { return source_.directory + "/" + file; }
     spool::EntryName new_name() const;
-    transport::Answer list(std::vector<transport::Item>& ripe, std::vector<Claim>& ours);
+    transport::Answer list(std::vector<transport::Item>& ripe, std::vector<Report>& reports);
+    bool is_ours(const std::string& name) const;
     transport::Answer claim(std::vector<transport::Item> items, std::vector<Claim>& claims);
     transport::Answer take(std::vector<Claim> claims, std::vector<Report>& reports);
     void save_open_claims();
-    std::vector<std::string> noted_claims() const;
+    void read_open_claims();
     spool::EntryName with_attributes(spool::EntryName name) const;
     transport::Answer finish(const std::vector<Claim>& accepted);
     transport::Answer claims_at_source(std::vector<Claim>& ours);
     Report left_resting(const Claim& claim) const;
+    Report left(const Claim& claim, const Error& error) const;
+    bool fits(Bytes size, std::size_t messages) const;
+    bool is_too_large(const transport::Item& item, std::vector<Report>& reports) const;
     bool is_being_written(const transport::Item& item, std::vector<Report>& reports);
-    void save_looks();
+    void save_looks(std::vector<Report>& reports);
+    std::string memory(const std::string& directory) const;
 
     spool::Spool& spool_;
     transport::Store& store_;
@@ -94,7 +105,8 @@ class Intake {
     const clock::Clock& clock_;
     Looks looks_;
     std::string claim_prefix_;
-    std::set<std::string> open_claims_;  ///< claims that may stand at the source: state/claims/<key>
+    std::set<std::string> open_claims_;   ///< claims that may stand at the source: state/claims/<key>
+    std::set<std::string> saved_claims_;  ///< as they are on disk
 };
 
 }  // namespace ums::intake

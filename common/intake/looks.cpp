@@ -2,6 +2,7 @@
 #include "intake/looks.hpp"
 
 #include <algorithm>
+#include <vector>
 
 #include "target/target.hpp"
 #include "text/text.hpp"
@@ -14,15 +15,18 @@ constexpr std::chrono::minutes first_rest{10};
 constexpr std::chrono::minutes longest_rest{60};
 constexpr std::size_t longest_why = 500;
 constexpr unsigned long long most_counted = 1'000'000;
+constexpr std::size_t longest_version = 255;
 
 }  // namespace
 
 bool Looks::look(const transport::Item& item, clock::Instant now) {
+    if (seen_.size() >= 2 * most) forget_oldest();
     auto [found, is_new] = seen_.try_emplace(item.name);
     auto& seen = found->second;
-    const bool changed = is_new || seen.size != item.size || seen.version != item.version;
+    const auto version = item.version.size() > longest_version ? text::hex(text::hash(item.version)) : item.version;
+    const bool changed = is_new || seen.size != item.size || seen.version != version;
     // A clock set back since the first look would make the file wait for ever: begin again.
-    if (changed || seen.first > now) seen = {item.size, item.version, now, 0, {}, seen.original, "", true};
+    if (changed || seen.first > now) seen = {item.size, version, now, 0, {}, seen.original, "", true};
     seen.now = true;
     return settle_.count() == 0 || (!changed && now - seen.first >= settle_);
 }
@@ -54,7 +58,7 @@ void Looks::claimed(const std::string& name, const std::string& claim) {
     const auto found = seen_.find(name);
     if (found == seen_.end()) return;
     auto seen = found->second;
-    seen.original = name;
+    if (seen.original.empty()) seen.original = name;
     seen_.erase(found);
     seen_[claim] = std::move(seen);
 }
@@ -67,6 +71,18 @@ std::string Looks::original(const std::string& claim) const {
 void Looks::forget_unseen() {
     std::erase_if(seen_, [](const auto& entry) { return !entry.second.now; });
     for (auto& [name, seen] : seen_) seen.now = false;
+    forget_oldest();
+}
+
+void Looks::forget_oldest() {
+    if (seen_.size() <= most) return;
+    std::vector<decltype(seen_)::iterator> all;
+    all.reserve(seen_.size());
+    for (auto one = seen_.begin(); one != seen_.end(); ++one) all.push_back(one);
+    const auto keep = all.end() - static_cast<long>(most);
+    std::nth_element(all.begin(), keep, all.end(),
+                     [](const auto& a, const auto& b) { return a->second.first < b->second.first; });
+    for (auto one = all.begin(); one != keep; ++one) seen_.erase(*one);
 }
 
 std::string Looks::to_text() const {
@@ -93,6 +109,7 @@ void Looks::read(std::string_view text) {
         const auto original = target::decode(fields[6]);
         const auto why = target::decode(fields[7]);
         if (!name || !size || !version || !first || !failures || !last_failure || !original || !why) continue;
+        if (seen_.size() >= most && !seen_.contains(*name)) break;
         seen_[*name] = {Bytes{*size},  *version,  *first, static_cast<unsigned>(std::min(*failures, most_counted)),
                         *last_failure, *original, *why,   false};
     }

@@ -3,7 +3,8 @@
 // Ripeness: when a file at a source is whole. Nobody marks a file that is still being written, so we look twice: it is
 // ripe when its size and version were the same in two looks and `settle` has passed since our first look at them. Age
 // counts from what we saw, never from the file's own time, which may be old in a file just copied. What was seen is kept
-// between runs in state/looks/.
+// between runs in state/looks/. It is bounded, whatever a server lists: of more than `most` files the ones seen first are
+// forgotten, so that what is new is found again by the next run.
 #pragma once
 
 #include <chrono>
@@ -21,6 +22,8 @@ class Looks {
   public:
     explicit Looks(std::chrono::milliseconds settle) : settle_(settle) {}
 
+    static constexpr std::size_t most = 100'000;
+
     /// Notes what is seen now. True if the file is ripe. With a settle time of 0 everything is.
     bool look(const transport::Item& item, clock::Instant now);
     /// A claim that could not be taken, and why; how often that is now, in a row and unchanged.
@@ -36,7 +39,7 @@ class Looks {
     /// What a claim was called before; empty if nobody knows.
     std::string original(const std::string& claim) const;
     void forget(const std::string& name) { seen_.erase(name); }
-    /// Forgets what was not looked at since the last call of this.
+    /// Forgets what was not looked at since the last call of this, and what is more than `most`.
     void forget_unseen();
 
     std::string to_text() const;
@@ -53,6 +56,8 @@ class Looks {
         std::string why;
         bool now = false;
     };
+    void forget_oldest();
+
     std::chrono::milliseconds settle_;
     std::map<std::string, Seen, std::less<>> seen_;
 };

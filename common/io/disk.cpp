@@ -319,7 +319,7 @@ Space PosixDisk::space(const std::string& path) {
     struct statvfs st {};
     if (retried([&] { return ::statvfs(path.c_str(), &st); }) != 0)
         fail(Fault::cannot_read, "ask the free space of", path);
-    return {Bytes{st.f_blocks * st.f_frsize}, Bytes{st.f_bavail * st.f_frsize}};
+    return {Bytes{st.f_blocks * st.f_frsize}, Bytes{st.f_bavail * st.f_frsize}, st.f_files, st.f_favail};
 }
 
 std::optional<std::string> PosixDisk::network_file_system(const std::string& path) {

@@ -65,7 +65,9 @@ struct FileInfo {
 
 struct Space {
     Bytes total;
-    Bytes available;  ///< to us
+    Bytes available;          ///< to us
+    std::uint64_t files = 0;  ///< inodes; 0 where the file system does not count them
+    std::uint64_t available_files = 0;
 };
 
 /// Throws Error for what the caller cannot go on after: `cannot_write` when something was to be changed, `cannot_read`

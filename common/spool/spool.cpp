@@ -17,6 +17,7 @@ namespace {
 constexpr std::string_view version_text = "ums-spool 1\n";
 constexpr std::string_view why_suffix = ".why";
 constexpr Bytes largest_reserve{16 << 20};
+constexpr std::uint64_t largest_reserve_files = 64;
 constexpr Bytes longest_why{8 << 10};
 
 struct KindName {
@@ -251,14 +252,23 @@ Draft Spool::draft(const Queue& queue, const EntryName& name, Room room) {
     }
 }
 
-void Spool::require_room(const Queue& queue, Bytes size) {
+void Spool::require_room(const Queue& queue, Bytes size, std::uint64_t files) {
     ensure(queue);
     const auto space = disk_.space(path(queue, State::tmp));
     const Bytes reserve = std::min(largest_reserve, Bytes{space.total.count / 20});
-    if (space.available.count >= reserve.count + size.count) return;
-    throw Error(Fault::cannot_write, "the spool's disk is full (" + text::format_bytes(space.available) +
-                                         " left, and " + text::format_bytes(reserve) +
-                                         " are kept to finish what was accepted); nothing new is taken");
+    // Sizes come from a server, and may be anything.
+    if (space.available < reserve || size.count > space.available.count - reserve.count) {
+        throw Error(Fault::cannot_write, "the spool's disk is full (" + text::format_bytes(space.available) +
+                                             " left, and " + text::format_bytes(reserve) +
+                                             " are kept to finish what was accepted); nothing new is taken");
+    }
+    // Moving a message on needs no file, but the directories of its next queue do, and notes, and states.
+    const auto reserved_files = std::min(largest_reserve_files, space.files / 4);
+    if (space.files > 0 && space.available_files < reserved_files + files) {
+        throw Error(Fault::cannot_write, "the spool's disk is full (" + std::to_string(space.available_files) +
+                                             " inodes left, and " + std::to_string(reserved_files) +
+                                             " are kept to finish what was accepted); nothing new is taken");
+    }
 }
 
 void Spool::sync(std::span<Draft> drafts) {

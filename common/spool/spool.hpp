@@ -153,12 +153,12 @@ class Spool {
     // Taking in.
 
     /// A new message for `queue` (outgoing or incoming). Throws Error{cannot_write} also when the disk has less room than
-    /// the reserve that finishing needs: 16 MiB, or 5 % of a small file system.
+    /// the reserve that finishing needs: 16 MiB, or 5 % of a small file system; and 64 inodes, or a quarter of very few.
     /// The parts of a message that was accepted may use the reserve: that is what it is kept for.
     enum class Room { leave_reserve, use_reserve };
     Draft draft(const Queue& queue, const EntryName& name, Room room = Room::leave_reserve);
-    /// Throws as draft() does if `size` more bytes would not leave the reserve.
-    void require_room(const Queue& queue, Bytes size);
+    /// Throws as draft() does if `size` more bytes in so many files would not leave the reserve.
+    void require_room(const Queue& queue, Bytes size, std::uint64_t files = 1);
     /// draft() under a new identity.
     Draft draft(const Queue& queue);
     /// Synced, moved to new/, directories synced: accepted when this returns. All of the batch or, after a failure, any

@@ -32,9 +32,10 @@ class FakeStore final : public transport::Store {
     bool kernel_eats = false;             ///< the kernel takes published files away at once
     bool hides_dotfiles = false;          ///< nginx does not list them
     std::size_t download_count = 0;
-    std::string unreadable;         ///< what has this content cannot be downloaded
-    bool renames_copy = false;      ///< a server whose MOVE leaves the source
-    bool crash_at_arrival = false;  ///< our process ends as a message arrives, before it hears of it
+    std::map<std::string, std::uint64_t> false_sizes;  ///< content -> what is said of its length
+    std::string unreadable;                            ///< what has this content cannot be downloaded
+    bool renames_copy = false;                         ///< a server whose MOVE leaves the source
+    bool crash_at_arrival = false;                     ///< our process ends as a message arrives, before it hears of it
     /// What the other side answers to an upload with this content; nothing: it takes it.
     std::function<std::optional<transport::Answer>(const std::string&)> dislikes;
     /// Called before each request with its number: what others do meanwhile. Requests that it makes itself do not count.
@@ -197,10 +198,11 @@ class FakeStore final : public transport::Store {
     static transport::Answer answer_of(transport::Verdict verdict, int status = 0) {
         return {verdict, std::string(transport::to_string(verdict)), status, {}};
     }
-    static transport::Item item(const std::string& path, const std::string& content) {
+    transport::Item item(const std::string& path, const std::string& content) const {
+        const auto size = false_sizes.find(content);
         return {path.substr(path.rfind('/') + 1),
                 transport::ItemKind::file,
-                Bytes{content.size()},
+                Bytes{size == false_sizes.end() ? content.size() : size->second},
                 std::to_string(std::hash<std::string>()(content)),
                 {}};
     }

@@ -292,6 +292,23 @@ class Malformed(Case):
         world.drain(30)
         self.assertEqual(world.delivered(), [message(i) for i in range(3)])
 
+    def test_a_directory_of_a_kernel_that_cannot_be_fetched_stops_no_other(self):
+        world = self.rooms()
+        for name in ("A" * 240, "A" * 239 + "B", "Bad", "ExConn"):
+            write(os.path.join(world.kernel_in(connector=name), "1.tmp"), name.encode() + message(1))
+        # In the way of the file that is written there.
+        os.makedirs(os.path.join(world.spool, "state/claims/kernel.k1.R_Bad%2FIn.tmp/x"))
+        write(os.path.join(world.spool, "VERSION"), b"ums-spool 1\n")
+        done = self.run_clean(world, "ums-fetch", codes=(73,))
+        self.assertIn(b"R_Bad/In", done.stderr)
+        self.assertEqual(len(world.queue("incoming")), 3)
+        self.assertEqual(os.listdir(world.kernel_in(connector="Bad")), ["1.tmp"])
+        for name in os.listdir(os.path.join(world.spool, "state/looks")):
+            self.assertLess(len(name), 150)
+        shutil.rmtree(os.path.join(world.spool, "state/claims/kernel.k1.R_Bad%2FIn.tmp"))
+        self.run_clean(world, "ums-fetch")
+        self.assertEqual(len(world.queue("incoming")), 4)
+
     def test_directories_that_are_not_there_or_no_directories(self):
         world = self.rooms()
         write(os.path.join(world.out("SapConn"), "good.tmp"), message(1))

@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """One message by hand, the options that all tools share, exit codes, pipes, --watch, and who may do what."""
+import ctypes
 import json
 import os
 import pwd
 import signal
+import shutil
 import subprocess
 import time
 
@@ -385,6 +387,8 @@ class Single(Case):
         write(os.path.join(world.out(), "slow.tmp"), message(1, ["fax#+43 1"]))
         claim = ".ums-claim-" + read(os.path.join(world.spool, "state/uuid")).decode()[:8] + "-1795406406000000.aaaaaaaa.BER1"
         os.rename(os.path.join(world.out(), "slow.tmp"), os.path.join(world.out(), claim))
+        os.makedirs(os.path.join(world.spool, "state/claims"), exist_ok=True)
+        write(os.path.join(world.spool, "state/claims/connector.ExConn.Out"), claim.encode() + b"\n")
         with open(os.path.join(world.out(), claim), "ab"):
             for _ in range(7):
                 done = self.run_clean(world, "ums-fetch", codes=(75,))
@@ -581,6 +585,58 @@ class Single(Case):
             self.assertEqual((done.returncode, done.stderr), (0, b""), name)
         self.assertEqual((len(world.delivered("k2")), len(world.delivered("k1")), len(world.received())), (5, 1, 5))
         self.assertEqual(world.listed() + world.leftovers(), [])
+
+    def test_watch_does_not_wait_for_a_fifo_as_configuration(self):
+        world = self.world()
+        world.passes()
+        good = os.path.join(self.directory, "good.yaml")
+        shutil.copy(world.config, good)
+        process = self.start(world, "ums-route", "--watch=1", stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        for number in range(3):
+            write(os.path.join(world.out(), "1.tmp"), message(number, ["fax#+43 1"]))
+            world.run("ums-fetch", "-c", good)
+            self.wait_until(lambda: not world.queue("outgoing"), 8, "it goes on with the configuration that it has")
+            if number == 0:
+                os.mkfifo(os.path.join(self.directory, "fifo"))
+                os.rename(os.path.join(self.directory, "fifo"), world.config)
+            time.sleep(1.5)
+        process.terminate()
+        self.assertEqual((process.wait(5), process.stderr.read()), (0, b""))
+
+    def test_root_becomes_the_owner_of_the_spool(self):
+        """What root writes into the spool of another user that user could not read. Without root: it stays ours."""
+        user = self.unprivileged()
+        world = self.world()
+        world.passes()
+        owner = os.geteuid() if user is None else user
+        if user is not None:
+            subprocess.run(["chown", "-R", f"{user}:{pwd.getpwuid(user).pw_gid}", self.directory], check=True)
+        write(os.path.join(world.out(), "1.tmp"), message(1, ["fax#+43 1"]))
+        os.chown(os.path.join(world.out(), "1.tmp"), owner, -1)
+        for name, *arguments in (("ums-failover", "disable", "k1"), ("ums-fetch",), ("ums-route",), ("ums-spool", "hold", "-"),
+                                 ("ums-spool", "release", "-"), ("ums-failover", "status"), ("ums-failover",), ("ums-push",),
+                                 ("ums-fetch", "--connector", "ExConn", "-")):
+            given = "\n".join(world.listed()).encode() if name == "ums-spool" else message(2, ["fax#+43 1"])
+            self.run_clean(world, name, *arguments, stdin=given)
+        self.assertEqual(len(world.delivered("k2")), 1)
+        for directory, directories, names in os.walk(world.spool):
+            for path in [os.path.join(directory, n) for n in directories + names]:
+                self.assertEqual(os.lstat(path).st_uid, owner, path)
+        if user is None:
+            return
+        # Root without the right to become somebody else, as in some containers.
+        def without_rights():
+            libc = ctypes.CDLL(None, use_errno=True)
+            for capability in (6, 7):  # CAP_SETGID, CAP_SETUID
+                if libc.prctl(24, capability, 0, 0, 0) != 0:  # PR_CAPBSET_DROP
+                    raise OSError(ctypes.get_errno(), "prctl")
+
+        before = tree(world.spool)
+        done = subprocess.run([rooms.tool("ums-failover"), "enable", "k1"], env=world.environment(), capture_output=True,
+                              preexec_fn=without_rights, timeout=60, check=False)
+        self.assertEqual(done.returncode, 77, done.stderr)
+        self.assertIn(b"cannot become the owner of the spool", done.stderr)
+        self.assertEqual(tree(world.spool), before)
 
     def test_a_link_to_the_message(self):
         """FILE may be a link, as for any other tool; and /dev/stdin is a name of standard input."""

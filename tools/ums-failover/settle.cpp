@@ -75,7 +75,7 @@ int settle_by_hand(const cli::Common& common, const std::vector<std::string>& gi
     const auto config = cli::load_config(common);
     io::PosixDisk disk;
     const clock::SystemClock clock;
-    spool::Spool spool(disk, clock, cli::spool_root(common, config), config.mds.id,
+    spool::Spool spool(disk, clock, cli::spool_root_as_owner(common, config), config.mds.id,
                        config.mds.force_spool ? spool::NetworkFileSystem::allow : spool::NetworkFileSystem::refuse,
                        spool::Opening::examine);
     cli::ExitCode code;

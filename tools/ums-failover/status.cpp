@@ -73,7 +73,7 @@ int status(const cli::Common& common, report::Reporter& reporter) {
     const auto config = cli::load_config(common);
     io::PosixDisk disk;
     const clock::SystemClock clock;
-    const spool::Spool spool(disk, clock, cli::spool_root(common, config), config.mds.id,
+    const spool::Spool spool(disk, clock, cli::spool_root_as_owner(common, config), config.mds.id,
                              spool::NetworkFileSystem::allow, spool::Opening::examine);
     const health::Files files(disk, spool.root() + "/state");
     return cli::run_passes(common, reporter, {}, [&] {

@@ -49,6 +49,11 @@ std::vector<Place> places_of(const config::Config& config, const std::vector<std
     return places;
 }
 
+/// Of the files of a source in state/, in bytes.
+constexpr std::size_t longest_key = 120;
+/// What no file system can hold is no directory, whatever a server says.
+constexpr std::size_t longest_directory = 255;
+
 std::string local_path(const target::Target& target, const std::string& below) {
     if (target.scheme != target::Scheme::file) return "";
     return (target.path == "/" ? "" : target.path) + "/" + below;
@@ -106,7 +111,13 @@ class Collector {
                 if (cli::stopping()) break;
                 const auto name = directory.substr(2);
                 const bool known = config_.connector(name) != nullptr;
-                collect(source(directory + "/In", Queue::incoming(), known ? name : ""));
+                const auto one = source(directory + "/In", Queue::incoming(), known ? name : "");
+                try {
+                    collect(one);
+                } catch (const Error& error) {  // what is wrong with one directory is not wrong with the next
+                    reporter_.error("cannot fetch from " + text::quote(one.name) + ": " + error.what());
+                    code_.note(exit_code(error.fault()));
+                }
             }
         }
         return code_.value();
@@ -115,6 +126,9 @@ class Collector {
     std::string key(const std::string& directory) const {
         std::string text = (place_.kernel != nullptr ? "kernel." : "connector.") + place_.name;
         if (!directory.empty()) text += "." + target::encode_segment(directory);
+        // A file name has at most 255 bytes, and the kernel chooses those of its directories. Longer than any key that is
+        // left as it is, so that it equals none of them.
+        if (text.size() > longest_key) text = text.substr(0, longest_key) + "." + text::hex(text::hash(text));
         return text;
     }
 
@@ -142,7 +156,8 @@ class Collector {
             return directories;
         }
         const auto answer = store_->list("", [&](const transport::Item& item) {
-            if (item.kind == transport::ItemKind::directory && item.name.starts_with("R_") && item.name.size() > 2) {
+            if (item.kind == transport::ItemKind::directory && item.name.starts_with("R_") && item.name.size() > 2 &&
+                item.name.size() <= longest_directory) {
                 directories.push_back(item.name);
             }
             return true;
@@ -169,10 +184,10 @@ class Collector {
 
     void collect(intake::Source source) {
         const std::string where = source.name;
-        intake::Intake intake(*spool_, *store_, std::move(source), config_.mds.settle, clock_);
         std::vector<intake::Report> reports;
         Answer answer;
         try {
+            intake::Intake intake(*spool_, *store_, std::move(source), config_.mds.settle, clock_);
             if (common_.dry_run) {
                 answer = intake.examine([&](intake::Report report) {
                     reports.push_back(std::move(report));
@@ -220,10 +235,13 @@ class Collector {
                 reporter_.line({report.name, Result::fetched, report.detail, {{"source", where}}});
                 events.push_back({report.name.substr(0, report.name.find(',')), "fetched", report.detail});
                 if (left_ > 0) --left_;
+            } else if (report.outcome == intake::Report::Outcome::told) {
+                reporter_.warning(text::quote(where) + ": " + report.detail);
+                if (report.fault) code_.note(exit_code(*report.fault));
             } else {
                 reporter_.warning("left " + text::quote(report.name) + " at " + text::quote(where) + ": " +
                                   text::escape(report.detail));
-                code_.note(exit_code(Fault::later));
+                code_.note(exit_code(report.fault.value_or(Fault::later)));
             }
         }
         if (!common_.dry_run) spool_->journal("ums-fetch", events);

@@ -31,7 +31,7 @@ std::string age(const Entry& entry, const clock::Clock& clock) {
 struct Desk {
     explicit Desk(const cli::Common& common)
         : config(cli::load_config(common)),
-          spool(disk, clock, cli::spool_root(common, config), config.mds.id, spool::NetworkFileSystem::allow,
+          spool(disk, clock, cli::spool_root_as_owner(common, config), config.mds.id, spool::NetworkFileSystem::allow,
                 spool::Opening::examine) {}
     io::PosixDisk disk;
     clock::SystemClock clock;

@@ -331,3 +331,242 @@ TEST_CASE("a claim that cannot be taken is tried less and less often, for ever, 
     REQUIRE(world.run().size() == 1);
     world.check_accepted_once();
 }
+
+namespace {
+
+std::string claim_of(World& world, const std::string& id) {
+    spool::Spool spool(world.real, world.clock, world.directory.path() + "/spool", "BER1");
+    return ".ums-claim-" + spool.uuid().substr(0, 8) + "-" + id;
+}
+
+std::string id_of(const std::string& name) { return name.substr(0, name.find(',')); }
+
+}  // namespace
+
+TEST_CASE("a file named like a claim of ours is a new message, whatever id it names", "[intake]") {
+    World world(1);
+    const auto taken = world.run();
+    REQUIRE(taken.size() == 1);
+    const auto plant = [&](const std::string& id) {
+        world.contents.push_back("RCPT TO:planted as " + id + "\r\n\r\n");
+        world.store.files["Out/" + claim_of(world, id)] = world.contents.back();
+    };
+    plant(id_of(taken[0].name));              // accepted
+    plant(taken[0].name);                     // with an attribute
+    plant("1795406406123456.aaaaaaaa.BER1");  // never seen
+    plant("1795406406123456.aaaaaaaa.BER1,c=Foo");
+    plant("1795406406123456.aaaaaaaa.BER1,z=" + std::string(160, 'x'));
+    plant("nonsense");
+    world.store.files["Out/good.tmp"] = "RCPT TO:2\r\n\r\n";
+    world.contents.emplace_back("RCPT TO:2\r\n\r\n");
+    const auto reports = world.run();
+    std::set<std::string> ids{id_of(taken[0].name), "1795406406123456.aaaaaaaa.BER1"};
+    for (const auto& report : reports) {
+        INFO(report.name << " " << report.detail);
+        REQUIRE(report.outcome == intake::Report::Outcome::fetched);
+        REQUIRE(ids.insert(id_of(report.name)).second);
+        REQUIRE(report.name.find(",z=") == std::string::npos);
+    }
+    REQUIRE(reports.size() == 7);
+    world.check_accepted_once();
+}
+
+TEST_CASE("a planted claim waits to settle as every file does", "[intake]") {
+    World world(0);
+    world.store.files["Out/" + claim_of(world, "1795406406123456.aaaaaaaa.BER1")] = "RCPT TO:1\r\n\r\n";
+    REQUIRE(world.run(std::chrono::seconds(5)).empty());
+    world.clock.sleep(std::chrono::seconds(6));
+    REQUIRE(world.run(std::chrono::seconds(5)).size() == 1);
+}
+
+TEST_CASE("a noted claim whose id is taken stops no other, and is claimed anew", "[intake]") {
+    World world(1);
+    const auto claim = claim_of(world, id_of(world.run().at(0).name));
+    const auto spool = world.directory.path() + "/spool";
+    // The process died between the removal of the note and that of the claim's name; then somebody used the name.
+    test::write_to(spool + "/state/claims/connector.ExConn.Out", claim + "\n");
+    for (const char* number : {"2", "3"}) {
+        world.contents.push_back(std::string("RCPT TO:") + number + "\r\n\r\n");
+        world.store.files["Out/" + (*number == '2' ? claim : "good.tmp")] = world.contents.back();
+    }
+    const auto reports = world.run();
+    REQUIRE(reports.size() >= 2);
+    REQUIRE(reports[0].outcome == intake::Report::Outcome::left);
+    REQUIRE(reports.back().outcome == intake::Report::Outcome::fetched);
+    world.run();
+    world.check_accepted_once();
+}
+
+TEST_CASE("a note whose message clashes stops no other", "[intake]") {
+    World world(1);
+    const auto name = world.run().at(0).name;
+    const auto id = id_of(name);
+    const auto spool = world.directory.path() + "/spool";
+    test::write_to(spool + "/outgoing/tmp/" + name, "RCPT TO:9\r\n\r\n");
+    test::write_to(spool + "/state/fetch/" + id, "connector.ExConn.Out\t" + claim_of(world, id) + "\t\n");
+    world.contents.emplace_back("RCPT TO:2\r\n\r\n");
+    world.store.files["Out/good.tmp"] = world.contents.back();
+    const auto reports = world.run();
+    REQUIRE(reports.size() == 2);
+    REQUIRE(reports[0].outcome == intake::Report::Outcome::left);
+    REQUIRE(reports[0].fault == Fault::cannot_write);
+    REQUIRE(world.accepted().size() == 2);
+}
+
+TEST_CASE("what does not fit on the disk stops no other, whatever its size is said to be", "[intake]") {
+    for (const std::uint64_t size :
+         {std::uint64_t{1} << 52, ~std::uint64_t{0}, ~std::uint64_t{0} - (std::uint64_t{20} << 20)}) {
+        for (const bool is_claimed : {false, true}) {
+            INFO(size << (is_claimed ? ", claimed before" : ""));
+            World world(3);
+            world.store.false_sizes[world.contents[0]] = size;
+            std::string name = "job0.tmp";
+            if (is_claimed) {
+                name = claim_of(world, "1795406406123456.aaaaaaaa.BER1");
+                auto file = world.store.files.extract("Out/job0.tmp");
+                file.key() = "Out/" + name;
+                world.store.files.insert(std::move(file));
+                std::filesystem::create_directories(world.directory.path() + "/spool/state/claims");
+                test::write_to(world.directory.path() + "/spool/state/claims/connector.ExConn.Out", name + "\n");
+            }
+            const auto reports = world.run();
+            REQUIRE(reports.size() == 3);
+            REQUIRE(reports[0].name == name);
+            REQUIRE(reports[0].outcome == intake::Report::Outcome::left);
+            REQUIRE(reports[0].fault == Fault::cannot_write);
+            REQUIRE(reports[0].detail.find(" do not fit") != std::string::npos);
+            REQUIRE(world.accepted().size() == 2);
+            REQUIRE(world.store.files.size() == 1);
+            world.store.false_sizes.clear();
+            world.run();
+            world.check_accepted_once();
+        }
+    }
+}
+
+TEST_CASE("what does not fit does not use up --limit", "[intake]") {
+    World world(2);
+    world.store.false_sizes[world.contents[0]] = std::uint64_t{1} << 52;
+    spool::Spool spool(world.disk, world.clock, world.directory.path() + "/spool", "BER1");
+    intake::Intake intake(spool, world.store, world.source(), std::chrono::milliseconds(0), world.clock);
+    std::vector<intake::Report> reports;
+    REQUIRE(intake
+                .collect(
+                    1, [] { return false; }, reports)
+                .done());
+    REQUIRE(world.accepted().size() == 1);
+}
+
+TEST_CASE("names that no file system has are left alone, and told once a run", "[intake]") {
+    World world(1);
+    const auto longest = "Out/" + std::string(255, 'a');
+    world.store.files[longest] = "RCPT TO:2\r\n\r\n";
+    world.contents.push_back(world.store.files[longest]);
+    for (int i = 0; i < 3; ++i)
+        world.store.files["Out/" + std::to_string(i) + std::string(255, 'a')] = "RCPT TO:3\r\n\r\n";
+    for (const std::size_t fetched : {2U, 0U}) {
+        const auto reports = world.run();
+        REQUIRE(reports.size() == fetched + 1);
+        REQUIRE(reports[0].outcome == intake::Report::Outcome::told);
+        REQUIRE(reports[0].detail.starts_with("3 of its names"));
+        REQUIRE_FALSE(reports[0].fault);
+    }
+    REQUIRE(world.accepted().size() == 2);
+}
+
+TEST_CASE("what is remembered of a source is bounded, the oldest first out", "[intake]") {
+    intake::Looks looks(std::chrono::seconds(5));
+    const auto see = [&](const std::string& name, clock::Instant now) {
+        return looks.look({name, transport::ItemKind::file, Bytes{1}, std::string(10'000, 'v'), {}}, now);
+    };
+    const auto later = start_time + std::chrono::seconds(1);
+    for (std::size_t i = 0; i < 2 * intake::Looks::most + 10; ++i) see(std::to_string(i), start_time);
+    see("new", later);
+    looks.forget_unseen();
+    const auto text = looks.to_text();
+    REQUIRE(static_cast<std::size_t>(std::count(text.begin(), text.end(), '\n')) == intake::Looks::most);
+    REQUIRE(text.size() < intake::Looks::most * 200);
+    REQUIRE(see("new", later + std::chrono::seconds(5)));
+}
+
+TEST_CASE("what was seen is begun anew if it cannot be read", "[intake]") {
+    World world(1);
+    const auto path = world.directory.path() + "/spool/state/looks/connector.ExConn.Out";
+    REQUIRE(world.run(std::chrono::seconds(5)).empty());
+    std::filesystem::resize_file(path, 300ULL << 20);
+    world.clock.sleep(std::chrono::seconds(6));
+    REQUIRE(world.run(std::chrono::seconds(5)).empty());
+    REQUIRE(std::filesystem::file_size(path) < 1000);
+    world.clock.sleep(std::chrono::seconds(6));
+    REQUIRE(world.run(std::chrono::seconds(5)).size() == 1);
+    world.check_accepted_once();
+}
+
+namespace {
+
+/// Fills up while what was seen is written.
+class DiskFullOfLooks final : public io::ForwardingDisk {
+  public:
+    using ForwardingDisk::ForwardingDisk;
+    bool is_full = true;
+    io::Space room{Bytes{100ULL << 30}, Bytes{100ULL << 30}};
+    io::Space space(const std::string&) override { return room; }
+    void write(const io::Fd& fd, std::string_view data, const std::string& path) override {
+        const bool fails = is_full && path.find("/looks/") != std::string::npos;
+        ForwardingDisk::write(fd, fails ? data.substr(0, data.size() / 2) : data, path);
+        if (fails) throw Error(Fault::cannot_write, "no room");
+    }
+};
+
+}  // namespace
+
+TEST_CASE("what was seen and cannot be kept is told, leaves no part, and stops nothing", "[intake]") {
+    World world(1);
+    DiskFullOfLooks disk(world.real);
+    spool::Spool spool(disk, world.clock, world.directory.path() + "/spool", "BER1");
+    const auto collect = [&](std::chrono::seconds settle) {
+        intake::Intake intake(spool, world.store, world.source(), settle, world.clock);
+        std::vector<intake::Report> reports;
+        REQUIRE(intake
+                    .collect(
+                        0, [] { return false; }, reports)
+                    .done());
+        return reports;
+    };
+    const auto looks = world.directory.path() + "/spool/state/looks";
+    for (const bool leaves_reserve : {true, false}) {
+        disk.is_full = leaves_reserve;
+        if (!leaves_reserve) disk.room.available = Bytes{(16 << 20) + 10};
+        const auto reports = collect(std::chrono::seconds(5));
+        REQUIRE(reports.size() == 1);
+        REQUIRE(reports[0].outcome == intake::Report::Outcome::told);
+        REQUIRE(reports[0].fault == Fault::cannot_write);
+        REQUIRE(test::names_in(looks).empty());
+    }
+    disk.room.available = disk.room.total;
+    REQUIRE(collect(std::chrono::seconds(0)).size() == 1);
+    world.check_accepted_once();
+}
+
+TEST_CASE("a batch leaves the inodes that finishing it needs", "[intake]") {
+    World world(10);
+    DiskFullOfLooks disk(world.real);
+    disk.is_full = false;
+    disk.room.files = 1'000'000;
+    disk.room.available_files = 64 + 2 * 4 + 1;
+    spool::Spool spool(disk, world.clock, world.directory.path() + "/spool", "BER1");
+    intake::Intake intake(spool, world.store, world.source(), std::chrono::milliseconds(0), world.clock);
+    std::vector<intake::Report> reports;
+    bool pause = false;
+    REQUIRE(intake
+                .collect(
+                    0, [&] { return std::exchange(pause, true); }, reports)
+                .done());
+    REQUIRE(world.accepted().size() == 4);
+    REQUIRE(world.store.files.size() == 6);
+    disk.room.available_files = 64;
+    REQUIRE_THROWS_AS(intake.collect(
+                          0, [] { return false; }, reports),
+                      Error);
+    REQUIRE(world.store.files.size() == 6);
+}

@@ -312,6 +312,36 @@ TEST_CASE("a full disk takes nothing new, and still moves what is there", "[spoo
     REQUIRE_THROWS_AS(spool.draft(Queue::outgoing()), Error);
 }
 
+TEST_CASE("nothing new is taken when the disk has too few inodes left", "[spool]") {
+    Place place;
+    SmallDisk disk(place.real);
+    auto spool = place.open(disk);
+    disk.room.files = 1'000'000;
+    disk.room.available_files = 64;
+    REQUIRE_THROWS_WITH(spool.draft(Queue::outgoing()), Catch::Contains("64 inodes left"));
+    disk.room.available_files = 65;
+    REQUIRE_NOTHROW(spool.draft(Queue::outgoing()));
+    REQUIRE_THROWS_AS(spool.require_room(Queue::outgoing(), Bytes{0}, 2), Error);
+    // A quarter of very few.
+    disk.room.files = 100;
+    disk.room.available_files = 25;
+    REQUIRE_THROWS_AS(spool.draft(Queue::outgoing()), Error);
+    disk.room.available_files = 26;
+    REQUIRE_NOTHROW(spool.draft(Queue::outgoing()));
+    // A file system that does not count them.
+    disk.room.files = 0;
+    disk.room.available_files = 0;
+    REQUIRE_NOTHROW(spool.draft(Queue::outgoing()));
+}
+
+TEST_CASE("a size near the largest number does not wrap around to one that fits", "[spool]") {
+    Place place;
+    auto spool = place.open();
+    for (const std::uint64_t below : {0ULL, 1ULL, 16ULL << 20, 17ULL << 20}) {
+        REQUIRE_THROWS_AS(spool.require_room(Queue::outgoing(), Bytes{~std::uint64_t{0} - below}), Error);
+    }
+}
+
 TEST_CASE("a draft whose file was taken away is not accepted, the others are", "[spool]") {
     Place place;
     auto spool = place.open();
