@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include <algorithm>
 #include <map>
+#include <set>
 
 #include "rules/conditions.hpp"
 #include "rules/rules.hpp"
@@ -35,6 +36,38 @@ std::optional<std::string> taken_to(const Taker& taker, std::string_view number)
     if (!taker.pattern->is_open_prefix() || !taker.pattern->matches(exact) || !taker.pattern->matches(longer))
         return std::nullopt;
     return site_of(*taker.route, "");
+}
+
+void add_table_sites(const CompiledTest& test, std::set<std::string_view>& sites) {
+    for (const auto& condition : test.conditions) {
+        for (const auto& pattern : condition.patterns) {
+            if (pattern.table() == nullptr) continue;
+            for (const auto& site : pattern.table()->sites()) sites.insert(site.name);
+        }
+    }
+    for (const auto& part : test.any) add_table_sites(part, sites);
+    for (const auto& part : test.all) add_table_sites(part, sites);
+}
+
+// Where `to: '*'` leads only the tables tell.
+void check_sites(const config::Config& config, const std::vector<CompiledTest>& tests,
+                 std::vector<config::Diagnostic>& found) {
+    std::set<std::string_view> wanted;
+    bool any = false;
+    for (std::size_t i = 0; i < config.routes.size(); ++i) {
+        const auto& to = config.routes[i].to;
+        wanted.insert(to.begin(), to.end());
+        if (to.size() != 1 || to.front() != "*") continue;
+        any = true;
+        add_table_sites(tests[i], wanted);
+    }
+    for (const auto& site : config.sites) wanted.insert(site.fallback.begin(), site.fallback.end());
+    for (const auto& site : config.sites) {
+        if (!any || wanted.contains(site.name)) continue;
+        found.push_back({config::Severity::warning, site.place,
+                         "no rule and no row of a table routes to site " + text::quote(site.name) +
+                             ", and no site falls back to it"});
+    }
 }
 
 // The only condition of a rule, if it is one on recipients.
@@ -107,6 +140,7 @@ std::vector<config::Diagnostic> check_files(const config::Config& config) {
         if (route.action == Action::hold) continue;  // lets pass what was released
         for (const auto& pattern : condition->patterns) takers.push_back({&route, &pattern});
     }
+    check_sites(config, tests, found);
     return found;
 }
 

@@ -262,6 +262,10 @@ class Route(Case):
         self.assertRegex(text, r"2 rows of prefixes narrow.csv never act: the rule in line \d+ takes these numbers; '\+431' \(line 1\) "
                                r"goes to 'vienna' there, and would go to 'munich' here\n")
         self.assertEqual(text.count("never act"), 1)
+        self.assertNotIn("no row of a table", text)
+        write(os.path.join(self.directory, "one.csv"), b"+43,munich\n")
+        text = self.check(self.world(SITES + "  - {recipient: {prefixes: one.csv}, to: '*'}\n  - {to: munich}\n")).decode()
+        self.assertIn("no rule and no row of a table routes to site 'vienna'", text)
         text = self.check(self.world(rules.replace("hold: ask", "to: munich"))).decode()
         self.assertIn("1 row of prefixes narrow.csv never acts", text)
 
