@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 #include <optional>
+#include <set>
 
 #include "message/address.hpp"
 #include "message/mime.hpp"
@@ -52,23 +53,36 @@ std::optional<Service> service_of(std::string_view domain, const MailRules& rule
     return std::nullopt;
 }
 
-// `/FAX=+49 89 1/@example.com`: people put the blanks of a number where only quotes would allow them.
-std::string with_quoted_blanks(std::string_view value) {
+// What people write in place of what RFC 5322 would have: `+49 89 1@example.com`, `/FAX=+49 89 1/@example.com`, where blanks
+// need quotes; and a `;` between addresses, which ends a group and nothing else.
+std::string as_meant(std::string_view value) {
     std::string out;
     std::size_t begin = 0;  // of what is not copied yet
     bool quoted = false;
+    bool in_group = false;
     std::size_t start = 0;  // of the address
     for (std::size_t i = 0; i < value.size(); ++i) {
         const char c = value[i];
-        if (c == '\\' && quoted) {
+        if (c == '\\') {
             ++i;
         } else if (c == '"') {
             quoted = !quoted;
-        } else if (!quoted && (c == ',' || c == ';' || c == '<' || c == ':')) {
+        } else if (quoted) {
+            continue;
+        } else if (c == ',' || c == '<' || c == ':') {
+            in_group = in_group || c == ':';
             start = i + 1;
-        } else if (!quoted && c == '@') {
+        } else if (c == ';') {
+            if (!in_group) {
+                out.append(value.substr(begin, i - begin)) += ',';
+                begin = i + 1;
+            }
+            in_group = false;
+            start = i + 1;
+        } else if (c == '@') {
             const auto local = text::trim(value.substr(start, i - start));
-            if (local.starts_with('/') && local.find_first_of(" \t") != std::string_view::npos &&
+            const bool is_number = local.find_first_not_of("+0123456789 ()-./\t") == std::string_view::npos;
+            if ((local.starts_with('/') || is_number) && local.find_first_of(" \t(") != std::string_view::npos &&
                 local.find_first_of("\"\\\r\n") == std::string_view::npos) {
                 out.append(value.substr(begin, static_cast<std::size_t>(local.data() - value.data()) - begin));
                 out.append("\"").append(local).append("\"");
@@ -98,19 +112,50 @@ std::optional<Recipient> recipient_of(const std::string& address, const MailRule
     return recipient;
 }
 
-void add(const std::string& value, const MailRules& rules, std::vector<Recipient>& recipients) {
-    for (const auto& address : addresses_in(value)) {
-        auto recipient = recipient_of(address, rules);
-        if (!recipient) continue;
-        const bool known = std::any_of(recipients.begin(), recipients.end(),
-                                       [&](const Recipient& other) { return other.spelling == recipient->spelling; });
-        if (!known) recipients.push_back(std::move(*recipient));
+// Two spellings of one number are one recipient.
+std::string compared(const Recipient& recipient) {
+    std::string out(to_string(*recipient.service));
+    out += '#';
+    const bool is_number = recipient.address.find_first_not_of("+0123456789 ()-./") == std::string::npos;
+    if (!is_number) return out + recipient.address;
+    std::string digits;
+    for (const char c : recipient.address) {
+        if (c == '+' || (c >= '0' && c <= '9')) digits += c;
     }
+    return out + (digits.starts_with("00") ? "+" + digits.substr(2) : digits);
 }
+
+// Raw values: encoded words are decoded by whoever shows a name, and what they say is no syntax (RFC 2047 5).
+std::vector<std::string_view> raw_values(const HeaderBlock& block, std::string_view name) {
+    std::vector<std::string_view> values;
+    for (const auto& line : block.lines()) {
+        if (line.kind == Line::Kind::field && text::equal_ignoring_case(line.name, name)) values.push_back(line.value);
+    }
+    return values;
+}
+
+class Recipients {
+  public:
+    explicit Recipients(const MailRules& rules) : rules_(rules) {}
+
+    void add(std::string_view value) {
+        for (const auto& address : addresses_in(value)) {
+            auto recipient = recipient_of(address, rules_);
+            if (recipient && known_.insert(compared(*recipient)).second) found_.push_back(std::move(*recipient));
+        }
+    }
+    bool empty() const noexcept { return found_.empty(); }
+    std::vector<Recipient> take() { return std::move(found_); }
+
+  private:
+    const MailRules& rules_;
+    std::set<std::string> known_;
+    std::vector<Recipient> found_;
+};
 
 std::string sender_of_mail(const HeaderBlock& block) {
     for (const auto* field : {"Return-Path", "From", "Sender"}) {
-        for (const auto& value : block.values(field)) {
+        for (const auto value : raw_values(block, field)) {
             if (text::trim(value) == "<>") return {};
             if (const auto found = addresses_in(value); !found.empty()) return found.front();
         }
@@ -120,7 +165,7 @@ std::string sender_of_mail(const HeaderBlock& block) {
 
 }  // namespace
 
-std::vector<std::string> addresses_in(std::string_view value) { return mime::addresses(with_quoted_blanks(value)); }
+std::vector<std::string> addresses_in(std::string_view value) { return mime::addresses(as_meant(value)); }
 
 Envelope envelope_of(const HeaderBlock& block, const MailRules& rules) {
     Envelope envelope;
@@ -131,16 +176,18 @@ Envelope envelope_of(const HeaderBlock& block, const MailRules& rules) {
     if (!envelope.recipients.empty()) return envelope;
 
     if (!envelope.has_sender) envelope.sender = sender_of_mail(block);
+    Recipients recipients(rules);
     for (const auto* field : {"Delivered-To", "X-Original-To", "Envelope-To"}) {
-        const auto values = block.values(field);
-        if (!values.empty()) add(values.front(), rules, envelope.recipients);
-        if (!envelope.recipients.empty()) break;
+        const auto values = raw_values(block, field);
+        if (!values.empty()) recipients.add(values.front());
+        if (!recipients.empty()) break;
     }
-    if (envelope.recipients.empty()) {
+    if (recipients.empty()) {
         for (const auto& field : rules.fields) {
-            for (const auto& value : block.values(field)) add(value, rules, envelope.recipients);
+            for (const auto value : raw_values(block, field)) recipients.add(value);
         }
     }
+    envelope.recipients = recipients.take();
     envelope.formed = !envelope.recipients.empty();
     return envelope;
 }

@@ -295,6 +295,11 @@ bool Evaluation::in_time(const CompiledCondition& condition, const char* prefix)
 
 void Evaluation::look(const CompiledCondition& condition, const char* prefix, std::string seen, std::string compared,
                       bool matched) {
+    // A header field may have a megabyte, and be looked at for each of thousands of recipients.
+    constexpr std::size_t longest = 300;
+    for (auto* text : {&seen, &compared}) {
+        if (text->size() > longest) *text = text->substr(0, longest) + "...";
+    }
     looks_->push_back(
         {rule_, condition.place(), prefix + condition.what(), std::move(seen), std::move(compared), matched});
 }

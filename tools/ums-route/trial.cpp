@@ -172,6 +172,7 @@ struct Found {
     std::string path;
     std::string name;
     std::string connector;
+    bool released = false;
 };
 
 std::vector<Found> found_in(const cli::Common& common, const config::Config& config, const std::string& where) {
@@ -186,7 +187,7 @@ std::vector<Found> found_in(const cli::Common& common, const config::Config& con
             if (hidden && it->is_directory(error)) it.disable_recursion_pending();
             if (hidden || name.ends_with(".why") || it->symlink_status(error).type() != fs::file_type::regular)
                 continue;
-            found.push_back({it->path().string(), fs::relative(it->path(), where, error).string(), ""});
+            found.push_back({it->path().string(), fs::relative(it->path(), where, error).string(), "", false});
         }
         if (error) throw Error(Fault::cannot_read, "cannot list " + text::quote(where) + ": " + error.message());
     } else if (const auto queue = spool::parse_queue(where)) {
@@ -197,7 +198,8 @@ std::vector<Found> found_in(const cli::Common& common, const config::Config& con
         for (const auto state : {spool::State::fresh, spool::State::hold}) {
             for (const auto& entry : spool.list(*queue, state)) {
                 found.push_back(
-                    {spool.path(entry), entry.name.text(), std::string(entry.name.get(spool::attribute::connector))});
+                    {spool.path(entry), entry.name.text(), std::string(entry.name.get(spool::attribute::connector)),
+                     entry.state == spool::State::fresh && entry.name.get(spool::attribute::ruled) == "hold"});
             }
         }
     } else {
@@ -277,12 +279,15 @@ int simulate(const cli::Common& common, const config::Config& config, const std:
         const auto& file = files[i];
         try {
             const Single message(file.path, now.table);
-            const auto subject = message.subject(file.connector, time);
+            auto subject = message.subject(file.connector, time);
+            subject.released = file.released;
             now.route(subject);
             if (before) {
                 // The other table may find other recipients in a mail, and ask for more of it.
                 const Single old(file.path, before->table);
-                before->route(old.subject(file.connector, time));
+                auto old_subject = old.subject(file.connector, time);
+                old_subject.released = file.released;
+                before->route(old_subject);
             }
             for (std::size_t k = 0; before && k < now.decisions.size(); ++k) {
                 const auto& to = now.decisions[k];

@@ -72,6 +72,24 @@ TEST_CASE("whom a mail was delivered for is its only recipient", "[message]") {
     CHECK(recipients("Delivered-To: faxes@example.com\r\n" + to) == List{"fax#1", "fax#2"});
 }
 
+TEST_CASE("what an encoded word says is a name, never an address", "[message]") {
+    CHECK(recipients("To: =?utf-8?q?x_=3C=2B431=40fax=2Eexample=2Ecom=3E?= <a@b.c>\r\n").empty());
+    CHECK(envelope_of("From: =?utf-8?q?victim=40boss.example=2C?= <evil@x.y>\r\nTo: 1@fax.example.com\r\n").sender ==
+          "evil@x.y");
+}
+
+TEST_CASE("what people write is understood, and nobody is lost on the way", "[message]") {
+    CHECK(recipients("To: +431@fax.example.com; +4989@fax.example.com\r\n") == List{"fax#+431", "fax#+4989"});
+    CHECK(recipients("To: +431@fax.example.com, +49 89 1@fax.example.com\r\n") == List{"fax#+431", "fax#+49 89 1"});
+    CHECK(recipients("To: Bob <+49 (89) 1@fax.example.com>\r\n") == List{"fax#+49 (89) 1"});
+    CHECK(recipients("To: all: +431@fax.example.com; , 2@fax.example.com\r\n") == List{"fax#+431", "fax#2"});
+    // One number, however it is written, is one fax.
+    CHECK(recipients("To: +431@fax.example.com, 00431@FAX.example.com, +43-1@fax.example.com\r\n") == List{"fax#+431"});
+    std::string many = "To: 1@fax.example.com";
+    for (int i = 0; i < 30'000; ++i) many += ",\r\n " + std::to_string(1'000'000 + i) + "@fax.example.com";
+    CHECK(recipients(many + "\r\n").size() == 30'001);
+}
+
 TEST_CASE("groups that nest without end are no list of addresses", "[message]") {
     std::string deep;
     for (int i = 0; i < 200'000; ++i) deep += "a:";
