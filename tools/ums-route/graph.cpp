@@ -210,10 +210,11 @@ std::string as_svg(const std::string& dot) {
     pid_t pid = -1;
     const int failed = posix_spawnp(&pid, "dot", &actions, nullptr, arguments.data(), environ);
     posix_spawn_file_actions_destroy(&actions);
-    if (failed == ENOENT) {
-        throw Error(Fault::usage,
-                    "svg needs Graphviz, which is not installed (Debian package graphviz); dot and mermaid do not");
-    }
+    const auto missing = [] {
+        return Error(Fault::usage,
+                     "svg needs Graphviz, which is not installed (Debian package graphviz); dot and mermaid do not");
+    };
+    if (failed == ENOENT) throw missing();
     if (failed != 0) throw system_error(Fault::internal, "run dot", failed);
     write_end.reset();
     std::string out;
@@ -227,6 +228,8 @@ std::string as_svg(const std::string& dot) {
     int status = 0;
     while (::waitpid(pid, &status, 0) < 0 && errno == EINTR) {
     }
+    // Where the C library cannot tell at once (no vfork), it is the child that does.
+    if (WIFEXITED(status) && WEXITSTATUS(status) == 127) throw missing();
     if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) throw Error(Fault::internal, "dot could not draw the table");
     return out;
 }
