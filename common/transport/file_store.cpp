@@ -230,10 +230,10 @@ void FileStore::upload_some(Reach& reach, std::span<const Upload> uploads, std::
     });
     if (synced.done()) return;
     // Which of them it was is not known, so none of them counts as stored.
-    for (const auto& [i, fd] : written) {
-        answers[i] = synced;
+    for (const auto& one : written) {
+        answers[one.first] = synced;
         static_cast<void>(reach.attempt([&]() -> Answer {
-            discard(reach.at(uploads[i].path));
+            discard(reach.at(uploads[one.first].path));
             return {};
         }));
     }

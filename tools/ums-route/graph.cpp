@@ -18,8 +18,6 @@
 #include "rules/rules.hpp"
 #include "text/text.hpp"
 
-extern char** environ;
-
 namespace ums::route {
 
 namespace {
