@@ -14,6 +14,7 @@
 #include <atomic>
 #include <cerrno>
 #include <cstdio>
+#include <cstdlib>
 #include <exception>
 #include <thread>
 #include <utility>
@@ -403,6 +404,14 @@ std::string parent_of(const std::string& path) {
 }
 
 std::string name_of(const std::string& path) { return path.substr(path.rfind('/') + 1); }
+
+Fd temporary_file() {
+    const char* directory = std::getenv("TMPDIR");
+    if (directory == nullptr || *directory == '\0') directory = "/tmp";
+    Fd fd(::open(directory, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600));
+    if (!fd) throw system_error(Fault::cannot_write, "make a temporary file in " + text::quote(directory), errno);
+    return fd;
+}
 
 std::string random_token() {
     static constexpr char alphabet[] = "abcdefghijklmnopqrstuvwxyz234567";

@@ -177,6 +177,10 @@ void make_directories(Disk& disk, const std::string& path);
 std::string parent_of(const std::string& path);
 std::string name_of(const std::string& path);
 
+/// A file without a name below $TMPDIR, else /tmp, to read and write; gone with its descriptor. Throws
+/// Error{cannot_write}.
+Fd temporary_file();
+
 /// 16 characters of `[a-z2-7]` from the system's random source, 80 bits.
 std::string random_token();
 

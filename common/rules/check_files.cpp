@@ -113,26 +113,22 @@ void check_rows(const config::Route& route, const CompiledPattern& pattern, cons
 
 std::vector<config::Diagnostic> check_files(const config::Config& config) {
     std::vector<config::Diagnostic> found;
+    const number::Numbering* home = config.mds.numbering ? &*config.mds.numbering : nullptr;
+    std::vector<CompiledTest> tests;
+    tests.reserve(config.routes.size());
     try {
-        const Table table(config);
+        for (const auto& route : config.routes) {
+            tests.push_back(compile(route.when, home, config.mds.time_zone));
+            if (route.to.size() == 1 && route.to.front() == "*") check_sites_of_rows(tests.back(), config);
+        }
     } catch (const Error& error) {
         found.push_back({config::Severity::error, {config.file, 0, 0}, error.what()});
         return found;
     }
-    const number::Numbering* home = config.mds.numbering ? &*config.mds.numbering : nullptr;
-    std::vector<CompiledTest> tests;
-    tests.reserve(config.routes.size());
     std::vector<Taker> takers;
-    const bool any_table = std::any_of(config.routes.begin(), config.routes.end(), [](const config::Route& route) {
-        return std::any_of(route.when.conditions.begin(), route.when.conditions.end(), [](const auto& condition) {
-            return std::any_of(condition.patterns.begin(), condition.patterns.end(),
-                               [](const auto& pattern) { return pattern.kind == config::Pattern::Kind::prefixes; });
-        });
-    });
-    if (!any_table) return found;
-    for (const auto& route : config.routes) {
-        tests.push_back(compile(route.when, home, config.mds.time_zone));
-        const auto* condition = only_recipients(tests.back());
+    for (std::size_t i = 0; i < config.routes.size(); ++i) {
+        const auto& route = config.routes[i];
+        const auto* condition = only_recipients(tests[i]);
         if (condition == nullptr) continue;
         for (const auto& pattern : condition->patterns) {
             if (pattern.table() != nullptr) check_rows(route, pattern, takers, found);

@@ -112,6 +112,22 @@ CompiledTest compile(const config::Test& test, const number::Numbering* home, st
     return compiled;
 }
 
+void check_sites_of_rows(const CompiledTest& test, const config::Config& config) {
+    for (const auto& condition : test.conditions) {
+        for (const auto& pattern : condition.patterns) {
+            if (pattern.table() == nullptr) continue;
+            for (const auto& site : pattern.table()->sites()) {
+                if (config.site(site.name) != nullptr) continue;
+                throw Error(Fault::configuration,
+                            condition.place() + ": " + pattern.name() + ", line " + std::to_string(site.line) + ": " +
+                                (site.name.empty() ? "no site" : "there is no site " + text::quote(site.name)));
+            }
+        }
+    }
+    for (const auto& part : test.any) check_sites_of_rows(part, config);
+    for (const auto& part : test.all) check_sites_of_rows(part, config);
+}
+
 const Value& Facts::sender() {
     if (!sender_) {
         auto [service, address] =

@@ -41,6 +41,9 @@ struct CompiledTest {
 /// `zone` is the time zone of the rule, and must live as long as the test.
 CompiledTest compile(const config::Test& test, const number::Numbering* home, std::string_view zone);
 
+/// Throws Error{configuration} for a row of a table that names no site, or none of the configuration's.
+void check_sites_of_rows(const CompiledTest& test, const config::Config& config);
+
 /// What all recipients of a message share, made when a rule first asks for it.
 class Facts {
   public:

@@ -30,22 +30,6 @@ struct CompiledRoute {
 
 std::string place_of(const config::Place& place) { return place.file + ":" + std::to_string(place.line); }
 
-void check_rows(const CompiledTest& test, const config::Config& config) {
-    for (const auto& condition : test.conditions) {
-        for (const auto& pattern : condition.patterns) {
-            if (pattern.table() == nullptr) continue;
-            for (const auto& site : pattern.table()->sites()) {
-                if (config.site(site.name) != nullptr) continue;
-                throw Error(Fault::configuration,
-                            condition.place() + ": " + pattern.name() + ", line " + std::to_string(site.line) + ": " +
-                                (site.name.empty() ? "no site" : "there is no site " + text::quote(site.name)));
-            }
-        }
-    }
-    for (const auto& part : test.any) check_rows(part, config);
-    for (const auto& part : test.all) check_rows(part, config);
-}
-
 // The candidates for a recipient: the rules of which one condition that must hold may hold. Rules that have no such
 // condition are always candidates.
 class Index {
@@ -183,17 +167,16 @@ struct Table::Compiled {
         return decision;
     }
 
+    std::string describe(std::size_t i) const {
+        return routes[i].route->when.is_catch_all() ? "everything" : routes[i].when.describe();
+    }
+
     std::string reason_of(std::size_t i) const {
         const auto& route = *routes[i].route;
         return "rule " + std::to_string(i + 1) + (route.name.empty() ? "" : " " + text::quote(route.name)) + " (" +
-               place_of(route.place) +
-               "): " + (route.when.is_catch_all() ? std::string("everything") : routes[i].when.describe());
+               place_of(route.place) + "): " + describe(i);
     }
 };
-
-std::string describe(const config::Config& config, const config::Test& when) {
-    return compile(when, config.mds.numbering ? &*config.mds.numbering : nullptr, config.mds.time_zone).describe();
-}
 
 Table::Table(const config::Config& config) {
     const number::Numbering* home = config.mds.numbering ? &*config.mds.numbering : nullptr;
@@ -210,7 +193,7 @@ Table::Table(const config::Config& config) {
         compiled.when = compile(route.when, home,
                                 site != nullptr && !site->time_zone.empty() ? site->time_zone : config.mds.time_zone);
         compiled.site_of_row = route.to.size() == 1 && route.to.front() == "*";
-        if (compiled.site_of_row) check_rows(compiled.when, config);
+        if (compiled.site_of_row) check_sites_of_rows(compiled.when, config);
         compiled_->needs_body = compiled_->needs_body || compiled.when.needs_body();
         compiled_->routes.push_back(std::move(compiled));
     }
@@ -220,6 +203,8 @@ Table::~Table() = default;
 Table::Table(Table&&) noexcept = default;
 
 bool Table::needs_body() const noexcept { return compiled_->needs_body; }
+
+std::string Table::describe(std::size_t rule) const { return compiled_->describe(rule); }
 
 const message::MailRules& Table::mail() const noexcept { return compiled_->mail; }
 

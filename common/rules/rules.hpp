@@ -71,9 +71,6 @@ struct Look {
     bool matched = false;
 };
 
-/// All that a rule asks for, as its reason says it: `sender '@a', not (service 'mwi')`.
-std::string describe(const config::Config& config, const config::Test& when);
-
 /// What only the files of the table tell: what Table would refuse (one error), and rows of `prefixes` that never act
 /// because an earlier rule takes their numbers to another site (warnings). For --check-config.
 std::vector<config::Diagnostic> check_files(const config::Config& config);
@@ -88,6 +85,8 @@ class Table {
 
     /// Whether a rule asks for the size, or for what is in the body: a stream must then be kept to be read again.
     bool needs_body() const noexcept;
+    /// All that a rule asks for, as its reason says it: `sender '@a', not (service 'mwi')`, `everything`.
+    std::string describe(std::size_t rule) const;
     /// How mails without envelope lines get recipients.
     const message::MailRules& mail() const noexcept;
 

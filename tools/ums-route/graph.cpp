@@ -43,14 +43,14 @@ struct Graph {
 };
 
 // What a rule says, without its place: the picture has the order.
-std::string conditions_of(const config::Config& config, std::size_t rule) {
+std::string conditions_of(const config::Config& config, const rules::Table& table, std::size_t rule) {
     const auto& route = config.routes[rule];
     std::string out = std::to_string(rule + 1) + (route.name.empty() ? "" : " " + route.name) + "\n";
-    if (route.when.is_catch_all()) return out + "everything";
-    return out + rules::describe(config, route.when);
+    return out + table.describe(rule);
 }
 
 Graph graph_of(const config::Config& config) {
+    const rules::Table table(config);
     Graph graph;
     std::map<std::string, std::string> sites;
     const auto site_node = [&](const std::string& name) {
@@ -70,7 +70,7 @@ Graph graph_of(const config::Config& config) {
     for (std::size_t i = 0; i < config.routes.size(); ++i) {
         const auto& route = config.routes[i];
         const std::string id = "r" + std::to_string(i + 1);
-        graph.nodes.push_back({id, conditions_of(config, i), Node::Shape::rule});
+        graph.nodes.push_back({id, conditions_of(config, table, i), Node::Shape::rule});
         graph.edges.push_back({previous, id, i == 0 ? "" : "else"});
         previous = id;
         switch (route.action) {
@@ -186,13 +186,8 @@ std::string as_mermaid(const Graph& graph) {
 
 // What `dot -Tsvg` makes of it. The text goes in through a temporary file: a pipe could block both sides.
 std::string as_svg(const std::string& dot) {
-    io::Fd input(::open("/tmp", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600));
-    if (!input) throw system_error(Fault::cannot_write, "make a temporary file", errno);
-    for (std::string_view rest = dot; !rest.empty();) {
-        const auto written = ::write(input.get(), rest.data(), rest.size());
-        if (written < 0) throw system_error(Fault::cannot_write, "write a temporary file", errno);
-        rest.remove_prefix(static_cast<std::size_t>(written));
-    }
+    const auto input = io::temporary_file();
+    io::PosixDisk().write(input, dot, "a temporary file");
     ::lseek(input.get(), 0, SEEK_SET);
     std::array<int, 2> ends{};
     if (::pipe2(ends.data(), O_CLOEXEC) != 0) throw system_error(Fault::later, "make a pipe", errno);

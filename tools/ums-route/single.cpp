@@ -141,19 +141,12 @@ Single::Single(const std::string& name, const rules::Table& table) : name_(name)
         body_offset_ = header.block.bytes().size();
         if (table.needs_body()) {
             // What cannot be read twice is kept until it was.
-            const char* directory = std::getenv("TMPDIR");
-            io::Fd copy(::open(directory != nullptr && *directory != '\0' ? directory : "/tmp",
-                               O_TMPFILE | O_RDWR | O_CLOEXEC, 0600));
-            if (!copy) throw system_error(Fault::cannot_write, "make a temporary file", errno);
+            io::PosixDisk disk;
+            auto copy = io::temporary_file();
             std::uint64_t size = 0;
             const auto keep = [&](std::string_view bytes) {
                 size += bytes.size();
-                while (!bytes.empty()) {
-                    const auto written = ::write(copy.get(), bytes.data(), bytes.size());
-                    if (written < 0 && errno == EINTR) continue;
-                    if (written < 0) throw system_error(Fault::cannot_write, "write a temporary file", errno);
-                    bytes.remove_prefix(static_cast<std::size_t>(written));
-                }
+                disk.write(copy, bytes, "a temporary file");
             };
             keep(header.block.bytes());
             keep(header.body);
@@ -184,14 +177,11 @@ rules::Subject Single::subject(std::string connector, clock::Instant at) const {
     subject.at = at;
     subject.attachments = [this] {
         if (!size_) return std::vector<message::Attachment>();
-        return message::attachments(block_, [this, offset = body_offset_](std::span<char> buffer) mutable {
-            for (;;) {
-                const auto got = ::pread(file_.get(), buffer.data(), buffer.size(), static_cast<off_t>(offset));
-                if (got < 0 && errno == EINTR) continue;
-                if (got < 0) throw system_error(Fault::cannot_read, "read " + text::quote(name_), errno);
-                offset += static_cast<std::uint64_t>(got);
-                return static_cast<std::size_t>(got);
-            }
+        io::PosixDisk disk;
+        return message::attachments(block_, [this, &disk, offset = body_offset_](std::span<char> buffer) mutable {
+            const auto got = disk.read(file_, buffer, offset, name_);
+            offset += got;
+            return got;
         });
     };
     return subject;
