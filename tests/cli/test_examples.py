@@ -10,12 +10,14 @@ import subprocess
 import tempfile
 import unittest
 
+from patience import within
+
 BIN = os.environ["UMS_BIN"]
 SOURCE = os.environ["UMS_SOURCE"]
 
 
 def run(*command, **more):
-    return subprocess.run(command, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL, timeout=60, **more)
+    return subprocess.run(command, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL, timeout=within(60), **more)
 
 
 def files(*patterns):
@@ -122,7 +124,7 @@ class Supervisor(unittest.TestCase):
     def run_it(self, *arguments, path=None):
         environment = {**os.environ, "PATH": path or BIN + ":" + os.environ["PATH"]}
         return subprocess.run([os.path.join(SOURCE, "examples", "ums-supervisor"), *arguments], env=environment, capture_output=True,
-                              text=True, stdin=subprocess.DEVNULL, timeout=30, check=False)
+                              text=True, stdin=subprocess.DEVNULL, timeout=within(30), check=False)
 
     def test_a_stray_word_is_refused(self):
         config = os.path.join(SOURCE, "examples", "quickstart.yaml")

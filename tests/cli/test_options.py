@@ -10,6 +10,8 @@ import shutil
 import subprocess
 import unittest
 
+from patience import within
+
 BIN = os.environ["UMS_BIN"]
 SOURCE = os.environ["UMS_SOURCE"]
 TOOLS = ("ums-fetch", "ums-route", "ums-push", "ums-failover", "ums-sitemap", "ums-spool")
@@ -22,7 +24,7 @@ def read(*path):
 
 
 def output(*command, **more):
-    done = subprocess.run(command, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL, timeout=60, **more)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL, timeout=within(60), **more)
     if done.returncode != 0 or done.stderr:
         raise AssertionError(f"{command} ended with {done.returncode}: {done.stdout}{done.stderr}")
     return done.stdout

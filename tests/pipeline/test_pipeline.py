@@ -12,6 +12,7 @@ import time
 import unittest
 
 from installation import BIN, SOURCE, Installation, Ledger, Loops, process_tree
+from patience import within
 from servers import Apache, Certificates, Nginx, scratch_directory
 
 ALL = os.environ.get("UMS_ALL") == "1"
@@ -124,7 +125,7 @@ routes:
 
 
 def wait_until(condition, seconds, what):
-    end = time.monotonic() + seconds
+    end = time.monotonic() + within(seconds)
     while not condition():
         if time.monotonic() > end:
             raise AssertionError(f"not within {seconds} s: {what}")
@@ -152,7 +153,7 @@ class Pipeline(unittest.TestCase):
     def stop(self, supervisor):
         tree = process_tree(supervisor.pid)
         supervisor.send_signal(signal.SIGTERM)
-        supervisor.wait(60)
+        supervisor.wait(within(60))
         for pid in tree:
             wait_until(lambda p=pid: not os.path.exists(f"/proc/{p}") or self.is_zombie(p), 30, f"process {pid} ends")
         return supervisor.returncode
@@ -198,7 +199,7 @@ class Pipeline(unittest.TestCase):
                 self.world.fill(part, outgoing // batches, incoming // batches, largest)
                 ledger.count = part.count
                 wanted = kills * (batch + 1) // batches
-                end = time.monotonic() + 120
+                end = time.monotonic() + within(120)
                 while killed < wanted and time.monotonic() < end:
                     time.sleep(chance.uniform(0.01, 0.15))
                     killed += loops.kill_one(chance)

@@ -13,6 +13,8 @@ import subprocess
 import threading
 import time
 
+from patience import within
+
 BIN = os.environ.get("UMS_BIN", "")
 SOURCE = os.environ.get("UMS_SOURCE", os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
 TOOLS = ("ums-fetch", "ums-route", "ums-failover", "ums-sitemap", "ums-push")
@@ -55,7 +57,7 @@ class Installation:
 
     def run(self, name, *arguments, codes=(0,), stdin=b"", timeout=300):
         done = subprocess.run([tool(name), *arguments], env=self.environment(), input=stdin, capture_output=True,
-                              timeout=timeout, check=False)
+                              timeout=within(timeout), check=False)
         if codes is not None and done.returncode not in codes:
             raise AssertionError(f"{name} {arguments} ended with {done.returncode}\n{done.stdout.decode(errors='replace')[-3000:]}"
                                  f"\n{done.stderr.decode(errors='replace')[-6000:]}")
@@ -71,7 +73,7 @@ class Installation:
 
     def drain(self, seconds=300):
         """Passes until the spool and the connectors' Out are empty."""
-        end = time.monotonic() + seconds
+        end = time.monotonic() + within(seconds)
         while True:
             self.passes(codes=None)
             if not self.listed() and not self.leftovers():

@@ -11,6 +11,7 @@ import time
 import unittest
 
 from installation import BIN, Installation, tool
+from patience import within
 
 ALL = os.environ.get("UMS_ALL") == "1"
 # What a terminal would act on. Tabs and line ends make up the output itself.
@@ -158,7 +159,7 @@ class Case(unittest.TestCase):
         return lines
 
     def wait_until(self, condition, seconds, what):
-        end = time.monotonic() + seconds
+        end = time.monotonic() + within(seconds)
         while not condition():
             if time.monotonic() > end:
                 self.fail(f"not within {seconds} s: {what}")
@@ -167,7 +168,7 @@ class Case(unittest.TestCase):
 
 def shell(rooms, script, **options):
     return subprocess.run(["bash", "-c", script], env=rooms.environment(), stdin=subprocess.DEVNULL, capture_output=True,
-                          timeout=120, check=False, **options)
+                          timeout=within(120), check=False, **options)
 
 
 def main():

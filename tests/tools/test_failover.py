@@ -8,6 +8,7 @@ import subprocess
 import time
 
 import rooms
+from patience import within
 from rooms import Case, message, read, write
 
 TWO = """
@@ -567,7 +568,7 @@ routes:
                 lines += process.stderr.readline()
             time.sleep(0.3)
             process.terminate()
-            self.assertEqual(process.wait(10), 0, name)
+            self.assertEqual(process.wait(within(10)), 0, name)
 
     def test_status_before_the_first_look(self):
         world = self.rooms(("k1",), site("k1"))
@@ -637,9 +638,9 @@ routes:
         started = time.monotonic()
         # The look finds nothing at k2, whose owner file nobody can read: the pusher does, and the fifth time counts.
         for _ in range(7):
-            world.run("ums-failover", codes=None, timeout=60)
-            world.run("ums-push", codes=None, timeout=60)
-        self.assertLess(time.monotonic() - started, 60)
+            world.run("ums-failover", codes=None, timeout=within(60))
+            world.run("ums-push", codes=None, timeout=within(60))
+        self.assertLess(time.monotonic() - started, within(60))
         everything = world.delivered("k2") + world.delivered("k3")
         self.assertEqual(set(self.numbers(everything)) - {7}, {0, 1}, self.states(world))
         self.assertEqual(world.queue("site/munich"), [])
@@ -656,7 +657,7 @@ routes:
         self.send(world, range(3))
         started = time.monotonic()
         world.run("ums-failover", codes=None)
-        self.assertLess(time.monotonic() - started, 12)  # fall: 2 looks of 2 s each
+        self.assertLess(time.monotonic() - started, within(12))  # fall: 2 looks of 2 s each
         world.run("ums-push", codes=None)
         self.assertEqual(self.states(world)["k1"], "down")
         self.assertEqual(self.numbers(world.delivered("k2")), [0, 1, 2])
@@ -682,7 +683,7 @@ routes:
         for i in range(3):
             with open(os.path.join(self.directory, f"out{i}"), "wb") as out:
                 runs.append(self.start(world, "ums-failover", "-q", stdout=out))
-        self.assertEqual([run.wait(60) for run in runs], [0, 0, 0])
+        self.assertEqual([run.wait(within(60)) for run in runs], [0, 0, 0])
         lines = sum(len(read(os.path.join(self.directory, f"out{i}")).splitlines()) for i in range(3))
         world.run("ums-failover")
         self.assertEqual(len(world.queue("kernel/k1")), 300)

@@ -10,6 +10,7 @@ import threading
 import time
 
 import rooms
+from patience import within
 from rooms import ALL, Case, message, read, write
 
 COUNT = 100_000 if ALL else 20_000
@@ -37,7 +38,7 @@ class Memory(Case):
                   "below = resource.getrusage(resource.RUSAGE_CHILDREN)\n"
                   "print('measured', os.waitstatus_to_exitcode(status), own.ru_maxrss, below.ru_maxrss, file=sys.stderr)\n")
         process = subprocess.run([sys.executable, "-S", "-c", waiter, rooms.tool(name), *arguments], env=world.environment(),
-                                 stdin=stdin or subprocess.DEVNULL, stdout=stdout, stderr=subprocess.PIPE, timeout=1500, check=False)
+                                 stdin=stdin or subprocess.DEVNULL, stdout=stdout, stderr=subprocess.PIPE, timeout=within(1500), check=False)
         found = re.search(rb"measured (-?\d+) (\d+) (\d+)\n", process.stderr)
         self.assertIsNotNone(found, process.stderr)
         code, own, below = (int(x) for x in found.groups())
@@ -178,14 +179,14 @@ routes:
         block = b"x" * 1_000_000
         process.stdin.write(block * 4)
         process.stdin.flush()
-        self.assertTrue(first.wait(20), "something comes before its input has ended")
+        self.assertTrue(first.wait(within(20)), "something comes before its input has ended")
         for _ in range(LARGE // len(block)):
             process.stdin.write(block)
         # Not ru_maxrss: that counts what this process was before exec.
         peak = int(re.search(rb"VmHWM:\s+(\d+) kB", read(f"/proc/{process.pid}/status")).group(1))
         process.stdin.close()
         reader.join(600)
-        self.assertEqual(process.wait(60), 0)
+        self.assertEqual(process.wait(within(60)), 0)
         self.assertGreater(read_back[0], LARGE)
         print(f"  ums-sitemap -: {peak} KiB", file=sys.stderr)
         if not is_sanitized():

@@ -12,6 +12,7 @@ import time
 
 import rooms
 from installation import process_tree
+from patience import within
 from rooms import Case, message, read, write
 
 MESSAGES = 5
@@ -83,7 +84,7 @@ class Locks(Case):
         log = os.path.join(self.directory, "strace.log")
         calls = injection.split(":")[0]
         done = subprocess.run(["strace", "-f", "-qq", "-o", log, "-e", f"trace={calls}", "-e", f"inject={injection}", rooms.tool(name), *arguments],
-                              env=world.environment(), stdin=subprocess.DEVNULL, capture_output=True, timeout=120, check=False)
+                              env=world.environment(), stdin=subprocess.DEVNULL, capture_output=True, timeout=within(120), check=False)
         text = read(log)
         fired = text.count(b"(INJECTED)") + len(re.findall(rb"killed by SIGKILL", text))
         self.assertIsNone(rooms.CONTROL.search(done.stderr), done.stderr)
@@ -216,7 +217,7 @@ class Locks(Case):
                 os.kill(pid, signal.SIGKILL)
             except ProcessLookupError:
                 pass
-        process.wait(10)
+        process.wait(within(10))
 
     @staticmethod
     def below(pid):
@@ -229,7 +230,7 @@ class Locks(Case):
         before = rooms.tree(self.directory)
         before.pop(os.path.join(self.directory, "held.log"))
         for arguments in ((), ("-v",), ("--json",)):
-            done = self.run_clean(world, name, *arguments, timeout=20)
+            done = self.run_clean(world, name, *arguments, timeout=within(20))
             self.assertEqual(done.stdout, b"")
             self.assertEqual(b"another run is at it" in done.stderr, arguments == ("-v",), done.stderr)
         after = rooms.tree(self.directory)
@@ -241,7 +242,7 @@ class Locks(Case):
         self.end(process, victims)
         started = time.monotonic()
         self.assertNotEqual(world.run(name).stdout, b"")
-        self.assertLess(time.monotonic() - started, 10)
+        self.assertLess(time.monotonic() - started, within(10))
         self.check_all_once(world, expected, name)
 
     def test_second_run_fetch(self):
@@ -257,7 +258,7 @@ class Locks(Case):
         process = self.held(world, "ums-push")
         self.wait_until(lambda: len(self.below(process.pid)) >= 3, 10, "workers run")
         time.sleep(0.5)
-        self.assertEqual(self.run_clean(world, "ums-push", timeout=20).stdout, b"")
+        self.assertEqual(self.run_clean(world, "ums-push", timeout=within(20)).stdout, b"")
         self.end(process, self.below(process.pid))
         self.check_all_once(world, expected, "ums-push")
 
@@ -272,7 +273,7 @@ class Locks(Case):
                 both = [self.start(world, name, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) for _ in range(2)]
                 for process in both:
                     error = process.stderr.read()
-                    self.assertIn(process.wait(60), (0, 75), error)
+                    self.assertIn(process.wait(within(60)), (0, 75), error)
         self.check_all_once(world, expected, "two of each")
 
 

@@ -10,6 +10,7 @@ import sys
 import time
 
 import rooms
+from patience import within
 from rooms import CONTROL, Case, message, read, write
 
 RECIPIENT = b"RCPT TO:fax#+49 89 1\r\n"
@@ -206,7 +207,7 @@ class Malformed(Case):
         self.assertIn(message(1), arrived(), "the growing one is in nobody's way")
         self.assertTrue(os.path.exists(path))
         writer.stdin.close()
-        writer.wait(10)
+        writer.wait(within(10))
         self.everything(world)
         if settle:
             time.sleep(1.1)
@@ -282,7 +283,7 @@ class Malformed(Case):
             os.chown(os.path.join(world.out(), "1.tmp"), 0, 0)
         for _ in range(7):
             done = subprocess.run([rooms.tool("ums-fetch")], env=world.environment(), user=user, capture_output=True,
-                                  stdin=subprocess.DEVNULL, timeout=60, check=False)
+                                  stdin=subprocess.DEVNULL, timeout=within(60), check=False)
             self.check_no_trace(done)
             self.assertIn(done.returncode, (0, 75))
         self.assertEqual(len(world.queue("outgoing")), 2)

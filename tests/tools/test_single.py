@@ -10,6 +10,7 @@ import subprocess
 import time
 
 import rooms
+from patience import within
 from rooms import Case, message, read, shell, tree, write
 
 TOOLS = ("ums-fetch", "ums-route", "ums-failover", "ums-sitemap", "ums-push", "ums-spool")
@@ -346,15 +347,15 @@ class Single(Case):
             started = time.monotonic()
             write(os.path.join(world.out(), f"{i}.tmp"), message(i, ["fax#+43 1"]))
             self.wait_until(lambda: len(world.delivered("k2")) == i + 1, 8, "the message goes through all tools by their watching alone")
-            self.assertLess(time.monotonic() - started, 8)
+            self.assertLess(time.monotonic() - started, within(8))
         for number, stop in zip(range(9), (signal.SIGTERM, signal.SIGINT) * 3):
             if number >= len(STAGES):
                 break
             process = watching[STAGES[number]]
             started = time.monotonic()
             process.send_signal(stop)
-            self.assertEqual(process.wait(10), 0, STAGES[number])
-            self.assertLess(time.monotonic() - started, 3)
+            self.assertEqual(process.wait(within(10)), 0, STAGES[number])
+            self.assertLess(time.monotonic() - started, within(3))
             self.assertEqual(process.stderr.read(), b"")
 
     def test_watch_fetch_within_two_seconds(self):
@@ -365,9 +366,9 @@ class Single(Case):
             started = time.monotonic()
             write(os.path.join(world.out(), f"{i}.tmp"), message(i))
             self.assertTrue(process.stdout.readline())
-            self.assertLess(time.monotonic() - started, 2)
+            self.assertLess(time.monotonic() - started, within(2))
         process.terminate()
-        self.assertEqual(process.wait(3), 0)
+        self.assertEqual(process.wait(within(3)), 0)
 
     def test_watch_with_settle_takes_it_without_another_event(self):
         world = self.world(settle="1s")
@@ -378,7 +379,7 @@ class Single(Case):
         self.wait_until(lambda: world.queue("outgoing"), 5, "a file is taken when it has settled, not when the clock comes by")
         self.assertGreater(time.monotonic() - started, 0.9)
         process.terminate()
-        self.assertEqual(process.wait(3), 0)
+        self.assertEqual(process.wait(within(3)), 0)
 
     def test_fetch_tells_of_what_stays_in_every_run(self):
         """A claim that somebody keeps open for writing cannot be taken; it is never forgotten."""
@@ -403,7 +404,7 @@ class Single(Case):
             self.assertIn(b"rename it there", process.stderr.readline())
             time.sleep(2.5)
             process.terminate()
-            self.assertEqual((process.wait(5), process.stderr.read()), (0, b""), "once a process")
+            self.assertEqual((process.wait(within(5)), process.stderr.read()), (0, b""), "once a process")
         os.rename(os.path.join(world.out(), claim), os.path.join(world.out(), "slow.tmp"))
         self.run_clean(world, "ums-fetch")
         self.assertEqual((os.listdir(world.out()), len(world.queue("outgoing"))), ([], 2))
@@ -538,7 +539,7 @@ class Single(Case):
 
     def run_as(self, world, user, name, *arguments, stdin=b""):
         return subprocess.run([rooms.tool(name), *arguments], env=world.environment(), input=stdin, user=user, group=user and pwd.getpwuid(user).pw_gid,
-                              extra_groups=[] if user else None, capture_output=True, timeout=60, check=False)
+                              extra_groups=[] if user else None, capture_output=True, timeout=within(60), check=False)
 
     def test_spool_in_a_place_that_cannot_be_written(self):
         user = self.unprivileged()
@@ -601,7 +602,7 @@ class Single(Case):
                 os.rename(os.path.join(self.directory, "fifo"), world.config)
             time.sleep(1.5)
         process.terminate()
-        self.assertEqual((process.wait(5), process.stderr.read()), (0, b""))
+        self.assertEqual((process.wait(within(5)), process.stderr.read()), (0, b""))
 
     def test_root_becomes_the_owner_of_the_spool(self):
         """What root writes into the spool of another user that user could not read. Without root: it stays ours."""
@@ -633,7 +634,7 @@ class Single(Case):
 
         before = tree(world.spool)
         done = subprocess.run([rooms.tool("ums-failover"), "enable", "k1"], env=world.environment(), capture_output=True,
-                              preexec_fn=without_rights, timeout=60, check=False)
+                              preexec_fn=without_rights, timeout=within(60), check=False)
         self.assertEqual(done.returncode, 77, done.stderr)
         self.assertIn(b"cannot become the owner of the spool", done.stderr)
         self.assertEqual(tree(world.spool), before)
