@@ -178,38 +178,45 @@ Answer Intake::claim(std::vector<Item> items, std::vector<Claim>& claims) {
     for (const auto& one : wanted) open_claims_.insert(one.claim);
     save_open_claims();
     const auto answers = store_.rename(renames);
-    std::vector<std::string> doubtful;
+    std::vector<std::string> doubtful;  // two each: the claim, and the name before it
     std::vector<std::size_t> doubtful_index;
     Answer worst;
+    const auto note = [&](const Answer& answer) {
+        if (worst.done()) worst = answer;
+    };
     for (std::size_t i = 0; i < wanted.size(); ++i) {
         if (answers[i].done()) {
             looks_.claimed(wanted[i].item.name, wanted[i].claim);
             claims.push_back(std::move(wanted[i]));
             continue;
         }
-        // Gone: another MDS, or the writer himself, was faster. That is no error.
-        if (answers[i].verdict != Verdict::absent && worst.done()) worst = answers[i];
         if (answers[i].verdict == Verdict::unreachable) {
+            note(answers[i]);
             open_claims_.erase(wanted[i].claim);
             continue;
         }
         doubtful.push_back(at_source(wanted[i].claim));
+        doubtful.push_back(at_source(wanted[i].item.name));
         doubtful_index.push_back(i);
     }
-    if (!doubtful.empty()) {
-        // The claim's name is ours alone: if it is there, the rename was done whatever the answer said.
-        std::vector<Item> found;
-        const auto looks = store_.look(doubtful, found);
-        for (std::size_t k = 0; k < doubtful.size(); ++k) {
-            auto& one = wanted[doubtful_index[k]];
-            if (looks[k].verdict == Verdict::absent && answers[doubtful_index[k]].verdict == Verdict::absent) {
-                open_claims_.erase(one.claim);
-            }
-            if (looks[k].done()) {
-                looks_.claimed(one.item.name, one.claim);
-                claims.push_back(std::move(one));
-            }
+    if (doubtful.empty()) return worst;
+    // The claim's name is ours alone: if it is there, the rename was done whatever the answer said.
+    std::vector<Item> found;
+    const auto looks = store_.look(doubtful, found);
+    for (std::size_t k = 0; k < doubtful_index.size(); ++k) {
+        auto& one = wanted[doubtful_index[k]];
+        const auto& answer = answers[doubtful_index[k]];
+        const auto& at_claim = looks[2 * k];
+        if (at_claim.done()) {
+            looks_.claimed(one.item.name, one.claim);
+            claims.push_back(std::move(one));
         }
+        // Another MDS, or the writer himself, was faster. That is no error, even if Apache, which looks first and renames
+        // then, calls it one (500).
+        const bool gone = answer.verdict == Verdict::absent ||
+                          (answer.verdict == Verdict::broken && looks[2 * k + 1].verdict == Verdict::absent);
+        if (!gone) note(answer);
+        if (gone && at_claim.verdict == Verdict::absent) open_claims_.erase(one.claim);
     }
     return worst;
 }

@@ -146,9 +146,12 @@ class Pipeline(unittest.TestCase):
 
     def supervisor(self, installation):
         environment = dict(installation.environment())
-        return subprocess.Popen([os.path.join(SOURCE, "examples", "ums-supervisor"), "-c", installation.config, "-i", "1",
-                                 "-l", os.path.join(self.directory, "logs-" + installation.mds_id)], env=environment,
-                                stdin=subprocess.DEVNULL, start_new_session=True)
+        supervisor = subprocess.Popen([os.path.join(SOURCE, "examples", "ums-supervisor"), "-c", installation.config, "-i", "1",
+                                       "-l", os.path.join(self.directory, "logs-" + installation.mds_id)], env=environment,
+                                      stdin=subprocess.DEVNULL, start_new_session=True)
+        # A test that fails leaves nothing at work.
+        self.addCleanup(lambda: supervisor.poll() is None and (os.killpg(supervisor.pid, signal.SIGKILL), supervisor.wait()))
+        return supervisor
 
     def stop(self, supervisor):
         tree = process_tree(supervisor.pid)

@@ -204,6 +204,37 @@ TEST_CASE("a second crash while recovering", "[intake][fault]") {
     }
 }
 
+// Apache looks first and renames then: who loses the race between the two is told 500.
+TEST_CASE("a file that another MDS takes meanwhile is no error, whatever the server calls it", "[intake][fault]") {
+    World world(2);
+    world.store.meanwhile = [&](std::size_t request) {
+        if (request == 3) world.store.files.erase("Out/job0.tmp");
+    };
+    world.store.plan(FakeStore::Fault::error, 3);
+    spool::Spool spool(world.disk, world.clock, world.directory.path() + "/spool", "BER1");
+    intake::Intake intake(spool, world.store, world.source(), std::chrono::milliseconds(0), world.clock);
+    std::vector<intake::Report> reports;
+    REQUIRE(intake.recover(reports).done());
+    const auto answer = intake.collect(
+        0, [] { return false; }, reports);
+    CHECK(world.store.fired());
+    CHECK(answer.done());
+    REQUIRE(reports.size() == 1);
+    CHECK(reports.front().outcome == intake::Report::Outcome::fetched);
+    CHECK(world.store.files.empty());
+    CHECK(test::names_in(world.directory.path() + "/spool/state/claims").empty());
+
+    // The same answer while the file stays is one.
+    world.store.meanwhile = nullptr;
+    world.store.files["Out/job2.tmp"] = "RCPT TO:fax#+49 2\r\n\r\nbody\r\n";
+    world.store.plan(FakeStore::Fault::error, 3);
+    CHECK_FALSE(intake
+                    .collect(
+                        0, [] { return false; }, reports)
+                    .done());
+    CHECK(world.store.fired());
+}
+
 TEST_CASE("two spools with one MDS id do not take each other's claims", "[intake]") {
     World world(1);
     world.store.plan(FakeStore::Fault::crash_after, 3);  // list, list, claim
