@@ -56,9 +56,6 @@ std::optional<target::Target> read_target(Section& section, std::string_view key
         report_wrong(node, key, "smtp://, smtps:// or lmtp://", report);
         return std::nullopt;
     }
-    if (found.scheme == Scheme::smb) {
-        report.warning(node, "this version does not carry messages over smb yet; those for this place wait");
-    }
     if (use == Use::mail) {
         report.warning(node, "this version does not deliver over " + std::string(scheme_name(found.scheme)) +
                                  " yet; its messages wait");
@@ -267,6 +264,9 @@ void check_access(Section& section, const target::Target& target, const Auth& au
     const Node* node = section.find("auth");
     if (!node) return;
     if (target.scheme == Scheme::file) report.warning(*node, "'auth' does nothing for a directory of this machine");
+    if (target.scheme == Scheme::smb && (auth.method == AuthMethod::basic || auth.method == AuthMethod::digest)) {
+        report.error(*node, "'method' of an SMB server is ntlm, negotiate or none");
+    }
     if (target.scheme == Scheme::dav && auth.method == AuthMethod::basic) {
         report.warning(*node, "method basic over dav: sends the password in clear text; use davs: or digest");
     }

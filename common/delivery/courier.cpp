@@ -378,7 +378,7 @@ bool Courier::witness(std::vector<Attempt>& attempts, std::vector<Report>& repor
 
 void Courier::publish(std::vector<Attempt>& attempts, std::vector<Report>& reports) {
     std::vector<transport::Rename> renames;
-    for (const auto& attempt : attempts) renames.push_back({attempt.stage, attempt.final});
+    for (const auto& attempt : attempts) renames.push_back({attempt.stage, attempt.final, false, true});
     const auto answers = store_.rename(renames);
 
     std::vector<Entry> published;
@@ -459,7 +459,7 @@ std::size_t Courier::resolve(std::vector<Entry> entries, const Doubts& doubts, s
             reports.push_back({entry.name, Outcome::in_doubt, "its name does not say which connector it belongs to"});
             continue;
         }
-        renames.push_back({stage_path(entry.name, part_suffix), stage_path(entry.name, revoked_suffix)});
+        renames.push_back({stage_path(entry.name, part_suffix), stage_path(entry.name, revoked_suffix), true});
         paths.push_back(renames.back().from);
         paths.push_back(renames.back().to);
         paths.push_back(final_path(entry.name, *directory));
@@ -467,7 +467,7 @@ std::size_t Courier::resolve(std::vector<Entry> entries, const Doubts& doubts, s
     }
     if (usable.empty()) return 0;
 
-    // The answer to the rename is not needed: what is there afterwards tells.
+    // What is there afterwards tells, unless the answer says that it may still change.
     const auto renamed = store_.rename(renames);
     const std::array<std::string, 1> stage{destination_.stage};
     const auto synced = store_.sync(stage);
@@ -505,6 +505,8 @@ std::size_t Courier::resolve(std::vector<Entry> entries, const Doubts& doubts, s
             const auto& unclear = !known(at_stage) ? at_stage : !known(at_revoked) ? at_revoked : at_final;
             blame_target(unclear);
             waiting.emplace_back(usable[i], unclear.text);
+        } else if (renamed[i].held) {
+            waiting.emplace_back(usable[i], renamed[i].text);
         } else if (at_revoked.done() && at_final.verdict == Verdict::absent && synced.done()) {
             revoked.push_back(usable[i]);
             revoked_paths.push_back(paths[3 * i + 1]);

@@ -44,7 +44,7 @@ std::unique_ptr<transport::Store> named(const std::string& name, Open open) {
 
 bool is_supported(const target::Target& target) noexcept {
     return target.scheme == target::Scheme::file || target.scheme == target::Scheme::dav ||
-           target.scheme == target::Scheme::davs;
+           target.scheme == target::Scheme::davs || target.scheme == target::Scheme::smb;
 }
 
 std::unique_ptr<transport::Store> store_of(const target::Target& target, const config::Auth& auth,

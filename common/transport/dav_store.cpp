@@ -289,7 +289,8 @@ std::vector<Answer> DavStore::upload(std::span<const Upload> uploads) {
 std::vector<Answer> DavStore::rename(std::span<const Rename> renames) {
     std::vector<Answer> answers(renames.size());
     client_.run(renames.size(), [&](std::size_t i, const Reply* reply) -> std::optional<Request> {
-        const auto& [from, to] = renames[i];
+        const auto& from = renames[i].from;
+        const auto& to = renames[i].to;
         if (reply != nullptr) {
             answers[i] = answer_of(Method::move, *reply);
             return std::nullopt;

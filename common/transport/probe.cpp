@@ -188,6 +188,7 @@ class Prober {
             const std::string path = name(part);
             const std::string content = "odd" + std::string(part);
             const auto answer = put(path, content);
+            if (answer.verdict == Verdict::refused) used_.pop_back();  // which some servers would not even remove
             if (answer.done() && is_listed(mark_ + std::string(part)) && holds(path, content)) continue;
             wrong += wrong.empty() ? "" : ", ";
             wrong += text::quote(part);

@@ -10,6 +10,7 @@
 #include "text/text.hpp"
 #include "transport/dav_store.hpp"
 #include "transport/file_store.hpp"
+#include "transport/smb_store.hpp"
 
 namespace ums::transport {
 
@@ -48,7 +49,7 @@ std::unique_ptr<Store> open_store(const target::Target& target, const Access& ac
             require_readable(access.certificate, "client certificate");
             require_readable(access.key, "key of the client certificate");
             return open_dav_store(target, access, limits, disk);
-        case target::Scheme::smb:
+        case target::Scheme::smb: return open_smb_store(target, access, limits, disk);
         case target::Scheme::smtp:
         case target::Scheme::smtps:
         case target::Scheme::lmtp: break;

@@ -44,6 +44,8 @@ struct Answer {
     std::string text;  ///< for people: `507 Insufficient Storage`, `connection refused`; empty when done
     int status = 0;    ///< HTTP status, if there was one
     std::optional<std::chrono::seconds> retry_after = std::nullopt;
+    /// A contested rename: the file has its new name, but somebody has it open and may still rename it. Never when done.
+    bool held = false;
 
     bool done() const noexcept { return verdict == Verdict::done; }
 };
@@ -80,6 +82,12 @@ struct Upload {
 struct Rename {
     std::string from;
     std::string to;
+    /// Others may rename the same file at this moment, or an earlier rename of ours may still be carried out: a claim, a
+    /// revocation. `done` then also says that none of them can win any more. Where a rename names the file alone (WebDAV,
+    /// a directory) that is so anyway. Not for a name that others read: SMB makes sure by opening it for itself alone.
+    bool contested = false;
+    /// Nobody but us can have made the new name, and we not before: a store that has to look for it first need not.
+    bool unique = false;
 };
 
 struct Download {
@@ -110,11 +118,12 @@ class Store {
     /// `If-None-Match: *` (nginx) overwrites: names must be unique.
     virtual std::vector<Answer> upload(std::span<const Upload> uploads) = 0;
     /// No-replace rename of files within this store. `done` only for a clear yes (WebDAV: 201, 204). `unreachable`, and
-    /// `denied` with status 0, 401 or 407, mean a clear no. Everything else must be taken as doubt. Of many renames of
-    /// one name exactly one is `done`. Of many renames *to* one name at the same moment several can be (Apache looks
+    /// `denied` with status 0, 401 or 407, mean a clear no. Everything else must be taken as doubt. Of many contested
+    /// renames of one name exactly one is `done`. Of many renames *to* one name at the same moment several can be (Apache looks
     /// first and renames then): names must be unique.
     virtual std::vector<Answer> rename(std::span<const Rename> renames) = 0;
-    /// The length received is checked against `expected`, and against what the server announced.
+    /// The length received is checked against `expected`, and against what the server announced. Over SMB it is `refused`
+    /// as long as anybody else has the file open: nobody who claimed it at the same moment can then take it as well.
     virtual std::vector<Answer> download(std::span<Download> downloads) = 0;
     /// Small files whole, at most `limit` bytes (more is `broken`).
     virtual Answer read(const std::string& path, Bytes limit, std::string& content) = 0;

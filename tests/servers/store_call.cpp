@@ -75,10 +75,13 @@ void call(Store& store, io::Disk& disk, const std::vector<std::string>& words) {
             uploads.push_back({rest[i], {"", &source, 0, Bytes{size}}});
         }
         print(store.upload(uploads));
-    } else if (operation == "rename") {
+    } else if (operation == "rename" || operation == "claim") {
+        const bool contested = operation == "claim";
         std::vector<Rename> renames;
-        for (std::size_t i = 0; i + 1 < rest.size(); i += 2) renames.push_back({rest[i], rest[i + 1]});
-        print(store.rename(renames));
+        for (std::size_t i = 0; i + 1 < rest.size(); i += 2) renames.push_back({rest[i], rest[i + 1], contested});
+        const auto answers = store.rename(renames);
+        print(answers);
+        if (contested && answers.front().held) std::cout << "held\n";
     } else if (operation == "download") {
         const io::Fd into = temporary();
         Download download{rest.at(0), &into, Bytes{std::stoull(rest.at(1))}, {}};

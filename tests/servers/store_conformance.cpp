@@ -2,7 +2,7 @@
 //
 // What every store promises, tried on the one that store_from_environment() opens. UMS_STORE_PROTECTS_CREATE is `no`
 // for a server that overwrites in spite of `If-None-Match: *`, UMS_STORE_LISTS_HIDDEN is `no` for one that does not
-// list names with a leading dot.
+// list names with a leading dot. UMS_STORE_NAMES is `windows` for one that has only the names that Windows allows.
 #include <unistd.h>
 
 #include <algorithm>
@@ -179,7 +179,7 @@ TEST_CASE("of many renames of one file exactly one wins", "[conformance]") {
         const std::string from = p.at("from" + std::to_string(round));
         REQUIRE(p.put(from, from).done());
         std::vector<Rename> claims;
-        for (int i = 0; i < 8; ++i) claims.push_back({from, from + "." + std::to_string(i)});
+        for (int i = 0; i < 8; ++i) claims.push_back({from, from + "." + std::to_string(i), true});
         const auto answers = p.store->rename(claims);
         CHECK(std::count_if(answers.begin(), answers.end(), [](auto& a) { return a.done(); }) == 1);
         Item item;
@@ -312,9 +312,16 @@ TEST_CASE("odd names are kept as they are", "[conformance]") {
         "50%41",      "%2e%2e",           "%",           "#?&+;=,:@!$*'()[]{}",
         "a\\b",       "<b>&amp;\"x\"<b>", "~tilde",      "...",
         ".hidden",    "semi;colon",       "tab\there",   std::string(200, 'n')};
+    // Windows has no such names; a server that stands in for one lists them under others.
+    const bool windows = environment("UMS_STORE_NAMES") == "windows";
+    const auto wanted = [&](const std::string& name) {
+        return !windows ||
+               (name.find_first_of("<>:\"/\\|?*\t") == std::string::npos && name.back() != ' ' && name.back() != '.');
+    };
     std::set<std::string> expected;
     for (const auto& name : names) {
         INFO(name);
+        if (!wanted(name)) continue;
         const auto answer = p.put(p.at("x"), name);
         REQUIRE(answer.done());
         const auto moved = p.move(p.at("x"), p.at(name));
@@ -334,7 +341,7 @@ TEST_CASE("odd names are kept as they are", "[conformance]") {
     std::set<std::string> found;
     CHECK(p.store->list(p.directory, [&](const Item& item) { return found.insert(item.name).second; }).done());
     CHECK(found == expected);
-    CHECK(found.size() >= names.size() - 3);
+    CHECK(found.size() >= static_cast<std::size_t>(std::count_if(names.begin(), names.end(), wanted)) - 3);
     for (const auto& name : found) CHECK(p.remove(p.at(name)) == Verdict::done);
 }
 

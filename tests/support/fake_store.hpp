@@ -4,7 +4,9 @@
 // at any request. It counts every file that ever came to stand below a final directory: what a kernel would have sent.
 #pragma once
 
+#include <algorithm>
 #include <map>
+#include <memory>
 #include <vector>
 
 #include "faulty_disk.hpp"
@@ -35,7 +37,8 @@ class FakeStore final : public transport::Store {
     std::map<std::string, std::uint64_t> false_sizes;  ///< content -> what is said of its length
     std::string unreadable;                            ///< what has this content cannot be downloaded
     bool renames_copy = false;                         ///< a server whose MOVE leaves the source
-    bool crash_at_arrival = false;                     ///< our process ends as a message arrives, before it hears of it
+    bool renames_by_handle = false;  ///< SMB: what was opened is renamed, whatever its name is by then
+    bool crash_at_arrival = false;   ///< our process ends as a message arrives, before it hears of it
     /// What the other side answers to an upload with this content; nothing: it takes it.
     std::function<std::optional<transport::Answer>(const std::string&)> dislikes;
     /// Called before each request with its number: what others do meanwhile. Requests that it makes itself do not count.
@@ -124,7 +127,16 @@ class FakeStore final : public transport::Store {
         std::vector<transport::Answer> answers;
         for (const auto& one : renames) {
             auto result = std::make_shared<transport::Answer>();
-            const auto answer = request([this, from = one.from, to = one.to, result] { *result = move(from, to); });
+            // What a contested rename makes sure of first.
+            const bool held = one.contested && is_open(one.from);
+            const auto handle = held ? nullptr : open_handle(one.from);
+            const auto answer = request([this, one, held, handle, result] {
+                if (!held) *result = move(handle ? name_of(*handle) : one.from, one.to);
+                if (held || (one.contested && is_open(one.to, handle.get()))) {
+                    *result = answer_of(transport::Verdict::unknown);
+                    result->held = true;
+                }
+            });
             answers.push_back(answer.done() ? *result : answer);
         }
         return answers;
@@ -206,6 +218,28 @@ class FakeStore final : public transport::Store {
                 std::to_string(std::hash<std::string>()(content)),
                 {}};
     }
+    // The content of a file stands for the file: each message has its own.
+    using Handle = std::string;
+    std::shared_ptr<Handle> open_handle(const std::string& path) {
+        const auto found = files.find(path);
+        if (!renames_by_handle || found == files.end()) return nullptr;
+        auto handle = std::make_shared<Handle>(found->second);
+        handles_.push_back(handle);
+        return handle;
+    }
+    std::string name_of(const Handle& handle) const {
+        for (const auto& [path, content] : files) {
+            if (content == handle) return path;
+        }
+        return "gone";
+    }
+    bool is_open(const std::string& path, const Handle* but = nullptr) const {
+        const auto found = files.find(path);
+        return found != files.end() && std::any_of(handles_.begin(), handles_.end(), [&](const auto& one) {
+                   const auto handle = one.lock();
+                   return handle && handle.get() != but && *handle == found->second;
+               });
+    }
     transport::Answer move(const std::string& from, const std::string& to) {
         const auto found = files.find(from);
         if (found == files.end()) return answer_of(transport::Verdict::absent, 404);
@@ -268,6 +302,7 @@ class FakeStore final : public transport::Store {
     bool fired_ = false;
     bool nested_ = false;
     std::vector<std::pair<std::size_t, std::function<void()>>> late_;
+    std::vector<std::weak_ptr<Handle>> handles_;
 };
 
 }  // namespace ums::test

@@ -131,7 +131,7 @@ class Certificates:
 
 
 class Server:
-    """What Apache and nginx have in common. `root` is the directory of the documents."""
+    """What the servers have in common. `root` is the directory of the documents."""
 
     name = ""
     package = ""

@@ -17,15 +17,14 @@ namespace {
 
 /// A stream in a nameless file: what is sent must be readable twice.
 io::Fd buffered(int stream, const std::string& name, io::Disk& disk) {
-    io::Fd fd(::open("/tmp", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600));
-    if (!fd) throw system_error(Fault::cannot_write, "make a temporary file in /tmp", errno);
+    auto fd = io::temporary_file();
     std::vector<char> buffer(256 * 1024);
     for (;;) {
         const auto n = ::read(stream, buffer.data(), buffer.size());
         if (n < 0 && errno == EINTR && !cli::stopping()) continue;
         if (n < 0) throw system_error(Fault::cannot_read, "read " + name, errno);
         if (n == 0) return fd;
-        disk.write(fd, {buffer.data(), static_cast<std::size_t>(n)}, "/tmp");
+        disk.write(fd, {buffer.data(), static_cast<std::size_t>(n)}, "a temporary file");
     }
 }
 
@@ -136,15 +135,15 @@ int push_single(const cli::Common& common, const Options& options, const config:
         // The doubt is resolved as in delivery::Courier: revoke the stage name, then look. Without a witness only what is
         // seen counts.
         const std::string revoked = stage + ".revoked";
-        const std::array<transport::Rename, 1> revoke{{{stage, revoked}}};
-        store->rename(revoke);
+        const std::array<transport::Rename, 1> revoke{{{stage, revoked, true}}};
+        const bool held = store->rename(revoke).front().held;
         const std::array<std::string, 2> paths{revoked, final};
         std::vector<transport::Item> items;
         const auto looks = store->look(paths, items);
         const std::array<std::string, 1> revoked_only{revoked};
         if (looks[1].done() && items[1].kind == transport::ItemKind::file && items[1].size == size) {
             if (looks[0].done()) store->remove(revoked_only);
-        } else if (looks[0].done() && looks[1].verdict == transport::Verdict::absent) {
+        } else if (!held && looks[0].done() && looks[1].verdict == transport::Verdict::absent) {
             store->remove(revoked_only);
             fail(answer);
         } else {

@@ -180,12 +180,14 @@ TEST_CASE("a request that is carried out late: still exactly once", "[delivery][
         world.run();
         requests = world.store.requests();
     }
-    for (const bool eats : {false, true}) {
+    for (const auto& [eats, by_handle] : {std::pair(false, false), {true, false}, {false, true}, {true, true}}) {
         for (std::size_t at = 1; at <= requests; ++at) {
             for (std::size_t delay = 1; delay <= 40; ++delay) {
-                INFO("request " << at << " late by " << delay << (eats ? ", kernel takes files" : ""));
+                INFO("request " << at << " late by " << delay << (eats ? ", kernel takes files" : "")
+                                << (by_handle ? ", SMB" : ""));
                 World world(2);
                 world.store.kernel_eats = eats;
+                world.store.renames_by_handle = by_handle;
                 world.store.plan(FakeStore::Fault::late, at, delay);
                 world.run();
                 REQUIRE(world.store.fired());

@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A store of common/transport, used from a test: one call at a time, or the whole conformance suite."""
+
+import os
+import subprocess
+
+PROGRAMS = os.path.join(os.environ["UMS_BUILD"], "tests")
+
+
+def environment(url, **more):
+    kept = {k: v for k, v in os.environ.items() if not k.startswith("UMS_STORE_")}
+    # A proxy of the environment must not be used: nothing listens there.
+    nowhere = dict.fromkeys(("http_proxy", "https_proxy", "all_proxy"), "http://127.0.0.1:9")
+    return {**kept, **nowhere, "UMS_STORE_URL": url, **{"UMS_STORE_" + k.upper(): str(v) for k, v in more.items()}}
+
+
+class Caller:
+    """store_call with one store: call() gives the lines that an operation printed, split at tabs."""
+
+    def __init__(self, url, **more):
+        self._process = subprocess.Popen([os.path.join(PROGRAMS, "store_call")], stdin=subprocess.PIPE,
+                                         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                                         env=environment(url, **more))
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        out, err = self._process.communicate()
+        if self._process.returncode != 0:
+            raise AssertionError(f"store_call ended with {self._process.returncode}: {out}{err}")
+
+    @property
+    def pid(self):
+        return self._process.pid
+
+    def kill(self):
+        self._process.kill()
+        self._process.communicate()
+
+    def call(self, *words):
+        self._process.stdin.write("\t".join(words) + "\n")
+        self._process.stdin.flush()
+        lines = []
+        while (line := self._process.stdout.readline()) not in (".\n", ""):
+            lines.append(line.rstrip("\n").split("\t"))
+        return lines
+
+    def verdict(self, *words):
+        """The verdict and the text of an operation with one answer."""
+        answer = self.call(*words)[-1]
+        return answer[0], answer[2]
+
+
+def conform(test, url, tests="[conformance]", **more):
+    """store_conformance against one store."""
+    done = subprocess.run([os.path.join(PROGRAMS, "store_conformance"), tests], env=environment(url, **more),
+                          capture_output=True, text=True, check=False)
+    test.assertEqual(done.returncode, 0, done.stdout[-6000:] + done.stderr[-6000:])
+    test.assertIn("All tests passed", done.stdout)
