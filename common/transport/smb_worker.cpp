@@ -373,7 +373,7 @@ class Worker {
         if (!there) throw Failure{ENOENT, "rename: " + std::string(std::strerror(ENOENT))};
         reply(Kind::progress);
         if (library_->get_rename(context_)(context_, url(from).c_str(), context_, url(to).c_str()) != 0) fail("rename");
-        if (contested) make_sure(to);
+        if (contested && !make_sure(to)) throw Failure{ENOENT, "rename: somebody else was faster"};
         reply(Kind::done);
     }
 
