@@ -71,7 +71,7 @@ int run(const cli::Common& common, const config::Config& config, const std::stri
         const auto target = target::parse_target(what, "/");
         if (const auto* problem = std::get_if<std::string>(&target))
             throw Error(Fault::usage, text::quote(what) + ": " + *problem);
-        store = delivery::store_of(std::get<target::Target>(target), {}, {}, {}, disk);
+        store = delivery::store_of(std::get<target::Target>(target), {}, {}, {}, {}, disk);
         address = target::to_string(std::get<target::Target>(target));
     }
 

@@ -87,6 +87,8 @@ class Hostile:
                         if part is CLOSE:
                             return
                         connection.sendall(part)
+                    if request.headers.get("connection", "").lower() == "close":
+                        return
         except (OSError, ValueError):
             pass
         finally:
