@@ -33,6 +33,11 @@ transport::Limits limits_of(const config::Limit& limit) {
     return limits;
 }
 
+/// A file system keeps its word about renames; that of a server is tried.
+std::string address_of(const target::Target& target) {
+    return target.scheme == target::Scheme::file ? "" : target::to_string(target);
+}
+
 /// What cannot be opened (a secret, a certificate) is told with the name of who needs it.
 template <typename Open>
 std::unique_ptr<transport::Store> named(const std::string& name, Open open) {
@@ -94,6 +99,8 @@ Destination destination_of(const config::Config& config, const config::Kernel& k
     destination.name = kernel.name;
     destination.queue = spool::Queue::kernel(kernel.name);
     destination.stage = stage_of(config, kernel);
+    destination.in_place = kernel.in_place;
+    destination.address = address_of(kernel.url);
     destination.extension = kernel.extension;
     destination.keep_sent = config.mds.keep_sent.count() > 0;
     destination.directory = [](const spool::EntryName& name) -> std::optional<std::string> {
@@ -120,6 +127,8 @@ Destination destination_of(const config::Config& config, const config::Connector
     destination.name = connector.name;
     destination.queue = spool::Queue::connector(connector.name);
     destination.stage = "." + config.mds.id;
+    destination.in_place = connector.in_place;
+    if (connector.root) destination.address = address_of(*connector.root);
     destination.extension = connector.extension;
     destination.keep_sent = config.mds.keep_sent.count() > 0;
     destination.directory = [](const spool::EntryName&) -> std::optional<std::string> { return "In"; };
