@@ -284,7 +284,7 @@ Limit read_limit(const Node& node, Report& report) {
     if (section.number("max-pending", pending, 1, 1'000'000)) limit.max_pending = pending;
     section.duration("connect", limit.connect, Duration(10));
     section.duration("answer", limit.answer, Duration(10));
-    section.duration("stall", limit.stall, std::chrono::seconds(1));
+    section.duration("stall", limit.stall, Duration(100));
     return limit;
 }
 

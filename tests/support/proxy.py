@@ -161,12 +161,14 @@ class Cutter(_Listener):
         self._server = server
         self._fault = None
         self.counts = {"up": 0, "down": 0}
+        self.passed = {"up": bytearray(), "down": bytearray()}  # since it was armed
         self.fired = False
 
     def arm(self, direction=None, after=0, kind="cut"):
         """Counts anew; without a direction nothing happens but the count."""
         with self._lock:
             self.counts = {"up": 0, "down": 0}
+            self.passed = {"up": bytearray(), "down": bytearray()}
             self.fired = False
             self._fault = (direction, after, kind) if direction else None
 
@@ -187,6 +189,7 @@ class Cutter(_Listener):
             self.counts[direction] += size
             return size, None
 
+
     def _serve(self, client):
         server = socket.create_connection(self._server, 10)
         with self._lock:
@@ -198,6 +201,7 @@ class Cutter(_Listener):
                 for one in select.select([client, server], [], [])[0]:
                     other, direction = (server, "up") if one is client else (client, "down")
                     data = one.recv(65536)
+                    self.passed[direction] += data
                     allowed, fault = self._allowed(direction, len(data))
                     if data[:allowed]:
                         other.sendall(data[:allowed])
