@@ -293,6 +293,7 @@ Loaded parse(std::string_view yaml, const std::string& file, Look look = Look::e
 /// The secret's value, the first line of what holds it; empty if none is set. Throws Error{permission} for a file that
 /// group or others can use (but root's may be read by a group of ours), Error{configuration} for a missing or empty
 /// file, and for a command that fails or takes more than 30 s. Neither value nor command is ever in a text.
+/// From the first secret on the process, and what it starts, leaves no core file.
 std::string read_secret(const Secret& secret);
 
 /// All keys of the file as dotted paths, `*` for any name and for a rule: `kernels.*.auth.method`. Keys of the tests
