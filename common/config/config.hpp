@@ -64,11 +64,22 @@ struct Tls {
     std::string pin;
 };
 
+/// Of WebDAV targets alone.
+struct Http {
+    std::string proxy;  ///< `http://host:port` or `https://host:port`; empty: none, whatever the environment says
+    std::string proxy_user;
+    Secret proxy_password;
+    std::vector<std::pair<std::string, std::string>> headers;  ///< that go with each request, in order
+};
+
 struct Limit {
     unsigned connections = 8;
     std::optional<double> messages_per_second;
     std::optional<Bytes> bandwidth;  ///< bytes per second
     std::optional<unsigned> max_pending;
+    Duration connect = std::chrono::seconds(10);  ///< to connect, TLS included
+    Duration answer = std::chrono::seconds(60);   ///< one request without a message in it
+    Duration stall = std::chrono::seconds(60);    ///< a transfer in which nothing moves for so long is ended
 };
 
 struct HealthCheck {
@@ -84,12 +95,14 @@ struct Kernel {
     target::Target url;
     Auth auth;
     Tls tls;
+    Http http;
     std::optional<unsigned> channels;
     bool fetch = true;
     std::optional<std::vector<std::string>> fetch_connectors;  ///< only these connectors' In; nothing: all `R_*`
     HealthCheck check;
     Limit limit;
     std::string stage;               ///< stage directory below url; empty: `.<mds id>`
+    bool in_place = false;           ///< uploads go straight to the final name
     std::string extension = ".tmp";  ///< of final names
     std::optional<Duration> stuck;   ///< stuck detection: the oldest file may be so old
     bool recall = false;
@@ -103,7 +116,9 @@ struct Connector {
     std::optional<target::Target> deliver;
     Auth auth;
     Tls tls;
+    Http http;
     Limit limit;
+    bool in_place = false;
     std::vector<std::string> numbers;  ///< patterns, as written
     std::string extension = ".tmp";
 };
@@ -278,6 +293,7 @@ Loaded parse(std::string_view yaml, const std::string& file, Look look = Look::e
 /// The secret's value, the first line of what holds it; empty if none is set. Throws Error{permission} for a file that
 /// group or others can use (but root's may be read by a group of ours), Error{configuration} for a missing or empty
 /// file, and for a command that fails or takes more than 30 s. Neither value nor command is ever in a text.
+/// From the first secret on the process, and what it starts, leaves no core file.
 std::string read_secret(const Secret& secret);
 
 /// All keys of the file as dotted paths, `*` for any name and for a rule: `kernels.*.auth.method`. Keys of the tests

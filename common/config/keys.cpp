@@ -20,11 +20,13 @@ std::vector<std::string> known_keys() {
     add("kernels.*.", keys::kernel);
     add("kernels.*.auth.", keys::auth);
     add("kernels.*.tls.", keys::tls);
+    add("kernels.*.proxy.", keys::proxy);
     add("kernels.*.check.", keys::check);
     add("kernels.*.limit.", keys::limit);
     add("connectors.*.", keys::connector);
     add("connectors.*.auth.", keys::auth);
     add("connectors.*.tls.", keys::tls);
+    add("connectors.*.proxy.", keys::proxy);
     add("connectors.*.limit.", keys::limit);
     add("sites.*.", keys::site);
     add("sites.*.balance.", keys::balance);

@@ -25,16 +25,19 @@ inline constexpr std::array<std::string_view, 10> numbering{"country",         "
 inline constexpr std::array<std::string_view, 6> in_doubt{"wait", "fax", "voc", "sms", "mwi", "tts"};
 inline constexpr std::array<std::string_view, 2> on_event{"command", "mail"};
 inline constexpr std::array<std::string_view, 2> event_mail{"to", "via"};
-inline constexpr std::array<std::string_view, 11> kernel{"url",   "auth",  "tls",       "channels", "fetch", "check",
-                                                         "limit", "stage", "extension", "stuck",    "recall"};
-inline constexpr std::array<std::string_view, 7> connector{"root",  "deliver", "auth",     "tls",
-                                                           "limit", "numbers", "extension"};
+inline constexpr std::array<std::string_view, 14> kernel{"url",      "auth",      "tls",   "proxy", "headers",
+                                                         "channels", "fetch",     "check", "limit", "stage",
+                                                         "in-place", "extension", "stuck", "recall"};
+inline constexpr std::array<std::string_view, 10> connector{"root",    "deliver", "auth",     "tls",     "proxy",
+                                                            "headers", "limit",   "in-place", "numbers", "extension"};
+inline constexpr std::array<std::string_view, 5> proxy{"url", "user", "password-file", "password-command",
+                                                       "password-credential"};
 inline constexpr std::array<std::string_view, 5> auth{"method", "user", "password-file", "password-command",
                                                       "password-credential"};
 inline constexpr std::array<std::string_view, 4> tls{"ca", "cert", "key", "pin"};
 inline constexpr std::array<std::string_view, 4> check{"interval", "timeout", "fall", "rise"};
-inline constexpr std::array<std::string_view, 4> limit{"connections", "messages-per-second", "bandwidth",
-                                                       "max-pending"};
+inline constexpr std::array<std::string_view, 7> limit{
+    "connections", "messages-per-second", "bandwidth", "max-pending", "connect", "answer", "stall"};
 inline constexpr std::array<std::string_view, 11> site{"kernels",   "balance",   "fallback",    "fail-back",
                                                        "hold-down", "numbering", "conversions", "dial",
                                                        "mark",      "connector", "time-zone"};

@@ -2,6 +2,7 @@
 //
 // The sections `kernels:` and `connectors:`: where messages are carried to and fetched from.
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <set>
 #include <variant>
@@ -133,6 +134,116 @@ Tls read_tls(const Node& node, const std::string& base, Report& report) {
     return tls;
 }
 
+// What we set, or what would change the meaning of what we send.
+bool is_ours(std::string_view field) {
+    static constexpr std::array<std::string_view, 27> ours{"accept",
+                                                           "accept-encoding",
+                                                           "authorization",
+                                                           "connection",
+                                                           "content-encoding",
+                                                           "content-length",
+                                                           "content-range",
+                                                           "content-type",
+                                                           "depth",
+                                                           "destination",
+                                                           "expect",
+                                                           "host",
+                                                           "http2-settings",
+                                                           "if",
+                                                           "if-match",
+                                                           "if-modified-since",
+                                                           "if-none-match",
+                                                           "if-unmodified-since",
+                                                           "keep-alive",
+                                                           "overwrite",
+                                                           "proxy-authorization",
+                                                           "proxy-connection",
+                                                           "range",
+                                                           "te",
+                                                           "trailer",
+                                                           "transfer-encoding",
+                                                           "upgrade"};
+    const auto folded = text::lower(field);
+    return folded == "user-agent" || std::find(ours.begin(), ours.end(), folded) != ours.end();
+}
+
+void read_headers(const Node& node, Http& http, Report& report) {
+    if (node.kind != Node::Kind::map) {
+        report_wrong(node, "headers", "a map of HTTP header fields (X-Name: value)", report);
+        return;
+    }
+    std::set<std::string> seen;
+    for (std::size_t i = 0; i < node.keys.size(); ++i) {
+        const Node& name = node.keys[i];
+        const Node& value = node.values[i];
+        if (name.refused || value.refused) continue;
+        static constexpr std::string_view marks = "!#$%&'*+-.^_`|~";  // RFC 9110 section 5.6.2
+        const bool is_token = !name.text.empty() && std::all_of(name.text.begin(), name.text.end(), [](char c) {
+            return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') ||
+                   marks.find(c) != std::string_view::npos;
+        });
+        if (!is_token) {
+            report.error(name, text::quote(name.text) + " cannot be the name of an HTTP header field");
+        } else if (is_ours(name.text)) {
+            report.error(name, "the header field " + text::quote(name.text) + " is set by the transport itself");
+        } else if (!seen.insert(text::lower(name.text)).second) {
+            report.error(name, text::quote(name.text) + " is given twice: header fields have no case");
+        } else if (const auto* line = read_line(value, name.text, report)) {
+            const bool has_control = std::any_of(
+                line->begin(), line->end(), [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; });
+            if (has_control || text::trim(*line).empty()) {
+                report_wrong(value, name.text, "text without control characters", report);
+            } else {
+                http.headers.emplace_back(name.text, std::string(text::trim(*line)));
+            }
+        }
+    }
+}
+
+void read_proxy_url(Section& section, Http& http) {
+    std::string url;
+    if (!section.text("url", url)) return;
+    const bool tls = text::starts_with_ignoring_case(url, "https://");
+    const bool plain = text::starts_with_ignoring_case(url, "http://");
+    // The part behind the scheme is that of a WebDAV target without a path.
+    const auto parsed =
+        target::parse_target((tls ? "davs" : "dav") + url.substr(std::min(url.find(':'), url.size())), "/");
+    const auto* found = std::get_if<target::Target>(&parsed);
+    if ((!tls && !plain) || found == nullptr || found->path != "/" || !found->port) {
+        // What stands before an @ may be a password.
+        const std::string wanted = "http://host:port or https://host:port, with user and password in keys of their own";
+        if (url.find('@') == std::string::npos) {
+            report_wrong(*section.find("url"), "url", wanted, section.report());
+        } else {
+            section.report().error(*section.find("url"), "'url' of a proxy must be " + wanted);
+        }
+        return;
+    }
+    const bool v6 = found->host.find(':') != std::string::npos;
+    http.proxy = std::string(tls ? "https://" : "http://") + (v6 ? "[" + found->host + "]" : found->host) + ":" +
+                 std::to_string(*found->port);
+}
+
+void read_proxy(const Node& node, Http& http, const std::string& base, Report& report) {
+    Section section(node, "proxy", keys::proxy, report);
+    read_proxy_url(section, http);
+    section.text("user", http.proxy_user);
+    read_secret_keys(section, http.proxy_password, base);
+    if (!section.is_map()) return;
+    if (!section.find("url")) report.error(node, "'proxy' has no 'url'");
+    if (http.proxy_password != Secret{} && http.proxy_user.empty())
+        report.error(node, "'proxy' has a password but no 'user'");
+    if (http.proxy_user.find(':') != std::string::npos)
+        report.error(*section.find("user"), "'user' of a proxy cannot have a colon (RFC 7617)");
+}
+
+Http read_http(Section& section, const std::string& base) {
+    Http http;
+    if (const Node* proxy = section.find("proxy")) read_proxy(*proxy, http, base, section.report());
+    if (const Node* headers = section.find("headers")) read_headers(*headers, http, section.report());
+    return http;
+}
+
 void read_rate(Section& section, Limit& limit) {
     const Node* node = section.find("messages-per-second");
     if (!node) return;
@@ -168,6 +279,9 @@ Limit read_limit(const Node& node, Report& report) {
     read_bandwidth(section, limit);
     unsigned pending = 0;
     if (section.number("max-pending", pending, 1, 1'000'000)) limit.max_pending = pending;
+    section.duration("connect", limit.connect, Duration(10));
+    section.duration("answer", limit.answer, Duration(10));
+    section.duration("stall", limit.stall, Duration(100));
     return limit;
 }
 
@@ -257,6 +371,14 @@ void read_fetch(Section& section, Kernel& kernel, Draft& draft) {
 // `auth` and `tls` that do nothing are a mistake in the scheme more often than not.
 void check_access(Section& section, const target::Target& target, const Auth& auth) {
     Report& report = section.report();
+    if (target.scheme != Scheme::dav && target.scheme != Scheme::davs) {
+        for (const auto* key : {"proxy", "headers"}) {
+            const Node* node = section.find(key);
+            if (node)
+                report.warning(*node,
+                               text::quote(key) + " does nothing for " + std::string(scheme_name(target.scheme)) + ":");
+        }
+    }
     if (const Node* tls = section.find("tls");
         tls && (target.scheme == Scheme::file || target.scheme == Scheme::dav || target.scheme == Scheme::smb)) {
         report.warning(*tls, "'tls' does nothing for " + std::string(scheme_name(target.scheme)) + ":");
@@ -284,6 +406,8 @@ void read_kernel(const Named& entry, Draft& draft) {
     }
     if (const Node* auth = section.find("auth")) kernel.auth = read_auth(*auth, draft.base, draft.report);
     if (const Node* tls = section.find("tls")) kernel.tls = read_tls(*tls, draft.base, draft.report);
+    kernel.http = read_http(section, draft.base);
+    section.flag("in-place", kernel.in_place);
     unsigned channels = 0;
     if (section.number("channels", channels, 1, 10'000)) kernel.channels = channels;
     read_fetch(section, kernel, draft);
@@ -317,6 +441,8 @@ void read_connector(const Named& entry, Draft& draft) {
     }
     if (const Node* auth = section.find("auth")) connector.auth = read_auth(*auth, draft.base, draft.report);
     if (const Node* tls = section.find("tls")) connector.tls = read_tls(*tls, draft.base, draft.report);
+    connector.http = read_http(section, draft.base);
+    section.flag("in-place", connector.in_place);
     if (const Node* limit = section.find("limit")) connector.limit = read_limit(*limit, draft.report);
     for (const Node* pattern : section.texts("numbers")) connector.numbers.push_back(pattern->text);
     read_extension(section, connector.extension);

@@ -26,6 +26,8 @@ constexpr std::string_view revoked_suffix = ".revoked";
 constexpr std::string_view canary_suffix = ".canary";
 constexpr unsigned most_refusals = 5;
 constexpr std::chrono::seconds unreadable_pause{60};
+// Without a witness a death leaves all of a batch in doubt.
+constexpr std::size_t in_place_batch = 8;
 
 // `~` of split messages is no character for every server; no id has a `-` of its own.
 std::string plain_id(const EntryName& name) {
@@ -53,6 +55,22 @@ bool certainly_not_done(const Answer& answer) {
     return answer.verdict == Verdict::denied && (answer.status == 0 || answer.status == 401 || answer.status == 407);
 }
 
+// What a server says that it did not take, it did not take (RFC 9110 section 15.5).
+bool was_kept_out(const Answer& answer) {
+    return answer.verdict == Verdict::unreachable || answer.verdict == Verdict::denied ||
+           answer.verdict == Verdict::refused || answer.verdict == Verdict::absent;
+}
+
+// Taken, but already gone, or not to be asked for: see Store::upload().
+bool was_stored(const Answer& answer) {
+    return answer.done() || (answer.verdict == Verdict::unknown && answer.text.starts_with("stored, but"));
+}
+
+Error cannot_rename(const std::string& name, const std::string& why) {
+    return Error(Fault::configuration, text::quote(name) + " cannot be delivered to through a stage: " + why +
+                                           "; 'in-place: yes' there uploads straight to the final names");
+}
+
 // Not of the process: out of descriptors or memory, no other message can be opened either.
 bool is_of_one_file(const Error& error) {
     const int number = error.error_number();
@@ -69,6 +87,12 @@ bool may_be_of_message(const Answer& answer) {
         case Verdict::denied: return answer.status != 401 && answer.status != 407;
         default: return false;
     }
+}
+
+// What the publish said that made the doubt.
+std::string reason(const std::map<std::string, std::string, std::less<>>& doubts, const Entry& entry) {
+    const auto found = doubts.find(entry.name.id());
+    return found == doubts.end() ? "" : found->second + "; ";
 }
 
 }  // namespace
@@ -118,6 +142,13 @@ Answer Courier::put(const std::string& path, const std::string& content) {
 
 Answer Courier::prepare() {
     target_fault_.reset();
+    if (destination_.in_place) {
+        std::vector<transport::Item> items;
+        const std::array<std::string, 1> root{""};
+        auto found = store_.look(root, items).front();
+        if (!found.done()) blame_target(found);
+        return found;
+    }
     const std::string owner_path = destination_.stage + "/owner";
     const std::string own = spool_.uuid() + "\n";
     std::string owner;
@@ -129,6 +160,7 @@ Answer Courier::prepare() {
             {{owner_path + "-" + io::random_token() + std::string(part_suffix), owner_path}}};
         if (answer.done()) answer = put(publish[0].from, own);
         if (answer.done()) answer = store_.rename(publish).front();
+        if (answer.status == 405 || answer.status == 501) throw cannot_rename(destination_.name, answer.text);
         if (answer.verdict == Verdict::exists) {
             const std::array<std::string, 1> ours{publish[0].from};
             store_.remove(ours);
@@ -148,7 +180,31 @@ Answer Courier::prepare() {
                         " belongs to another spool with the MDS id " + text::quote(spool_.mds_id()) +
                         "; give this MDS another id (if that spool is gone for ever, remove the file 'owner' there)");
     }
+    answer = check_rename(owner_path, own);
+    if (!answer.done()) blame_target(answer);
     return answer;
+}
+
+// Tried with the owner's file, which may be replaced: by the same content. Once for each address and server.
+Answer Courier::check_rename(const std::string& owner_path, const std::string& own) {
+    if (destination_.address.empty()) return {};
+    auto& disk = spool_.disk();
+    auto queue = spool::to_string(destination_.queue);
+    std::replace(queue.begin(), queue.end(), '/', '.');
+    const auto path = spool_.state_path("renames/" + queue);
+    const std::string known = destination_.address + "\t" + destination_.stage + "\t" + store_.describe() + "\n";
+    if (io::read_file(disk, path, Bytes{64 << 10}).value_or("") == known) return {};
+    const std::array<transport::Rename, 1> over{
+        {{destination_.stage + "/check-" + io::random_token() + std::string(part_suffix), owner_path}}};
+    if (auto answer = put(over[0].from, own); !answer.done()) return answer;
+    const auto answer = store_.rename(over).front();
+    const std::array<std::string, 1> ours{over[0].from};
+    if (!answer.done()) store_.remove(ours);
+    if (answer.status == 405 || answer.status == 501) throw cannot_rename(destination_.name, answer.text);
+    if (answer.done()) throw cannot_rename(destination_.name, "its rename replaces what is there");
+    // Swept by another kernel's worker, or an odd answer: nothing is known, and the next run tries again.
+    if (answer.verdict == Verdict::exists) io::write_file(disk, path, known);
+    return {};
 }
 
 bool Courier::ensure_directory(const std::string& directory) {
@@ -219,6 +275,12 @@ std::vector<Report> Courier::deliver(std::span<const Entry> entries) {
     }
 
     open_attempts(attempts, reports);
+    if (destination_.in_place) {
+        for (std::size_t i = 0; i < attempts.size(); i += in_place_batch) {
+            upload_in_place(std::span(attempts).subspan(i, std::min(in_place_batch, attempts.size() - i)), reports);
+        }
+        return reports;
+    }
     if (!attempts.empty()) upload(attempts, reports);
     if (!attempts.empty() && witness(attempts, reports)) publish(attempts, reports);
     return reports;
@@ -330,11 +392,7 @@ void Courier::upload(std::vector<Attempt>& attempts, std::vector<Report>& report
     if (!leftovers.empty() && !silent) store_.remove(leftovers);
     // It is the message's own matter only if the target takes another one now.
     if (any_refused && !any_done && !target_fault_) {
-        const std::string canary =
-            stage_path(attempts.front().entry.name, std::string(canary_suffix) + std::string(part_suffix));
-        const auto answer = put(canary, "canary\n");
-        const std::array<std::string, 1> path{canary};
-        store_.remove(path);
+        const auto answer = canary(attempts.front().entry.name);
         if (!answer.done()) blame_target(answer);
     }
 
@@ -351,6 +409,132 @@ void Courier::upload(std::vector<Attempt>& attempts, std::vector<Report>& report
     }
     attempts = std::move(staged);
     if (!undone.empty()) give_back(undone, reports, target_fault_ ? target_fault_->text : "not uploaded");
+}
+
+Answer Courier::canary(const EntryName& name) {
+    const std::string canary = stage_path(name, std::string(canary_suffix) + std::string(part_suffix));
+    auto answer = put(canary, "canary\n");
+    const std::array<std::string, 1> path{canary};
+    store_.remove(path);
+    return answer;
+}
+
+void Courier::upload_in_place(std::span<Attempt> attempts, std::vector<Report>& reports) {
+    std::vector<Entry> undone;
+    if (target_fault_) {
+        for (const auto& attempt : attempts) undone.push_back(attempt.entry);
+        give_back(undone, reports, target_fault_->text);
+        return;
+    }
+    std::vector<spool::Move> moves;
+    std::vector<transport::Upload> uploads;
+    for (auto& attempt : attempts) {
+        const Entry sending = attempt.entry;
+        attempt.entry = {sending.queue, State::publishing, sending.name.without(attribute::witness)};
+        moves.push_back({sending, attempt.entry});
+        uploads.push_back({attempt.final, attempt.body});
+    }
+    spool_.move(moves);
+    const auto answers = store_.upload(uploads);
+
+    std::vector<Entry> published;
+    std::vector<std::string> details;
+    std::vector<std::size_t> refused;
+    std::vector<Entry> doubtful;
+    Doubts doubts;
+    std::set<std::string, std::less<>> kept_out;
+    Answer doubt;
+    for (std::size_t i = 0; i < attempts.size(); ++i) {
+        const auto& answer = answers[i];
+        const auto& entry = attempts[i].entry;
+        if (was_stored(answer)) {
+            published.push_back(entry);
+            details.push_back(destination_.name + " " + attempts[i].final);
+        } else if (was_kept_out(answer) && may_be_of_message(answer)) {
+            refused.push_back(i);
+        } else if (was_kept_out(answer)) {
+            blame_target(answer);
+            undone.push_back(entry);
+        } else {
+            doubtful.push_back(entry);
+            doubts.emplace(entry.name.id(), attempts[i].final + ": " + answer.text);
+            if (answer.verdict == Verdict::full) kept_out.emplace(entry.name.id());
+            doubt = answer;
+        }
+    }
+    if (!refused.empty() && published.empty() && !target_fault_) {
+        auto answer =
+            ensure_directory(destination_.stage) ? canary(attempts[refused.front()].entry.name) : *target_fault_;
+        if (!answer.done()) blame_target(answer);
+    }
+    for (const auto i : refused) {
+        if (target_fault_) {
+            undone.push_back(attempts[i].entry);
+        } else {
+            refuse(attempts[i].entry, answers[i], reports);
+        }
+    }
+    if (!published.empty()) {
+        std::set<std::string> directories;
+        for (const auto& attempt : attempts) directories.insert(attempt.directory);
+        const std::vector<std::string> to_sync(directories.begin(), directories.end());
+        if (const auto synced = store_.sync(to_sync); synced.done()) {
+            complete(published, reports, details);
+        } else {
+            blame_target(synced);
+            for (const auto& entry : published) reports.push_back({entry.name, Outcome::in_doubt, synced.text});
+        }
+    }
+    if (!doubtful.empty()) {
+        blame_target(doubt);
+        resolve_in_place(doubtful, doubts, kept_out, reports);
+    }
+    if (target_fault_) directories_.clear();  // one that has gone is a common reason
+    if (!undone.empty()) give_back(undone, reports, target_fault_->text);
+}
+
+void Courier::resolve_in_place(std::span<const Entry> entries, const Doubts& doubts,
+                               const std::set<std::string, std::less<>>& kept_out, std::vector<Report>& reports) {
+    std::vector<std::string> paths;
+    for (const auto& entry : entries) {
+        const auto directory = destination_.directory(entry.name);
+        paths.push_back(final_path(entry.name, directory.value_or(destination_.stage)));
+    }
+    std::vector<transport::Item> items;
+    const auto looks = store_.look(paths, items);
+    std::vector<Entry> published;
+    std::vector<std::string> details;
+    std::vector<Entry> undone;
+    std::vector<std::pair<Entry, std::string>> waiting;
+    std::set<std::string> directories;
+    for (std::size_t i = 0; i < entries.size(); ++i) {
+        const std::string wrong = looks[i].done() ? difference(entries[i], items[i], paths[i]) : std::string();
+        if (looks[i].done() && wrong.empty()) {
+            published.push_back(entries[i]);
+            details.push_back(destination_.name + " " + paths[i] + " (found after a doubt)");
+            directories.insert(io::parent_of(paths[i]));
+        } else if (looks[i].verdict == Verdict::absent && kept_out.contains(entries[i].name.id())) {
+            undone.push_back(entries[i]);
+        } else if (looks[i].verdict == Verdict::absent) {
+            waiting.emplace_back(entries[i],
+                                 "it is not there, but may have been, or may still come: without a stage that "
+                                 "cannot be told");
+        } else {
+            if (!looks[i].done()) blame_target(looks[i]);
+            waiting.emplace_back(entries[i], looks[i].done() ? wrong : looks[i].text);
+        }
+    }
+    if (!published.empty()) {
+        const std::vector<std::string> to_sync(directories.begin(), directories.end());
+        if (const auto answer = store_.sync(to_sync); answer.done()) {
+            complete(published, reports, details);
+        } else {
+            blame_target(answer);
+            for (const auto& entry : published) reports.push_back({entry.name, Outcome::in_doubt, answer.text});
+        }
+    }
+    if (!undone.empty()) give_back(undone, reports, "there was no room for it");
+    leave_in_doubt(waiting, doubts, reports);
 }
 
 // 3. The witness first: an entry in publishing/ must never be without one that a server could have lost on its own.
@@ -440,6 +624,14 @@ std::vector<Report> Courier::settle() {
     target_fault_.reset();
     std::vector<Report> reports;
     auto entries = spool_.list(destination_.queue, State::publishing);
+    if (destination_.in_place) {
+        // What was begun through a stage has its witness, and ends there.
+        const auto staged = std::stable_partition(entries.begin(), entries.end(), [](const Entry& entry) {
+            return entry.name.get(attribute::witness).empty();
+        });
+        resolve_in_place(std::span(entries.begin(), staged), {}, {}, reports);
+        entries.erase(entries.begin(), staged);
+    }
     constexpr std::size_t batch = 64;
     for (std::size_t i = 0; i < entries.size(); i += batch) {
         const auto end = std::min(i + batch, entries.size());
@@ -547,33 +739,34 @@ std::size_t Courier::resolve(std::vector<Entry> entries, const Doubts& doubts, s
             revoked_paths.clear();
         }
     }
-    const auto reason = [&](const Entry& entry) {
-        const auto found = doubts.find(entry.name.id());
-        return found == doubts.end() ? "" : found->second + "; ";
-    };
     if (!revoked.empty()) {
         const auto first = reports.size();
         give_back(revoked, reports, "it did not arrive (revoked); sent again");
         for (std::size_t i = 0; i < revoked.size(); ++i) {
-            reports[first + i].detail = reason(revoked[i]) + reports[first + i].detail;
+            reports[first + i].detail = reason(doubts, revoked[i]) + reports[first + i].detail;
         }
     }
     // Only now: as long as the entry is in publishing/, `.revoked` is what proves that it did not arrive.
     if (!revoked_paths.empty()) store_.remove(revoked_paths);
 
+    leave_in_doubt(waiting, doubts, reports);
+    return revoked.size();
+}
+
+void Courier::leave_in_doubt(std::span<const std::pair<Entry, std::string>> entries, const Doubts& doubts,
+                             std::vector<Report>& reports) {
     const auto now = static_cast<unsigned long long>(
         std::chrono::floor<std::chrono::seconds>(clock_.now()).time_since_epoch().count());
     std::vector<spool::Move> marks;
-    for (const auto& [entry, why] : waiting) {
+    for (const auto& [entry, why] : entries) {
         auto name = entry.name;
         if (name.get(attribute::doubt_since).empty()) {
             name = name.with(attribute::doubt_since, now);
             marks.push_back({entry, {entry.queue, State::publishing, name}});
         }
-        reports.push_back({name, Outcome::in_doubt, reason(entry) + why});
+        reports.push_back({name, Outcome::in_doubt, reason(doubts, entry) + why});
     }
     if (!marks.empty()) spool_.move(marks);
-    return revoked.size();
 }
 
 void Courier::clean() {

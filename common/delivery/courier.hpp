@@ -19,6 +19,11 @@
 // is gone too, somebody cleared the directory: nothing is proven, and the policy for doubts decides (ums-failover). The
 // witness of a later run proves nothing for an earlier one: the directory may have been cleared in between.
 //
+// In place (Destination::in_place), for a server whose rename cannot be had or trusted, there is no stage: the entry goes to
+// publishing/, without a witness, and is uploaded straight to its final name, never over anything. What the server has
+// refused has not arrived; an unclear answer is settled only by finding the whole message under its name, and is a matter
+// for the policy otherwise. Without `in_place` such a server is refused: prepare() tries once whether a rename replaces.
+//
 // Names are used once: attempt numbers never repeat, final names are made of the id. `<stage>/owner` names the spool, so
 // that two spools with one MDS id find each other out instead of sweeping each other's files. Kernels of one spool may lead
 // to one directory, and then share its stage: witnesses carry a hash of their queue, and clean() asks all queues.
@@ -46,6 +51,8 @@ struct Destination {
     std::string stage;      ///< directory below the store's root: `.BER1`
     std::string extension;  ///< of final names
     bool keep_sent = false;
+    bool in_place = false;
+    std::string address;  ///< of the target, as in the configuration: what is known of it holds for that one
     /// The final directory of an entry, below the store's root: `R_ExConn/Out`; nothing if it cannot be known.
     std::function<std::optional<std::string>(const spool::EntryName&)> directory;
     /// What is changed in the header as the message leaves.
@@ -77,7 +84,8 @@ class Courier {
             const clock::Clock& clock);
 
     /// Sees that the stage directory is there and ours; once, before anything else. `done`, or why the target cannot be
-    /// used now. Throws Error{configuration} if the stage directory belongs to another spool.
+    /// used now. Throws Error{configuration} if the stage directory belongs to another spool, and for a target that knows no
+    /// rename, or whose rename replaces what is there, unless delivery is in place.
     transport::Answer prepare();
 
     /// Resolves what an earlier run left in publishing/. What stays in doubt carries the time since when.
@@ -111,9 +119,19 @@ class Courier {
     void open_attempts(std::vector<Attempt>& attempts, std::vector<Report>& reports);
     void upload(std::vector<Attempt>& attempts, std::vector<Report>& reports);
     bool witness(std::vector<Attempt>& attempts, std::vector<Report>& reports);
+    /// Whether the target takes another file now: then what it refused is the message's own matter.
+    transport::Answer canary(const spool::EntryName& name);
+    transport::Answer check_rename(const std::string& owner_path, const std::string& own);
+    void upload_in_place(std::span<Attempt> attempts, std::vector<Report>& reports);
     void publish(std::vector<Attempt>& attempts, std::vector<Report>& reports);
     /// What the publish that made a doubt said, by id.
     using Doubts = std::map<std::string, std::string, std::less<>>;
+    /// By looking at the final names alone. `kept_out`: the ids of those that had no room, if they are not there.
+    void resolve_in_place(std::span<const spool::Entry> entries, const Doubts& doubts,
+                          const std::set<std::string, std::less<>>& kept_out, std::vector<Report>& reports);
+    /// They stay in publishing/, with the time since when.
+    void leave_in_doubt(std::span<const std::pair<spool::Entry, std::string>> entries, const Doubts& doubts,
+                        std::vector<Report>& reports);
     /// How many were revoked.
     std::size_t resolve(std::vector<spool::Entry> entries, const Doubts& doubts, std::vector<Report>& reports);
     void complete(std::span<const spool::Entry> entries, std::vector<Report>& reports,

@@ -27,7 +27,15 @@ transport::AuthMethod method_of(config::AuthMethod method) {
 transport::Limits limits_of(const config::Limit& limit) {
     transport::Limits limits;
     limits.connections = limit.connections;
+    limits.connect = limit.connect;
+    limits.answer = limit.answer;
+    limits.stall = limit.stall;
     return limits;
+}
+
+/// A file system keeps its word about renames; that of a server is tried.
+std::string address_of(const target::Target& target) {
+    return target.scheme == target::Scheme::file ? "" : target::to_string(target);
 }
 
 /// What cannot be opened (a secret, a certificate) is told with the name of who needs it.
@@ -48,7 +56,8 @@ bool is_supported(const target::Target& target) noexcept {
 }
 
 std::unique_ptr<transport::Store> store_of(const target::Target& target, const config::Auth& auth,
-                                           const config::Tls& tls, const transport::Limits& limits, io::Disk& disk) {
+                                           const config::Tls& tls, const config::Http& http,
+                                           const transport::Limits& limits, io::Disk& disk) {
     if (!is_supported(target)) {
         throw Error(Fault::configuration, "this version cannot carry to " + target::to_string(target));
     }
@@ -60,19 +69,25 @@ std::unique_ptr<transport::Store> store_of(const target::Target& target, const c
     access.certificate = tls.cert;
     access.key = tls.key;
     access.pin = tls.pin;
+    access.proxy = http.proxy;
+    access.proxy_user = http.proxy_user;
+    if (!http.proxy.empty()) access.proxy_password = config::read_secret(http.proxy_password);
+    access.headers = http.headers;
     return transport::open_store(target, access, limits, disk);
 }
 
 std::unique_ptr<transport::Store> store_of(const config::Kernel& kernel, io::Disk& disk) {
-    return named("kernel " + text::quote(kernel.name),
-                 [&] { return store_of(kernel.url, kernel.auth, kernel.tls, limits_of(kernel.limit), disk); });
+    return named("kernel " + text::quote(kernel.name), [&] {
+        return store_of(kernel.url, kernel.auth, kernel.tls, kernel.http, limits_of(kernel.limit), disk);
+    });
 }
 
 std::unique_ptr<transport::Store> store_of(const config::Connector& connector, io::Disk& disk) {
     auto target = connector.root.value();
     target.path = (target.path == "/" ? "" : target.path) + "/" + connector.name;
-    return named("connector " + text::quote(connector.name),
-                 [&] { return store_of(target, connector.auth, connector.tls, limits_of(connector.limit), disk); });
+    return named("connector " + text::quote(connector.name), [&] {
+        return store_of(target, connector.auth, connector.tls, connector.http, limits_of(connector.limit), disk);
+    });
 }
 
 std::string stage_of(const config::Config& config, const config::Kernel& kernel) {
@@ -84,6 +99,8 @@ Destination destination_of(const config::Config& config, const config::Kernel& k
     destination.name = kernel.name;
     destination.queue = spool::Queue::kernel(kernel.name);
     destination.stage = stage_of(config, kernel);
+    destination.in_place = kernel.in_place;
+    destination.address = address_of(kernel.url);
     destination.extension = kernel.extension;
     destination.keep_sent = config.mds.keep_sent.count() > 0;
     destination.directory = [](const spool::EntryName& name) -> std::optional<std::string> {
@@ -110,6 +127,8 @@ Destination destination_of(const config::Config& config, const config::Connector
     destination.name = connector.name;
     destination.queue = spool::Queue::connector(connector.name);
     destination.stage = "." + config.mds.id;
+    destination.in_place = connector.in_place;
+    if (connector.root) destination.address = address_of(*connector.root);
     destination.extension = connector.extension;
     destination.keep_sent = config.mds.keep_sent.count() > 0;
     destination.directory = [](const spool::EntryName&) -> std::optional<std::string> { return "In"; };

@@ -21,7 +21,8 @@ std::unique_ptr<transport::Store> store_of(const config::Kernel& kernel, io::Dis
 std::unique_ptr<transport::Store> store_of(const config::Connector& connector, io::Disk& disk);
 /// Any target, with the access of the kernel or connector that it is called after, if it names one.
 std::unique_ptr<transport::Store> store_of(const target::Target& target, const config::Auth& auth,
-                                           const config::Tls& tls, const transport::Limits& limits, io::Disk& disk);
+                                           const config::Tls& tls, const config::Http& http,
+                                           const transport::Limits& limits, io::Disk& disk);
 
 /// The stage directory of a kernel, below its url.
 std::string stage_of(const config::Config& config, const config::Kernel& kernel);

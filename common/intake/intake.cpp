@@ -35,6 +35,10 @@ std::optional<EntryName> id_of_claim(std::string_view name, std::string_view pre
     return id && id->id() == id->text() ? id : std::nullopt;
 }
 
+std::string line_of_deleted(const std::string& claim, std::optional<Bytes> size) {
+    return claim + "\t" + (size ? std::to_string(size->count) : "-") + "\n";
+}
+
 }  // namespace
 
 Intake::Intake(spool::Spool& spool, transport::Store& store, Source source, std::chrono::milliseconds settle,
@@ -48,6 +52,13 @@ Intake::Intake(spool::Spool& spool, transport::Store& store, Source source, std:
       claim_prefix_(std::string(claim_word) + spool_.uuid().substr(0, 8) + "-") {
     looks_.read(memory("looks/"));
     read_open_claims();
+    const auto deleted = memory("deleted/");
+    for (const auto line : text::split(deleted, '\n')) {
+        const auto tab = line.find('\t');
+        if (tab == std::string_view::npos || !id_of_claim(line.substr(0, tab), claim_prefix_)) continue;
+        const auto size = text::parse_number(line.substr(tab + 1));
+        deleted_.emplace(line.substr(0, tab), size ? std::optional(Bytes{*size}) : std::nullopt);
+    }
 }
 
 // What is lost here is seen, or claimed, once more: a file that cannot be read stops nothing.
@@ -115,6 +126,59 @@ void Intake::read_open_claims() {
     saved_claims_ = open_claims_;
 }
 
+// A claim that was finished after a death has no size: nobody takes empty files.
+std::optional<Bytes> Intake::size_of(const Claim& claim) {
+    return claim.item.size.count > 0 ? std::optional(claim.item.size) : std::nullopt;
+}
+
+bool Intake::was_deleted(const Item& item) const {
+    const auto found = deleted_.find(item.name);
+    return found != deleted_.end() && (!found->second || *found->second == item.size);
+}
+
+void Intake::remember_deleted(const std::vector<Claim>& claims) {
+    // A file system does what it says, and would pay for each batch.
+    if (!source_.local.empty() || claims.empty()) return;
+    auto& disk = spool_.disk();
+    const auto path = spool_.state_path("deleted/" + source_.key);
+    const bool is_new = !disk.info(path);
+    std::string lines;
+    for (const auto& claim : claims) {
+        lines += line_of_deleted(claim.claim, size_of(claim));
+        deleted_.emplace(claim.claim, size_of(claim));
+    }
+    disk.append(path, lines);
+    if (const auto fd = disk.open(path)) disk.sync(*fd, path);
+    if (is_new) disk.sync_directory(io::parent_of(path));
+}
+
+void Intake::see_to_undeleted(std::vector<Report>& reports) {
+    if (deleted_.empty()) return;
+    std::vector<std::string> paths;
+    for (const auto& name : undeleted_) paths.push_back(at_source(name));
+    if (!paths.empty()) store_.remove(paths);
+    for (const auto& name : undeleted_) {
+        reports.push_back(
+            {name, Report::Outcome::left,
+             "it was taken, and the server said that it deleted it, but it is still there; it is not taken "
+             "again"});
+    }
+    const auto path = spool_.state_path("deleted/" + source_.key);
+    std::map<std::string, std::optional<Bytes>> left;
+    std::string text;
+    for (const auto& name : undeleted_) {
+        left[name] = deleted_[name];
+        text += line_of_deleted(name, left[name]);
+    }
+    if (left == deleted_) return;
+    if (text.empty()) {
+        spool_.disk().remove(path);
+    } else {
+        io::write_file(spool_.disk(), path, text);
+    }
+    deleted_ = left;
+}
+
 bool Intake::is_ours(const std::string& name) const {
     const auto id = id_of_claim(name, claim_prefix_);
     if (!id) return false;
@@ -126,10 +190,15 @@ bool Intake::is_ours(const std::string& name) const {
 Answer Intake::list(std::vector<Item>& ripe, std::vector<Report>& reports) {
     const auto now = clock_.now();
     std::size_t too_long = 0;
+    undeleted_.clear();
     const auto answer = store_.list(source_.directory, [&](const Item& item) {
         if (item.kind != ItemKind::file) return true;
         if (item.name.size() > longest_name) {
             ++too_long;
+            return true;
+        }
+        if (was_deleted(item)) {
+            undeleted_.push_back(item.name);
             return true;
         }
         if (is_ours(item.name)) {
@@ -328,6 +397,11 @@ Answer Intake::finish(const std::vector<Claim>& accepted) {
     const auto answers = store_.remove(paths);
     const std::array<std::string, 1> directory{source_.directory};
     Answer worst = store_.sync(directory);
+    std::vector<Claim> deleted;
+    for (std::size_t i = 0; i < accepted.size(); ++i) {
+        if (answers[i].done()) deleted.push_back(accepted[i]);
+    }
+    remember_deleted(deleted);
     for (std::size_t i = 0; i < accepted.size(); ++i) {
         if (!answers[i].done() && answers[i].verdict != Verdict::absent) {
             worst = answers[i];  // its note stays, and with it the knowledge that it was accepted
@@ -432,6 +506,10 @@ Answer Intake::claims_at_source(std::vector<Claim>& ours) {
     auto hidden = open_claims_;
     const auto add = [&](const std::string& name, const Item& item) {
         if (item.kind != ItemKind::file) return;
+        if (was_deleted(item)) {
+            open_claims_.erase(name);  // taken by a run that died before it could write that down
+            return;
+        }
         looks_.look(item, clock_.now());
         ours.push_back({with_attributes(*id_of_claim(name, claim_prefix_)), name, looks_.original(name), item});
     };
@@ -471,6 +549,7 @@ Report Intake::left_resting(const Claim& claim) const {
 Answer Intake::collect(std::size_t limit, const std::function<bool()>& pause, std::vector<Report>& reports) {
     std::vector<Item> ripe;
     if (const auto answer = list(ripe, reports); !answer.done()) return answer;
+    see_to_undeleted(reports);
     // A disk that is full is full for all, and said once.
     if (!ripe.empty()) spool_.require_room(source_.queue, Bytes{0}, files_of_message);
     std::erase_if(ripe, [&](const Item& item) { return is_too_large(item, reports); });

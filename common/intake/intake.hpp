@@ -9,7 +9,8 @@
 //  2. It is downloaded into tmp/ of the queue, its length checked, synced.
 //  3. A note `state/fetch/<id>` is made durable: from here on the message is ours, and tmp/ keeps it.
 //  4. It is moved to new/: accepted.
-//  5. The claim is deleted at the source, durably where we can; then the note.
+//  5. The claim is deleted at the source, durably where we can; then the note. What a server says that it deleted is
+//     remembered in state/deleted/ until a listing is without it: some say so and keep it.
 //
 // Recovery of what a dead run left: note and file in tmp/: go on at 4. Note alone: it was accepted; go on at 5. A claim
 // of ours without a note: go on at 2. Ours is what is noted in state/: anybody who may write to the source can name a file
@@ -19,6 +20,7 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <optional>
 #include <set>
 #include <string>
@@ -88,6 +90,11 @@ class Intake {
     transport::Answer take(std::vector<Claim> claims, std::vector<Report>& reports);
     void save_open_claims();
     void read_open_claims();
+    static std::optional<Bytes> size_of(const Claim& claim);
+    bool was_deleted(const transport::Item& item) const;
+    void remember_deleted(const std::vector<Claim>& claims);
+    /// After a whole listing: deletes once more what is still there, tells of it, and forgets the rest.
+    void see_to_undeleted(std::vector<Report>& reports);
     spool::EntryName with_attributes(spool::EntryName name) const;
     transport::Answer finish(const std::vector<Claim>& accepted);
     transport::Answer claims_at_source(std::vector<Claim>& ours);
@@ -107,6 +114,9 @@ class Intake {
     std::string claim_prefix_;
     std::set<std::string> open_claims_;   ///< claims that may stand at the source: state/claims/<key>
     std::set<std::string> saved_claims_;  ///< as they are on disk
+    /// By earlier runs, as the source said, and their sizes: state/deleted/<key>. Another size is another file.
+    std::map<std::string, std::optional<Bytes>> deleted_;
+    std::vector<std::string> undeleted_;  ///< of them, what the last listing has shown all the same
 };
 
 }  // namespace ums::intake

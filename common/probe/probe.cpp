@@ -55,14 +55,17 @@ int run(const cli::Common& common, const config::Config& config, const std::stri
     clock::SystemClock clock;
     std::unique_ptr<transport::Store> store;
     std::string scratch = "." + config.mds.id;
+    bool in_place = false;
     std::string address;
     if (const auto* kernel = config.kernel(what)) {
         store = delivery::store_of(*kernel, disk);
         scratch = delivery::stage_of(config, *kernel);
+        in_place = kernel->in_place;
         address = target::to_string(kernel->url);
     } else if (const auto* connector = config.connector(what)) {
         if (!connector->root) throw Error(Fault::usage, "the connector " + text::quote(what) + " has no root to probe");
         store = delivery::store_of(*connector, disk);
+        in_place = connector->in_place;
         address = target::to_string(*connector->root) + "/" + connector->name;
     } else if (what.find('/') == std::string::npos && what.find('\\') == std::string::npos) {
         throw Error(Fault::usage,
@@ -71,12 +74,18 @@ int run(const cli::Common& common, const config::Config& config, const std::stri
         const auto target = target::parse_target(what, "/");
         if (const auto* problem = std::get_if<std::string>(&target))
             throw Error(Fault::usage, text::quote(what) + ": " + *problem);
-        store = delivery::store_of(std::get<target::Target>(target), {}, {}, {}, disk);
+        store = delivery::store_of(std::get<target::Target>(target), {}, {}, {}, {}, disk);
         address = target::to_string(std::get<target::Target>(target));
     }
 
     auto checks = transport::probe(*store, scratch, clock);
     if (auto check = owner(common, config, *store, scratch, clock)) checks.push_back(std::move(*check));
+    for (auto& check : checks) {
+        // Renames are not used there.
+        const bool of_rename = check.name == "rename" || check.name == "overwrite protection";
+        if (in_place && of_rename && check.finding == transport::Finding::bad)
+            check.finding = transport::Finding::warning;
+    }
     std::size_t width = 0;
     for (const auto& check : checks) width = std::max(width, check.name.size());
     if (!common.json) reporter.data(text::escape(what) + " (" + text::escape(address) + ")");

@@ -127,6 +127,8 @@ Answer answer_of(Method method, const Reply& reply) {
         answer.text += ", which is not followed";
     } else if (reply.status == 401) {
         answer.text += reply.offered.empty() ? ", user or password are not accepted" : ", " + reply.offered;
+    } else if (reply.status == 407) {
+        answer.text += ", " + (reply.offered.empty() ? std::string("a proxy wants a login") : reply.offered);
     } else if (reply.status == 405 || reply.status == 501) {
         answer.text += ", the server does not allow it here";
     } else if (reply.status / 100 == 2) {

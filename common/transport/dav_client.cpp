@@ -74,6 +74,7 @@ struct Client::State {
 
     bool needs_login() const {
         const auto& access = settings.access;
+        if (!access.proxy_user.empty()) return true;
         return access.method != AuthMethod::none && (!access.user.empty() || access.method == AuthMethod::negotiate);
     }
 };
@@ -190,7 +191,7 @@ class Run {
         const Reply reply = worker.exchange.finish(code, state_.seen);
         if (auto fault = worker.exchange.fault()) std::rethrow_exception(fault);
         judge(reply);
-        const bool may_go_on = reply.status != 0 && reply.status != 401;
+        const bool may_go_on = reply.status != 0 && !wants_login(reply);
         if (worker.after_login && may_go_on) {
             auto request = std::move(*worker.after_login);
             resubmit(worker, std::move(request));
@@ -206,9 +207,15 @@ class Run {
         submit(worker, worker.job, std::move(request));
     }
 
+    // The server, the proxy, or the proxy before it would connect.
+    static bool wants_login(const Reply& reply) {
+        return reply.status == 401 || reply.status == 407 ||
+               (reply.status == 0 && reply.failure.verdict == Verdict::denied);
+    }
+
     void judge(const Reply& reply) {
-        if (reply.status == 401 && !state_.known) hopeless_ = reply;
-        if (reply.status != 0 && reply.status != 401) state_.known = true;
+        if (wants_login(reply) && !state_.known) hopeless_ = reply;
+        if (reply.status != 0 && !wants_login(reply)) state_.known = true;
         const bool unreachable = reply.status == 0 && reply.failure.verdict == Verdict::unreachable;
         silent_ = unreachable || reply.timed_out ? silent_ + 1 : 0;
         if (silent_ < most_silent) return;

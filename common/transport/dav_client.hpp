@@ -6,7 +6,8 @@
 // kept connections both.
 //
 // What it promises beyond libcurl: no request that changes something is sent a second time unless the server answered
-// the first with "log in" (401); no redirect, no proxy, no other protocol; certificates are always checked; every
+// the first with "log in" (401); no redirect, no proxy but the one
+// that is asked for, no other protocol; certificates are always checked; every
 // request ends within a deadline; what the server sends is bounded; and a failure tells whether anything was sent.
 #pragma once
 

@@ -59,6 +59,11 @@ std::string_view value_of(std::string_view line, std::string_view name) {
     return text::trim(line.substr(name.size()));
 }
 
+std::string proxy_login_text(const Access& access) {
+    return access.proxy_user.empty() ? ", the proxy wants a user and a password"
+                                     : ", the proxy does not accept user or password";
+}
+
 std::int64_t milliseconds_for(Bytes size, Bytes per_second) {
     return static_cast<std::int64_t>(size.count / std::max<std::uint64_t>(per_second.count, 1)) * 1000;
 }
@@ -93,7 +98,7 @@ void Exchange::set_constants() {
     set(CURLOPT_USERAGENT, "ums");
     set(CURLOPT_PROTOCOLS_STR, settings_.tls() ? "https" : "http");
     set(CURLOPT_FOLLOWLOCATION, 0L);
-    set(CURLOPT_PROXY, "");  // also not those of the environment
+    set_proxy();
     set(CURLOPT_CONNECTTIMEOUT_MS, static_cast<long>(std::max<std::int64_t>(settings_.limits.connect.count(), 1)));
 
     set(CURLOPT_PIPEWAIT, 1L);  // rather another stream of a connection than another connection
@@ -123,6 +128,32 @@ void Exchange::set_constants() {
     set(CURLOPT_PRIVATE, static_cast<void*>(this));
     set(CURLOPT_BUFFERSIZE, 128L * 1024);
     set(CURLOPT_UPLOAD_BUFFERSIZE, 128L * 1024);
+}
+
+void Exchange::set_proxy() {
+    const auto& access = settings_.access;
+    set(CURLOPT_PROXY, access.proxy.c_str());  // empty: also not those of the environment
+    set(CURLOPT_NOPROXY, "");                  // nor its exceptions
+    if (access.proxy.empty()) return;
+    // What it answers to CONNECT is no answer of the target's.
+    set(CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
+    set(CURLOPT_HEADEROPT, static_cast<long>(CURLHEADER_SEPARATE));
+    set(CURLOPT_HTTPPROXYTUNNEL, settings_.tls() ? 1L : 0L);
+    if (access.proxy.starts_with("https:")) {
+        set(CURLOPT_PROXY_SSLVERSION, static_cast<long>(CURL_SSLVERSION_TLSv1_2));
+        set(CURLOPT_PROXY_SSL_VERIFYPEER, 1L);
+        set(CURLOPT_PROXY_SSL_VERIFYHOST, 2L);
+        if (!access.ca_file.empty()) {
+            set(CURLOPT_PROXY_CAINFO, access.ca_file.c_str());
+            set(CURLOPT_PROXY_CAPATH, static_cast<const char*>(nullptr));
+        }
+    }
+    if (access.proxy_user.empty()) return;
+    set(CURLOPT_PROXYUSERNAME, access.proxy_user.c_str());
+    set(CURLOPT_PROXYPASSWORD, access.proxy_password.c_str());
+    set(CURLOPT_PROXYAUTH, static_cast<long>(CURLAUTH_BASIC | CURLAUTH_DIGEST | CURLAUTH_NTLM));
+    // Through a tunnel the proxy is asked before anything of the request is sent.
+    known_to_proxy_ = settings_.tls();
 }
 
 void Exchange::set_login(unsigned long methods) {
@@ -193,6 +224,7 @@ void Exchange::prepare(Request request) {
     };
     add("Expect:");  // a server that does not know it makes us wait
     for (const auto& header : request_.headers) add(header);
+    for (const auto& [name, value] : settings_.access.headers) add(name + ": " + value);
     set(CURLOPT_HTTPHEADER, list.get());
     headers_ = std::move(list);
     set_deadline(request_);
@@ -344,7 +376,9 @@ void Exchange::learn_login(Seen& seen) {
     const auto both = static_cast<unsigned long>(offered) & login_methods_;
     if (reply_.status == 401) {
         logged_in_ = false;
-        if (login_methods_ == CURLAUTH_NONE) {
+        if (login_methods_ == CURLAUTH_NEGOTIATE && both != 0) {
+            reply_.offered = "there is no Kerberos ticket that it takes (see kinit(1) and klist(1))";
+        } else if (login_methods_ == CURLAUTH_NONE) {
             reply_.offered = "the server wants a user and a password";
         } else if (both == 0 && (static_cast<unsigned long>(offered) & CURLAUTH_BASIC) != 0 && !settings_.tls()) {
             reply_.offered = "the server offers only basic login, which shows the password unless over TLS";
@@ -364,6 +398,18 @@ void Exchange::learn_login(Seen& seen) {
         set(CURLOPT_HTTPAUTH, static_cast<long>(best));
     }
     logged_in_ = true;
+}
+
+void Exchange::learn_proxy_login() {
+    if (known_to_proxy_ || reply_.status == 407) return;
+    long offered = 0;
+    curl_easy_getinfo(easy_.get(), CURLINFO_PROXYAUTH_AVAIL, &offered);
+    known_to_proxy_ = true;
+    for (const auto method : {CURLAUTH_DIGEST, CURLAUTH_NTLM, CURLAUTH_BASIC}) {
+        if ((static_cast<unsigned long>(offered) & method) == 0) continue;
+        set(CURLOPT_PROXYAUTH, static_cast<long>(method));  // from now on without being asked for each time
+        return;
+    }
 }
 
 bool Exchange::may_try_again(CURLcode code) const noexcept {
@@ -386,11 +432,16 @@ Reply Exchange::finish(CURLcode code, Seen& seen) {
         curl_off_t pause = 0;
         curl_easy_getinfo(easy_.get(), CURLINFO_RETRY_AFTER, &pause);
         if (pause > 0) reply_.retry_after = std::min(std::chrono::seconds(pause), longest_pause);
-        learn_login(seen);
+        learn_proxy_login();
+        if (reply_.status == 407) {
+            reply_.offered = proxy_login_text(settings_.access).substr(2);
+        } else {
+            learn_login(seen);
+        }
         return std::move(reply_);
     }
     reply_.status = 0;
-    reply_.failure = {.verdict = open_ ? Verdict::unknown : Verdict::unreachable, .text = failure_text(code)};
+    reply_.failure = failure(code);
     reply_.timed_out = open_ && code == CURLE_OPERATION_TIMEDOUT;
     if (login_refused_) {
         reply_.failure = {
@@ -399,15 +450,34 @@ Reply Exchange::finish(CURLcode code, Seen& seen) {
     return std::move(reply_);
 }
 
+Answer Exchange::failure(CURLcode code) {
+    long connected = 0;
+    curl_easy_getinfo(easy_.get(), CURLINFO_HTTP_CONNECTCODE, &connected);
+    if (open_ || settings_.access.proxy.empty() || connected == 0 || connected / 100 == 2) {
+        return {.verdict = open_ ? Verdict::unknown : Verdict::unreachable, .text = failure_text(code)};
+    }
+    const int status = static_cast<int>(connected);
+    if (status != 407) {
+        return {.verdict = Verdict::unreachable, .text = "the proxy does not connect: " + status_text(status)};
+    }
+    return {.verdict = Verdict::denied,
+            .text = "CONNECT: " + status_text(status) + proxy_login_text(settings_.access),
+            .status = status};
+}
+
 std::string Exchange::failure_text(CURLcode code) const {
     const std::string said = text::escape(error_.data());
     const auto seconds = [](std::chrono::milliseconds time) { return text::rough_duration(time); };
     switch (code) {
         case CURLE_COULDNT_RESOLVE_HOST: return "the host name " + text::quote(settings_.origin.host) + " is not known";
+        case CURLE_COULDNT_RESOLVE_PROXY:
+            return "the host name of the proxy " + text::quote(settings_.access.proxy) + " is not known";
         case CURLE_COULDNT_CONNECT: {
             long error = 0;
             curl_easy_getinfo(easy_.get(), CURLINFO_OS_ERRNO, &error);
-            if (error != 0) return lower_first(std::generic_category().message(static_cast<int>(error)));
+            const std::string whom =
+                settings_.access.proxy.empty() ? "" : "proxy " + text::quote(settings_.access.proxy) + ": ";
+            if (error != 0) return whom + lower_first(std::generic_category().message(static_cast<int>(error)));
             return "cannot connect: " + said;
         }
         case CURLE_OPERATION_TIMEDOUT:
@@ -420,7 +490,12 @@ std::string Exchange::failure_text(CURLcode code) const {
         case CURLE_SSL_PINNEDPUBKEYNOTMATCH: return "TLS: the server's key is not the pinned one";
         case CURLE_SSL_CERTPROBLEM:
         case CURLE_SSL_CACERT_BADFILE: return "TLS: a certificate or key file of ours cannot be used: " + said;
-        case CURLE_SSL_CONNECT_ERROR: return "TLS: no connection: " + said;
+        case CURLE_SSL_CONNECT_ERROR:
+            if (said.find("unsupported protocol") != std::string::npos ||
+                said.find("protocol version") != std::string::npos || said.find("wrong version") != std::string::npos) {
+                return "TLS: no connection: the server does not speak version 1.2 or a newer one: " + said;
+            }
+            return "TLS: no connection: " + said;
         case CURLE_ABORTED_BY_CALLBACK:
         case CURLE_GOT_NOTHING:
         case CURLE_SEND_ERROR:

@@ -56,7 +56,7 @@ class Exchange {
 
     /// True when a request with a body can be sent without being asked to log in first: the body would be sent in vain,
     /// and a server that closes the connection on it leaves a doubt.
-    bool is_ready_for_body() const noexcept { return logged_in_; }
+    bool is_ready_for_body() const noexcept { return logged_in_ && known_to_proxy_; }
     void prepare(Request request);
     /// PROPFIND of the root without a body: nothing is lost when it is answered with 401.
     void prepare_login();
@@ -85,7 +85,10 @@ class Exchange {
     std::size_t fill(std::span<char> buffer);
     std::string failure_text(CURLcode code) const;
     std::string certificate_text() const;
+    void set_proxy();
     void learn_login(Seen& seen);
+    void learn_proxy_login();
+    Answer failure(CURLcode code);
 
     template <typename Value>
     void set(CURLoption option, Value value);
@@ -96,6 +99,7 @@ class Exchange {
     std::array<char, CURL_ERROR_SIZE> error_{};
     unsigned long login_methods_ = 0;
     bool logged_in_ = false;
+    bool known_to_proxy_ = true;  // it asks for no login, or has taken ours
 
     Request request_;
     Reply reply_;

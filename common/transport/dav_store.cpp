@@ -288,12 +288,21 @@ std::vector<Answer> DavStore::upload(std::span<const Upload> uploads) {
 
 std::vector<Answer> DavStore::rename(std::span<const Rename> renames) {
     std::vector<Answer> answers(renames.size());
+    std::vector<std::unique_ptr<Lookup>> lookups(renames.size());
     client_.run(renames.size(), [&](std::size_t i, const Reply* reply) -> std::optional<Request> {
         const auto& from = renames[i].from;
         const auto& to = renames[i].to;
+        if (lookups[i]) {
+            auto request = lookups[i]->next(reply);
+            if (!request && lookups[i]->answer.verdict == Verdict::absent) answers[i].verdict = Verdict::absent;
+            return request;
+        }
         if (reply != nullptr) {
             answers[i] = answer_of(Method::move, *reply);
-            return std::nullopt;
+            if (answers[i].status != 403) return std::nullopt;
+            // All that rclone says when there is nothing to rename.
+            lookups[i] = std::make_unique<Lookup>(client_, full(from));
+            return lookups[i]->next(nullptr);
         }
         for (const auto& path : {from, to}) {
             if (is_safe_path(path, Root::forbidden)) continue;

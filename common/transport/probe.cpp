@@ -137,7 +137,7 @@ class Prober {
         }
         Item item;
         if (const auto answer = move(name(".b"), name(".c")); !answer.done()) {
-            fail("rename", answer, "without a rename, messages can only be delivered in place");
+            fail("rename", answer, "without a rename, messages can only be delivered in place (in-place: yes)");
             return;
         }
         if (!holds(name(".c"), content) || look(name(".b"), item).verdict != Verdict::absent) {
@@ -149,7 +149,8 @@ class Prober {
         const auto answer = move(name(".a"), name(".c"));
         if (!holds(name(".c"), content) || answer.done()) {
             say("overwrite protection", Finding::bad,
-                "a rename replaces what is there (WebDAV 'Overwrite: F' is ignored)");
+                "a rename replaces what is there (WebDAV 'Overwrite: F' is ignored); messages can only be delivered in "
+                "place (in-place: yes)");
         } else if (answer.verdict == Verdict::exists) {
             say("overwrite protection", Finding::good, "a rename does not replace what is there");
         } else {

@@ -18,6 +18,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "io/disk.hpp"
@@ -150,6 +151,10 @@ struct Access {
     std::string certificate;  ///< PEM client certificate
     std::string key;          ///< its key
     std::string pin;          ///< `sha256//...` as libcurl takes it
+    std::string proxy;        ///< `http://host:port` or `https://host:port`; empty: none, also not the environment's
+    std::string proxy_user;   ///< for the proxy alone, as the ones above are for the target alone
+    std::string proxy_password;
+    std::vector<std::pair<std::string, std::string>> headers;  ///< HTTP header fields of each request to the target
 };
 
 struct Limits {

@@ -35,6 +35,10 @@ std::unique_ptr<Store> store_from_environment(ums::io::Disk& disk) {
     access.certificate = environment("UMS_STORE_CERTIFICATE");
     access.key = environment("UMS_STORE_KEY");
     access.pin = environment("UMS_STORE_PIN");
+    access.proxy = environment("UMS_STORE_PROXY");
+    access.proxy_user = environment("UMS_STORE_PROXY_USER");
+    access.proxy_password = environment("UMS_STORE_PROXY_PASSWORD");
+    if (const auto header = environment("UMS_STORE_HEADER"); !header.empty()) access.headers = {{"X-Test", header}};
 
     Limits limits;
     limits.connections = static_cast<unsigned>(std::stoul(environment("UMS_STORE_CONNECTIONS", "8")));

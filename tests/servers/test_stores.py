@@ -12,8 +12,8 @@ import unittest
 
 from hostile import CLOSE, Hostile, multistatus, reply
 from patience import within
-from servers import PASSWORD, USER, Apache, Certificates, Nginx, free_port, scratch_directory
-from stores import PROGRAMS, Caller, conform, environment
+from servers import PASSWORD, USER, Apache, Certificates, Lighttpd, Nginx, Rclone, scratch_directory
+from stores import Caller, conform
 
 REDIRECTS = (301, 302, 303, 307, 308)
 
@@ -24,6 +24,10 @@ def access(server, **more):
 
 class Conformance(unittest.TestCase):
     """store_conformance against each kind of store."""
+
+    # Both store a tab as something else; rclone overwrites in spite of `If-None-Match: *`.
+    lighttpd = {"keeps_controls": "no"}
+    rclone = {"protects_create": "no", "keeps_controls": "no"}
 
     def conform(self, url, tests="[conformance]", **more):
         conform(self, url, tests, **more)
@@ -70,6 +74,22 @@ class Conformance(unittest.TestCase):
         with scratch_directory() as d, Nginx(d, Certificates(d)) as server:
             self.conform(server.tls_url, **access(server, protects_create="no", lists_hidden="no"))
             self.check_versions(server)
+
+    def test_lighttpd_without_tls(self):
+        with scratch_directory() as d, Lighttpd(d, Certificates(d), auth="digest") as server:
+            self.conform(server.url, **access(server), **self.lighttpd)
+
+    def test_lighttpd_over_tls(self):
+        with scratch_directory() as d, Lighttpd(d, Certificates(d)) as server:
+            self.conform(server.tls_url, **access(server), **self.lighttpd)
+
+    def test_rclone_without_tls(self):
+        with scratch_directory() as d, Rclone(d, Certificates(d)) as server:
+            self.conform(server.url, **access(server, method="basic"), **self.rclone)
+
+    def test_rclone_over_tls(self):
+        with scratch_directory() as d, Rclone(d, Certificates(d), tls=True) as server:
+            self.conform(server.tls_url, **access(server), **self.rclone)
 
     def test_servers_without_http2(self):
         with scratch_directory() as d:

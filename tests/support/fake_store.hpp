@@ -36,8 +36,11 @@ class FakeStore final : public transport::Store {
     std::size_t download_count = 0;
     std::map<std::string, std::uint64_t> false_sizes;  ///< content -> what is said of its length
     std::string unreadable;                            ///< what has this content cannot be downloaded
+    bool keeps_deleted = false;                        ///< a server that says that it deletes, and does not
     bool renames_copy = false;                         ///< a server whose MOVE leaves the source
     bool renames_by_handle = false;  ///< SMB: what was opened is renamed, whatever its name is by then
+    bool renames_replace = false;    ///< `Overwrite: F` is ignored
+    bool knows_rename = true;        ///< else 405
     bool crash_at_arrival = false;   ///< our process ends as a message arrives, before it hears of it
     /// What the other side answers to an upload with this content; nothing: it takes it.
     std::function<std::optional<transport::Answer>(const std::string&)> dislikes;
@@ -89,7 +92,9 @@ class FakeStore final : public transport::Store {
             const auto answer = request(
                 [&] {
                     const auto found = files.find(paths[i]);
-                    if (found == files.end()) {
+                    if (directories.contains(paths[i])) {
+                        items[i].kind = transport::ItemKind::directory;
+                    } else if (found == files.end()) {
                         result = answer_of(transport::Verdict::absent);
                     } else {
                         items[i] = item(found->first, found->second);
@@ -115,8 +120,12 @@ class FakeStore final : public transport::Store {
                     *result = *disliked;
                 } else if (!directories.contains(io::parent_of("/" + path).substr(1))) {
                     *result = answer_of(transport::Verdict::absent);
-                } else if (!files.emplace(path, content).second) {
+                } else if (files.contains(path)) {
                     *result = answer_of(transport::Verdict::exists);
+                } else {
+                    const bool is_final = path.find("/Out/") != std::string::npos || path.starts_with("In/");
+                    if (is_final) ++arrivals[content];
+                    if (!is_final || !kernel_eats) files[path] = content;
                 }
             });
             answers.push_back(answer.done() ? *result : answer);
@@ -185,6 +194,7 @@ class FakeStore final : public transport::Store {
         for (const auto& path : paths) {
             auto result = std::make_shared<transport::Answer>();
             const auto answer = request([this, path, result] {
+                if (keeps_deleted && files.contains(path)) return;
                 if (files.erase(path) == 0) *result = answer_of(transport::Verdict::absent);
             });
             answers.push_back(answer.done() ? *result : answer);
@@ -241,9 +251,10 @@ class FakeStore final : public transport::Store {
                });
     }
     transport::Answer move(const std::string& from, const std::string& to) {
+        if (!knows_rename) return answer_of(transport::Verdict::refused, 405);
         const auto found = files.find(from);
         if (found == files.end()) return answer_of(transport::Verdict::absent, 404);
-        if (files.contains(to)) return answer_of(transport::Verdict::exists, 412);
+        if (files.contains(to) && !renames_replace) return answer_of(transport::Verdict::exists, 412);
         if (!directories.contains(to.substr(0, to.rfind('/')))) return answer_of(transport::Verdict::absent, 409);
         const std::string content = found->second;
         if (!renames_copy) files.erase(found);

@@ -5,7 +5,8 @@
         server.url, server.requests
 
 The script gets each request and returns bytes to send, or an iterable of them (sent as they come), or CLOSE to close
-the connection without an answer; CLOSE as one of the parts closes it there.
+the connection without an answer; CLOSE as one of the parts closes it there. `early` gets a request before its body was
+read; what it returns is sent, and the connection closed, without ever reading it.
 """
 
 import collections
@@ -35,8 +36,9 @@ def multistatus(*entries):
 
 
 class Hostile:
-    def __init__(self, script):
+    def __init__(self, script, early=lambda request: None):
         self._script = script
+        self._early = early
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._open = set()
         self._lock = threading.Lock()
@@ -77,7 +79,7 @@ class Hostile:
     def _serve(self, connection, number):
         try:
             with connection, connection.makefile("rb") as stream:
-                while (request := self._read(stream, number)) is not None:
+                while (request := self._read(stream, number, connection)) is not None:
                     with self._lock:
                         self.requests.append(request)
                     answer = self._script(request)
@@ -87,14 +89,15 @@ class Hostile:
                         if part is CLOSE:
                             return
                         connection.sendall(part)
+                    if request.headers.get("connection", "").lower() == "close":
+                        return
         except (OSError, ValueError):
             pass
         finally:
             with self._lock:
                 self._open.discard(connection)
 
-    @staticmethod
-    def _read(stream, number):
+    def _read(self, stream, number, connection):
         line = stream.readline().decode("latin-1").split()
         if len(line) != 3:
             return None
@@ -102,5 +105,10 @@ class Hostile:
         while (header := stream.readline().decode("latin-1").strip()):
             name, _, value = header.partition(":")
             headers[name.lower()] = value.strip()
+        if (answer := self._early(Request(line[0], line[1], headers, b"", number))) is not None:
+            with self._lock:
+                self.requests.append(Request(line[0], line[1], headers, b"", number))
+            connection.sendall(answer)
+            return None
         body = stream.read(int(headers.get("content-length", 0)))
         return Request(line[0], line[1], headers, body, number)

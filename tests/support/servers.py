@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Real servers for tests: Apache and nginx with WebDAV, on free loopback ports, in a private directory.
+"""Real servers for tests: Apache, nginx, lighttpd and rclone with WebDAV, on free loopback ports, in a private directory.
 
     with scratch_directory() as directory:
         certificates = Certificates(directory)
@@ -131,7 +131,7 @@ class Certificates:
 
 
 class Server:
-    """What the servers have in common. `root` is the directory of the documents."""
+    """What they have in common. `root` is the directory of the documents."""
 
     name = ""
     package = ""
@@ -356,3 +356,78 @@ class Nginx(Server):
             }}
             """)
         return [server, "-p", self.home, "-e", os.path.join(self.home, "error.log"), "-c", configuration]
+
+
+class Lighttpd(Server):
+    """mod_webdav of lighttpd. `auth`: `digest`, `basic`, `none`."""
+
+    name = "lighttpd"
+    package = "lighttpd, lighttpd-mod-webdav and lighttpd-mod-openssl"
+
+    def __init__(self, directory, certificates, *, settings="", **options):
+        super().__init__(directory, certificates, **options)
+        self.settings = settings
+        self.uploads = self._owned("uploads")
+
+    def _authentication(self):
+        if self.auth == "none":
+            return ""
+        passwords = self._readable("passwords.plain", f"{self.user}:{self.password}\n")
+        return f'''
+            auth.backend = "plain"
+            auth.backend.plain.userfile = "{passwords}"
+            auth.require = ("/" => ("method" => "{self.auth}", "realm" => "{REALM}", "require" => "valid-user"))'''
+
+    def _configure(self):
+        server = program(self.name, self.package)
+        webdav = module_file(["/usr/lib/lighttpd/mod_webdav.so", "/usr/lib*/*/lighttpd/mod_webdav.so"], self.package)
+        user = worker_user()
+        if user:  # it opens its log as the worker
+            log = self._readable("access.log", "")
+            os.chown(log, user.pw_uid, user.pw_gid)
+        configuration = self._readable("lighttpd.conf", f'''
+            server.modules = ("mod_auth", "mod_authn_file", "mod_accesslog", "mod_webdav", "mod_openssl")
+            server.document-root = "{self.root}"
+            server.upload-dirs = ("{self.uploads}")
+            {f'server.username = "{user.pw_name}"' if user else ""}
+            accesslog.filename = "{self.home}/access.log"
+            accesslog.format = "%H %m %U %s %I"
+            server.bind = "127.0.0.1"
+            server.port = {self.port}
+            mimetype.assign = ("" => "message/rfc822")
+            etag.use-inode = "enable"
+            webdav.activate = "enable"
+            {self._authentication()}
+            {self.settings}
+            $SERVER["socket"] == "127.0.0.1:{self.tls_port}" {{
+                ssl.engine = "enable"
+                ssl.pemfile = "{self.certificates.file(self.certificate)}"
+                ssl.privkey = "{self.certificates.key(self.certificate)}"
+            }}
+            ''')
+        return [server, "-D", "-m", os.path.dirname(webdav), "-f", configuration]
+
+
+class Rclone(Server):
+    """`rclone serve webdav`, the WebDAV of Go. One port: HTTP, or HTTPS if `tls`. `auth`: `basic`, `none`."""
+
+    name = "rclone"
+    package = "rclone"
+
+    def __init__(self, directory, certificates, *, tls=False, **options):
+        super().__init__(directory, certificates, **options)
+        self.tls = tls
+
+    def _configure(self):
+        server = program(self.name, self.package)
+        # One program serves one port, and two of them would not see what the other does.
+        self.port = self.tls_port
+        command = [server, "serve", "webdav", self.root, "--addr", f"localhost:{self.port}", "--config",
+                   os.path.join(self.home, "rclone.conf"), "--cache-dir", os.path.join(self.home, "cache"),
+                   "--vfs-cache-mode", "off"]
+        if self.auth != "none":
+            command += ["--htpasswd", self._basic_passwords(), "--realm", REALM]
+        if self.tls:
+            command += ["--cert", self.certificates.file(self.certificate), "--key",
+                        self.certificates.key(self.certificate)]
+        return command

@@ -48,6 +48,20 @@ std::string canary(const config::Config& config, const config::Kernel& kernel, c
     }
     const std::array<transport::Upload, 1> upload{{{first, {content, nullptr, 0, Bytes{0}}}}};
     const std::array<transport::Rename, 1> rename{{{first, second}}};
+    if (kernel.in_place) {
+        auto written = store->upload(upload).front();
+        if (written.verdict == Verdict::exists) {
+            store->remove(both);
+            written = store->upload(upload).front();
+        }
+        if (!written.done()) return failed("write", written);
+        std::string seen;
+        const auto read = store->read(first, Bytes{4096}, seen);
+        const auto removed = store->remove(both);
+        if (!read.done()) return failed("read", read);
+        if (seen != content) return "read: what was read is not what was written";
+        return removed[0].done() ? "" : failed("remove", removed[0]);
+    }
     auto written = store->upload(upload).front();
     auto renamed = written.done() ? store->rename(rename).front() : Answer{};
     if (written.verdict == Verdict::exists || renamed.verdict == Verdict::exists) {
@@ -56,9 +70,18 @@ std::string canary(const config::Config& config, const config::Kernel& kernel, c
         renamed = written.done() ? store->rename(rename).front() : Answer{};
     }
     if (!written.done()) return failed("write", written);
+    // ums-push refuses such a kernel, too.
+    bool replaces = false;
+    if (kernel.url.scheme != target::Scheme::file && renamed.done() && store->upload(upload).front().done()) {
+        replaces = store->rename(rename).front().done();
+    }
     std::string seen;
     const auto read = renamed.done() ? store->read(second, Bytes{4096}, seen) : Answer{};
     const auto removed = store->remove(both);
+    if (replaces || renamed.status == 405 || renamed.status == 501) {
+        throw Error(Fault::configuration, (replaces ? "its rename replaces what is there" : renamed.text) +
+                                              "; 'in-place: yes' there uploads straight to the final names");
+    }
     if (!renamed.done()) return failed("rename", renamed);
     if (!read.done()) return failed("read", read);
     if (seen != content) return "read: what was read is not what was written";

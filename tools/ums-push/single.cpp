@@ -117,12 +117,33 @@ int push_single(const cli::Common& common, const Options& options, const config:
         throw Error(fault,
                     "cannot deliver to " + text::quote(to) + ": " + text::escape(answer.text) + "; nothing arrived");
     };
-    auto answer = store->make_directory(destination.stage);
+    // Without a stage there is nothing to revoke: it is there, or was refused, or nobody knows.
+    const auto end_in_place = [&](transport::Answer answer) {
+        using transport::Verdict;
+        const bool stored = answer.done() || answer.text.starts_with("stored, but");
+        const bool refused = answer.verdict == Verdict::unreachable || answer.verdict == Verdict::denied ||
+                             answer.verdict == Verdict::refused || answer.verdict == Verdict::absent;
+        if (!stored && refused) fail(answer);
+        const std::array<std::string, 1> final_only{final};
+        std::vector<transport::Item> items;
+        const bool found = !stored && store->look(final_only, items).front().done() &&
+                           items[0].kind == transport::ItemKind::file && items[0].size == size;
+        const std::array<std::string, 1> directories{directory};
+        if (stored || found) answer = store->sync(directories);
+        if (answer.done()) {
+            tell({name.text(), report::Result::delivered, to + " " + final, {{"target", to}}});
+            return 0;
+        }
+        tell({name.text(), report::Result::in_doubt, to + " " + final + ": " + answer.text, {}});
+        return exit_code(Fault::later);
+    };
+    auto answer = destination.in_place ? transport::Answer{} : store->make_directory(destination.stage);
     if (answer.done()) answer = store->make_directory(directory.substr(0, directory.find('/')));
     if (answer.done() && directory.find('/') != std::string::npos) answer = store->make_directory(directory);
     if (!answer.done()) fail(answer);
-    const std::array<transport::Upload, 1> upload{{{stage, {"", &file, 0, size}}}};
+    const std::array<transport::Upload, 1> upload{{{destination.in_place ? final : stage, {"", &file, 0, size}}}};
     answer = store->upload(upload).front();
+    if (destination.in_place) return end_in_place(answer);
     const std::array<std::string, 1> stage_only{stage};
     if (!answer.done()) {
         store->remove(stage_only);

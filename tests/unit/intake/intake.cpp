@@ -601,3 +601,50 @@ TEST_CASE("a batch leaves the inodes that finishing it needs", "[intake]") {
                       Error);
     REQUIRE(world.store.files.size() == 6);
 }
+
+TEST_CASE("what a server says that it deleted is not taken again while it is there", "[intake]") {
+    World world(3);
+    world.store.keeps_deleted = true;
+    REQUIRE(world.run().size() == 3);
+    const auto kept = world.store.files;
+    REQUIRE(kept.size() == 3);
+    for (int i = 0; i < 3; ++i) {
+        const auto reports = world.run();
+        REQUIRE(reports.size() == 3);
+        for (const auto& report : reports) {
+            REQUIRE(report.outcome == intake::Report::Outcome::left);
+            REQUIRE(report.detail.find("still there") != std::string::npos);
+        }
+        REQUIRE(world.store.files == kept);
+        REQUIRE(world.accepted().size() == 3);
+        for (const auto& [content, count] : world.accepted()) REQUIRE(count == 1);
+    }
+    world.store.keeps_deleted = false;
+    REQUIRE(world.run().size() == 3);
+    REQUIRE(world.run().empty());
+    world.check_accepted_once();
+    REQUIRE(test::names_in(world.directory.path() + "/spool/state/deleted").empty());
+}
+
+TEST_CASE("a crash of any kind does not take again what a server only says that it deleted", "[intake][fault]") {
+    using F = FakeStore::Fault;
+    for (const bool hides_dotfiles : {false, true}) {
+        for (const F fault : {F::lost_answer, F::crash_before, F::crash_after}) {
+            for (std::size_t at = 1; at <= 14; ++at) {
+                INFO("fault " << static_cast<int>(fault) << " at request " << at);
+                World world(3);
+                world.store.keeps_deleted = true;
+                world.store.hides_dotfiles = hides_dotfiles;
+                world.store.plan(fault, at);
+                try {
+                    world.run();
+                } catch (const test::Crash&) {
+                }
+                world.store.plan(F::none, 0);
+                for (int i = 0; i < 3; ++i) world.run();
+                REQUIRE(world.accepted().size() == 3);
+                for (const auto& [content, count] : world.accepted()) REQUIRE(count == 1);
+            }
+        }
+    }
+}
