@@ -162,6 +162,10 @@ std::vector<Mailer::Attempt> Mailer::open_attempts(std::span<const Entry> entrie
 std::vector<Report> Mailer::deliver(std::span<const Entry> entries) {
     target_fault_.reset();
     std::vector<Report> reports;
+    if (transport::MailAnswer why; !entries.empty() && server_.ready(1, why) == 0) {
+        target_fault_ = why.answer;
+        return reports;
+    }
 
     // 1. A new attempt number, durably.
     std::vector<spool::Move> moves;

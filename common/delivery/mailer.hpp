@@ -46,8 +46,8 @@ class Mailer {
     /// How many are in doubt now.
     std::size_t in_doubt() const;
 
-    /// Delivers a batch of entries of new/. Entries that another took meanwhile are passed over. Ends early when the
-    /// server takes nothing: see target_fault().
+    /// Delivers a batch of entries of new/, which stay there untouched if there is no connection. Entries that another
+    /// took meanwhile are passed over. Ends early when the server takes nothing: see target_fault().
     std::vector<Report> deliver(std::span<const spool::Entry> entries);
 
     /// What made the server unusable in the last call; nothing if it works.

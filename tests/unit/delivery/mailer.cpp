@@ -26,6 +26,10 @@ namespace {
 
 const clock::Instant start_time{std::chrono::seconds(1'800'000'000)};
 
+// The steps of the first mail, after two looks for a connection.
+constexpr std::size_t offering = 3;
+constexpr std::size_t ending = 4;
+
 struct World {
     test::TemporaryDirectory directory;
     io::QuickDisk real;
@@ -209,7 +213,7 @@ TEST_CASE("what may not be sent twice is held", "[mailer][fault]") {
     for (const MailFault fault :
          {MailFault::lost_request, MailFault::lost_answer, MailFault::crash_before, MailFault::crash_after}) {
         World world(1, "sms");
-        world.server.plan(fault, 3);
+        world.server.plan(fault, ending);
         try {
             world.run();
         } catch (const test::Crash&) {
@@ -229,7 +233,7 @@ TEST_CASE("what may not be sent twice is held", "[mailer][fault]") {
 
 TEST_CASE("a doubt waits for the time that in-doubt says", "[mailer]") {
     World world(1);
-    world.server.plan(MailFault::lost_answer, 3);
+    world.server.plan(MailFault::lost_answer, ending);
     std::optional<transport::Answer> fault;
     auto reports = world.run(&fault);
     REQUIRE(reports.size() == 1);
@@ -251,7 +255,7 @@ TEST_CASE("a doubt waits for the time that in-doubt says", "[mailer]") {
 
 TEST_CASE("after a doubt the others wait", "[mailer]") {
     World world(3, "fax", 1);
-    world.server.plan(MailFault::lost_answer, 3);
+    world.server.plan(MailFault::lost_answer, ending);
     std::optional<transport::Answer> fault;
     const auto reports = world.run(&fault);
     REQUIRE(fault);
@@ -264,7 +268,7 @@ TEST_CASE("4xx waits longer each time, and is never parked", "[mailer]") {
     World world(1);
     std::vector<unsigned long long> pauses;
     for (int i = 0; i < 12; ++i) {
-        world.server.plan(MailFault::later, 2);
+        world.server.plan(MailFault::later, offering);
         const auto now = std::chrono::floor<std::chrono::seconds>(world.clock.now()).time_since_epoch().count();
         const auto reports = world.run();
         REQUIRE(reports.size() == 1);
@@ -280,7 +284,7 @@ TEST_CASE("4xx waits longer each time, and is never parked", "[mailer]") {
 }
 
 TEST_CASE("5xx is parked with what the server said, before the dot and after it", "[mailer]") {
-    for (const std::size_t at : {2, 3}) {
+    for (const std::size_t at : {offering, ending}) {
         World world(1);
         world.server.plan(MailFault::never, at);
         const auto reports = world.run();
@@ -298,7 +302,7 @@ TEST_CASE("a mail in which the connection is cut goes behind the others", "[mail
     World world(2, "fax", 1);
     std::string behind;
     for (int i = 0; i < 2; ++i) {
-        world.server.plan(MailFault::not_here, 2);
+        world.server.plan(MailFault::not_here, offering);
         std::optional<transport::Answer> fault;
         const auto reports = world.run(&fault);
         REQUIRE(fault);
