@@ -13,7 +13,7 @@ import threading
 import time
 import unittest
 
-from installation import Installation
+from installation import Installation, process_tree
 from mailhosts import DOMAIN, PASSWORD, USER, Dovecot, Postfix
 from mailserver import CLOSE, SILENT, MailServer, Raw
 from servers import Certificates, free_port, scratch_directory
@@ -422,11 +422,9 @@ class Killed(MailTest):
                     site.hand(message(body=b"x" * (12_000_000 if stage == "body" else 1000)))
                     process = site.installation.start("ums-push", stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
                     self.assertTrue(reached.wait(30))
-                    children = subprocess.run(["ps", "-o", "pid=", "--ppid", str(process.pid)], capture_output=True,
-                                              text=True, check=False).stdout.split()
-                    for pid in [*children, process.pid]:
+                    for pid in reversed(process_tree(process.pid)):
                         with contextlib.suppress(ProcessLookupError):
-                            os.kill(int(pid), signal.SIGKILL)
+                            os.kill(pid, signal.SIGKILL)
                     process.wait()
                     go_on.set()
                     doubts = site.entries(state="publishing")
@@ -539,15 +537,13 @@ class Content(MailTest):
         process = site.installation.start("ums-push", stdout=subprocess.DEVNULL)
         most = 0
         while process.poll() is None:
-            for pid in [process.pid, *(int(p) for p in subprocess.run(
-                    ["ps", "-o", "pid=", "--ppid", str(process.pid)], capture_output=True, text=True,
-                    check=False).stdout.split())]:
+            for pid in process_tree(process.pid):
                 with contextlib.suppress(OSError, TypeError), open(f"/proc/{pid}/status", encoding="ascii") as status:
                     most = max(most, int(re.search(r"VmHWM:\s+(\d+)", status.read())[1]))
             time.sleep(0.02)
         self.assertEqual(process.returncode, 0)
         self.assertEqual(len(server.mails), 1)
-        if "fsanitize" not in os.environ.get("CXXFLAGS", "") and not self.sanitized():
+        if not self.sanitized():
             self.assertLess(most, 48 * 1024)
 
     @staticmethod
@@ -732,8 +728,7 @@ class Secure(MailTest):
         process = site.installation.start("ums-push", "-vv", "--log", log, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         self.assertTrue(reached.wait(30))
         seen = b""
-        for pid in [str(process.pid), *subprocess.run(["ps", "-o", "pid=", "--ppid", str(process.pid)], text=True,
-                                                      capture_output=True, check=False).stdout.split()]:
+        for pid in process_tree(process.pid):
             for name in ("cmdline", "environ"):
                 with open(f"/proc/{pid}/{name}", "rb") as file:
                     seen += file.read()

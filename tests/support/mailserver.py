@@ -87,8 +87,8 @@ class Session:
 
     def data(self):
         self.received = 0
-        out = b""
-        start = True
+        out = bytearray()
+        searched = 0
         while True:
             if not self.buffer:
                 self._more()
@@ -103,16 +103,15 @@ class Session:
                 raise _Cut
             if told is not None:
                 self.send(told + b"\r\n")
-            if start and out.startswith(b".\r\n"):
-                end, skip = 0, 3
-            else:
-                end, skip = out.find(b"\r\n.\r\n"), 5
+            end = 0
+            if not out.startswith(b".\r\n"):
+                end = out.find(b"\r\n.\r\n", searched)
+                searched = max(0, len(out) - 4)
                 if end < 0:
                     continue
                 end += 2
-                skip = 3
-            self.buffer = out[end + skip:]
-            data = out[:end]
+            self.buffer = bytes(out[end + 3:])
+            data = bytes(out[:end])
             if re.search(rb"(?<!\r)\n|\r(?!\n)", data):
                 self.server.violations.append(b"bare CR or LF")
             if re.search(rb"(?:\r|\n)\.(?:\r|\n)", data):
