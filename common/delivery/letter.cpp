@@ -104,7 +104,6 @@ std::optional<std::string> filled_in(std::string_view form, std::string_view num
         form.remove_prefix(close + 1);
     }
     if (used_number && number.empty()) return std::nullopt;
-    if (std::any_of(out.begin(), out.end(), is_control)) return std::nullopt;
     const auto at = out.rfind('@');
     auto address = quoted(std::string_view(out).substr(0, at)) + out.substr(at);
     if (!is_mail_address(address)) return std::nullopt;

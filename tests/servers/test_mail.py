@@ -47,8 +47,7 @@ class Site:
 
     def __init__(self, directory, deliver, *, wait="30m", connections=8, more=""):
         self.home = os.path.join(directory, "site%d" % len(os.listdir(directory)))
-        self.inbox = os.path.join(self.home, "kernel", "R_Mail", "In")
-        os.makedirs(self.inbox)
+        os.makedirs(self.home)
         self.installation = Installation(self.home)
         self.numbers = itertools.count()
         with open(self.installation.config, "w", encoding="utf-8") as out:
@@ -58,9 +57,11 @@ class Site:
                       f"connectors:\n  Mail: {{deliver: {{{deliver}}}, numbers: ['*'], limit: {{connections: {connections}}}}}\n"
                       "sites:\n  a: {kernels: [k]}\nroutes: [{to: a}]\n")
 
-    def hand(self, *messages):
+    def hand(self, *messages, box="R_Mail"):
+        directory = os.path.join(self.home, "kernel", box, "In")
+        os.makedirs(directory, exist_ok=True)
         for content in messages:
-            with open(os.path.join(self.inbox, f"m{next(self.numbers):05d}.tmp"), "wb") as out:
+            with open(os.path.join(directory, f"m{next(self.numbers):05d}.tmp"), "wb") as out:
                 out.write(content)
         self.installation.run("ums-fetch")
         self.installation.run("ums-sitemap")
@@ -179,6 +180,14 @@ class Both(MailTest):
             server.script = script_off
             self.check_once(server, 3)
             self.assertEqual(sorted(m.recipients[0] for m in server.mails), [f"+49{n}@{DOMAIN}" for n in (1, 2, 4)])
+
+    def test_recipients_that_ums_sitemap_chose_the_connector_for(self):
+        server = self.server(once("rcpt", b"550 5.1.1 unknown"))
+        site = self.site(server)
+        site.hand(message("+491", "+492", "+493"), box="R_Another")
+        self.assertEqual(len(site.entries()), 3)
+        self.assertEqual(site.results(codes=(1,)), ["delivered", "delivered", "parked"])
+        self.check_once(server, 2)
 
     def test_answers_at_each_stage(self):
         for lmtp in self.each():
@@ -303,6 +312,8 @@ class Both(MailTest):
                         code, lines, _ = site.push()
                         self.assertEqual([r for _, r, _ in lines], ["in-doubt" if stage == "dot" else "deferred"])
                         self.assertEqual(server.mails, [])
+                        if name == "no end":
+                            self.assertIn("does not end", lines[0][2])
                         if stage != "dot":
                             self.assertEqual(site.results(codes=(0,)), ["delivered"])
                             self.check_once(server)
@@ -329,6 +340,15 @@ class Both(MailTest):
                     server.script = lambda *_: None
                     self.assertEqual(site.results(codes=(0,)), ["delivered"])
                     self.check_once(server)
+
+    def test_an_answer_that_nobody_asked_for_parks_nothing(self):
+        for lmtp in self.each():
+            server = self.server(once("mail", Raw(b"250 ok\r\n550 not you\r\n")), lmtp=lmtp)
+            site = self.site(server)
+            site.hand(message())
+            self.assertEqual(site.results(codes=(75,)), ["deferred"])
+            self.assertEqual(site.results(codes=(0,)), ["delivered"])
+            self.check_once(server)
 
     def test_a_server_that_wants_no_more_of_it(self):
         for lmtp in self.each():
