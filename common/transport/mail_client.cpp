@@ -20,8 +20,8 @@ namespace {
 // `work(i)` for each i, all at the same time. The first exception is thrown when all have ended.
 template <typename Work>
 void at_once(std::size_t count, Work work) {
-    if (count == 1) {
-        work(0);
+    if (count <= 1) {
+        if (count == 1) work(0);
         return;
     }
     std::vector<std::exception_ptr> faults(count);
@@ -97,6 +97,10 @@ class Pool final : public MailServer {
             }
         });
         return answers;
+    }
+
+    void hang_up() override {
+        at_once(sessions_.size(), [&](std::size_t i) { sessions_[i]->quit(); });
     }
 
     std::vector<Check> probe(const std::string& sender) override;

@@ -64,6 +64,8 @@ class MailServer {
     virtual std::vector<MailAnswer> offer(std::span<const Mail> mails) = 0;
     /// Ends those of the last offer() that were taken and are wanted; the others are withdrawn. An answer for each.
     virtual std::vector<MailAnswer> commit(const std::vector<bool>& wanted) = 0;
+    /// Ends the connections politely, as nothing is to be sent for a while. The next ready() opens others.
+    virtual void hang_up() = 0;
     /// What a mail needs and can be found out without sending one: for --probe.
     virtual std::vector<Check> probe(const std::string& sender) = 0;
 };

@@ -219,7 +219,9 @@ struct MailSession::Connection {
 MailSession::MailSession(const target::Target& target, const MailSettings& settings, io::Disk& disk)
     : target_(target), settings_(settings), disk_(disk) {}
 
-MailSession::~MailSession() {
+MailSession::~MailSession() { quit(); }
+
+void MailSession::quit() {
     if (connection_ && !owed_ && buffer_.empty()) {
         // Politeness, for which nobody waits long.
         const auto until = Steady::now() + farewell;

@@ -52,6 +52,8 @@ class MailSession {
     MailAnswer commit();
     /// Closed without the dot if one is owed.
     void withdraw();
+    /// Closed, with a word of goodbye where that can be said.
+    void quit();
     /// One command and its answer, for a probe.
     MailAnswer ask(const std::string& command);
 

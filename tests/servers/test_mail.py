@@ -421,6 +421,22 @@ class Both(MailTest):
             self.check_once(server, 7)
 
 
+    def test_keeping_going(self):
+        """With --watch mails leave as they come, and no connection is kept while there is nothing to send."""
+        server = self.server()
+        site = self.site(server)
+        process = site.installation.start("ums-push", "--watch=1", stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        for count in (1, 2):
+            site.hand(message(subject=str(count)))
+            end = time.monotonic() + 60
+            while (len(server.mails) < count or server.verbs().count("QUIT") < count) and time.monotonic() < end:
+                time.sleep(0.05)
+            self.check_once(server, count)
+            self.assertEqual(server.verbs().count("QUIT"), server.connections)
+        process.terminate()
+        process.wait(60)
+
+
 class Killed(MailTest):
     def test_killed_at_each_stage(self):
         """kill -9 in the middle of the dialogue, and of the answer to the dot."""

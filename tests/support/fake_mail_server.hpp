@@ -71,6 +71,7 @@ class FakeMailServer final : public transport::MailServer {
         }
         return answers;
     }
+    void hang_up() override {}
     std::vector<transport::Check> probe(const std::string&) override { return {}; }
 
   private:

@@ -145,6 +145,7 @@ class Pusher {
         delivery::Mailer mailer(*spool_, worker, *mail_server_, config_, *target_.connector, clock_);
         publish(mailer.settle());
         const int code = deliver(mailer);
+        mail_server_->hang_up();
         // Said once, but work that is left as long as it lasts.
         if (mailer.in_doubt() > 0) code_.note(exit_code(Fault::later));
         if (mailer.target_fault()) return code;
