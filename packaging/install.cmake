@@ -9,7 +9,7 @@ install(FILES ${man_pages_5} DESTINATION ${CMAKE_INSTALL_MANDIR}/man5)
 install(FILES ${man_pages_7} DESTINATION ${CMAKE_INSTALL_MANDIR}/man7)
 install(PROGRAMS examples/ums-supervisor DESTINATION ${CMAKE_INSTALL_BINDIR})
 install(FILES README.md CHANGELOG.md LICENSE DESTINATION ${CMAKE_INSTALL_DOCDIR})
-install(FILES examples/mds-one-site.yaml examples/mds-redundant.yaml examples/mds-multisite.yaml
+install(FILES examples/mds-one-site.yaml examples/mds-redundant.yaml examples/mds-multisite.yaml examples/mds-mail.yaml
         examples/cron/ums DESTINATION ${examples})
 install(FILES packaging/mds.schema.json DESTINATION ${CMAKE_INSTALL_DATADIR}/ums)
 install(FILES completions/ums.bash DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions RENAME ums-push)

@@ -11,6 +11,7 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <cerrno>
 #include <cstdlib>
 #include <iostream>
@@ -24,7 +25,9 @@ namespace ums::cli {
 
 namespace {
 
-volatile sig_atomic_t stop_requested = 0;
+/// Set by the handler, in whatever thread it runs; read by all of them.
+std::atomic<int> stop_requested = 0;
+static_assert(std::atomic<int>::is_always_lock_free);
 
 /// What a process that keeps going remembers of its configuration file, to see that it was corrected.
 struct ConfigStamp {

@@ -45,6 +45,19 @@ std::string format_with(Instant instant, bool milliseconds) {
 std::string format(Instant instant) { return format_with(instant, false); }
 std::string format_precise(Instant instant) { return format_with(instant, true); }
 
+std::string format_mail(Instant instant) {
+    static constexpr std::array<const char*, 7> days{"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
+    static constexpr std::array<const char*, 12> months{"Jan", "Feb", "Mar", "Apr", "May", "Jun",
+                                                        "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
+    const auto day = std::chrono::floor<std::chrono::days>(instant);
+    const std::chrono::year_month_day date(day);
+    const std::string iso = format(instant);  // 2026-11-23T04:00:06Z
+    return std::string(days.at(std::chrono::weekday(day).c_encoding())) + ", " +
+           std::to_string(static_cast<unsigned>(date.day())) + " " +
+           months.at(static_cast<unsigned>(date.month()) - 1) + " " + std::to_string(static_cast<int>(date.year())) +
+           " " + iso.substr(11, 8) + " +0000";
+}
+
 std::optional<Instant> parse(std::string_view text) {
     static constexpr std::string_view seconds_form = "dddd-dd-ddTdd:dd:ddZ";
     static constexpr std::string_view precise_form = "dddd-dd-ddTdd:dd:dd.dddZ";

@@ -53,6 +53,8 @@ class ManualClock final : public Clock {
 std::string format(Instant instant);
 /// With milliseconds, for logs.
 std::string format_precise(Instant instant);
+/// As the `Date` of a mail says it (RFC 5322 3.3): `Mon, 23 Nov 2026 04:00:06 +0000`.
+std::string format_mail(Instant instant);
 /// What format() and format_precise() wrote.
 std::optional<Instant> parse(std::string_view text);
 

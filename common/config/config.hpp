@@ -57,11 +57,15 @@ struct Auth {
     Secret password;
 };
 
+/// Of a mail server. Automatic: required where a login, a CA, a certificate or a pin is given, else tried.
+enum class StartTls { automatic, require, attempt, never };
+
 struct Tls {
     std::string ca;  ///< absolute paths, or empty
     std::string cert;
     std::string key;
     std::string pin;
+    StartTls starttls = StartTls::automatic;
 };
 
 /// Of WebDAV targets alone.
@@ -108,12 +112,31 @@ struct Kernel {
     bool recall = false;
 };
 
+/// `number,address` of the file that `addresses` names.
+struct AddressRow {
+    std::string pattern;  ///< a number, or with `*` and `?`
+    std::string address;  ///< as Deliver::address
+};
+
+/// How the messages of a connector become mails. Forms of addresses: `{number}@fax.example.com`, with `{number}`,
+/// `{digits}` and `{service}`; that of the sender has `{originator}` in place of `{number}`.
+struct Deliver {
+    target::Target url;
+    std::string address;  ///< empty: `{number}` at the mail server's host
+    std::optional<std::vector<AddressRow>> addresses;
+    std::string addresses_file;  ///< where they stand, for people
+    std::string from;            ///< empty: `<>`
+    Duration timeout = std::chrono::minutes(5);
+    Auth auth;
+    Tls tls;
+};
+
 /// A connector has a root (its directory is `<root>/<name>`), or a mail server it delivers to, or both.
 struct Connector {
     std::string name;
     Place place;
     std::optional<target::Target> root;
-    std::optional<target::Target> deliver;
+    std::optional<Deliver> deliver;
     Auth auth;
     Tls tls;
     Http http;

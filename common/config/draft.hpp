@@ -50,6 +50,11 @@ std::optional<number::Numbering> read_numbering(const Node& node, Report& report
 /// The key `time-zone`.
 void read_time_zone(Section& section, std::string& out);
 
+/// What is wrong with the form of an address (see Deliver) that has `{<number>}`; nothing if it can be used.
+std::optional<std::string> problem_of_address(std::string_view form, std::string_view number);
+/// The rows of the file that `addresses` names, mistakes reported with their line.
+std::vector<AddressRow> read_addresses(const std::string& file, const Node& node, Report& report);
+
 /// What is missing, references, and contradictions between sections (errors).
 void check_whole(Draft& draft);
 /// What is allowed but cannot be meant (warnings). For a draft without errors.

@@ -25,7 +25,10 @@ std::vector<std::string> known_keys() {
     add("kernels.*.limit.", keys::limit);
     add("connectors.*.", keys::connector);
     add("connectors.*.auth.", keys::auth);
-    add("connectors.*.tls.", keys::tls);
+    add("connectors.*.tls.", keys::mail_tls);
+    add("connectors.*.deliver.", keys::deliver);
+    add("connectors.*.deliver.auth.", keys::auth);
+    add("connectors.*.deliver.tls.", keys::mail_tls);
     add("connectors.*.proxy.", keys::proxy);
     add("connectors.*.limit.", keys::limit);
     add("sites.*.", keys::site);

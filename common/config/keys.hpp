@@ -35,6 +35,9 @@ inline constexpr std::array<std::string_view, 5> proxy{"url", "user", "password-
 inline constexpr std::array<std::string_view, 5> auth{"method", "user", "password-file", "password-command",
                                                       "password-credential"};
 inline constexpr std::array<std::string_view, 4> tls{"ca", "cert", "key", "pin"};
+inline constexpr std::array<std::string_view, 5> mail_tls{"ca", "cert", "key", "pin", "starttls"};
+inline constexpr std::array<std::string_view, 7> deliver{"url",     "address", "addresses", "from",
+                                                         "timeout", "auth",    "tls"};
 inline constexpr std::array<std::string_view, 4> check{"interval", "timeout", "fall", "rise"};
 inline constexpr std::array<std::string_view, 7> limit{
     "connections", "messages-per-second", "bandwidth", "max-pending", "connect", "answer", "stall"};

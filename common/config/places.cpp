@@ -57,10 +57,6 @@ std::optional<target::Target> read_target(Section& section, std::string_view key
         report_wrong(node, key, "smtp://, smtps:// or lmtp://", report);
         return std::nullopt;
     }
-    if (use == Use::mail) {
-        report.warning(node, "this version does not deliver over " + std::string(scheme_name(found.scheme)) +
-                                 " yet; its messages wait");
-    }
     return std::move(found);
 }
 
@@ -110,9 +106,13 @@ Auth read_auth(const Node& node, const std::string& base, Report& report) {
     return auth;
 }
 
-Tls read_tls(const Node& node, const std::string& base, Report& report) {
-    Section section(node, "tls", keys::tls, report);
+Tls read_tls(const Node& node, keys::Keys known, const std::string& base, Report& report) {
+    Section section(node, "tls", known, report);
     Tls tls;
+    if (known.size() == keys::mail_tls.size()) {
+        section.choice("starttls", tls.starttls,
+                       {{"require", StartTls::require}, {"try", StartTls::attempt}, {"no", StartTls::never}});
+    }
     section.path("ca", tls.ca, base);
     section.path("cert", tls.cert, base);
     section.path("key", tls.key, base);
@@ -405,7 +405,7 @@ void read_kernel(const Named& entry, Draft& draft) {
         draft.report.error(*entry.name, "kernel " + text::quote(kernel.name) + " has no 'url'");
     }
     if (const Node* auth = section.find("auth")) kernel.auth = read_auth(*auth, draft.base, draft.report);
-    if (const Node* tls = section.find("tls")) kernel.tls = read_tls(*tls, draft.base, draft.report);
+    if (const Node* tls = section.find("tls")) kernel.tls = read_tls(*tls, keys::tls, draft.base, draft.report);
     kernel.http = read_http(section, draft.base);
     section.flag("in-place", kernel.in_place);
     unsigned channels = 0;
@@ -429,24 +429,101 @@ void read_kernel(const Named& entry, Draft& draft) {
     draft.config.kernels.push_back(std::move(kernel));
 }
 
+// A password never goes where somebody on the way could read it, unless the file says so.
+void check_mail_access(Section& section, const Deliver& deliver) {
+    Report& report = section.report();
+    const Node* auth = section.find("auth");
+    const Node* tls = section.find("tls");
+    const auto scheme = deliver.url.scheme;
+    if (scheme == Scheme::lmtp) {
+        if (auth) report.warning(*auth, "'auth' does nothing for lmtp:");
+        if (tls) report.warning(*tls, "'tls' does nothing for lmtp:");
+        return;
+    }
+    if (scheme == Scheme::smtps) {
+        if (deliver.tls.starttls != StartTls::automatic) {
+            report.warning(*tls, "'starttls' does nothing for smtps:, which begins with TLS");
+        }
+        return;
+    }
+    if (deliver.auth.user.empty() || deliver.auth.method == AuthMethod::none) return;
+    if (deliver.tls.starttls == StartTls::attempt) {
+        report.error(*tls,
+                     "with 'starttls: try' whoever takes the offer away gets the password of 'auth': say require, or "
+                     "no, if the password may go in clear text");
+    } else if (deliver.tls.starttls == StartTls::never) {
+        report.warning(*tls, "'starttls: no' sends the password of 'auth' in clear text");
+    }
+}
+
+void read_form(Section& section, std::string_view key, std::string_view number, std::string& out) {
+    std::string form;
+    if (!section.text(key, form)) return;
+    if (const auto problem = problem_of_address(form, number)) {
+        section.report().error(*section.find(key), text::quote(key) + " " + text::quote(form) + ": " + *problem);
+    } else {
+        out = form;
+    }
+}
+
+void read_deliver(Section& connector_section, Connector& connector, Draft& draft) {
+    const Node* node = connector_section.find("deliver");
+    if (!node) return;
+    Deliver deliver;
+    if (node->kind != Node::Kind::map) {
+        const auto url = read_target(connector_section, "deliver", Use::mail, draft.base);
+        if (!url) return;
+        deliver.url = *url;
+        if (!connector.root) {
+            deliver.auth = connector.auth;
+            deliver.tls = connector.tls;
+            check_mail_access(connector_section, deliver);
+        }
+        connector.deliver = std::move(deliver);
+        return;
+    }
+    Section section(*node, "deliver", keys::deliver, draft.report);
+    const auto url = read_target(section, "url", Use::mail, draft.base);
+    if (!section.find("url")) draft.report.error(*node, "'deliver' needs 'url', such as smtp://mail.example.com");
+    read_form(section, "address", "number", deliver.address);
+    read_form(section, "from", "originator", deliver.from);
+    if (const Node* file = section.find("addresses"); section.path("addresses", deliver.addresses_file, draft.base)) {
+        deliver.addresses = read_addresses(deliver.addresses_file, *file, draft.report);
+    }
+    section.duration("timeout", deliver.timeout, std::chrono::seconds(1));
+    const Node* auth = section.find("auth");
+    const Node* tls = section.find("tls");
+    deliver.auth = auth ? read_auth(*auth, draft.base, draft.report) : connector.root ? Auth{} : connector.auth;
+    deliver.tls = tls              ? read_tls(*tls, keys::mail_tls, draft.base, draft.report)
+                  : connector.root ? Tls{}
+                                   : connector.tls;
+    if (!url) return;
+    deliver.url = *url;
+    check_mail_access(auth || tls || connector.root ? section : connector_section, deliver);
+    connector.deliver = std::move(deliver);
+}
+
 void read_connector(const Named& entry, Draft& draft) {
     Section section(*entry.value, entry.name->text, keys::connector, draft.report);
     Connector connector;
     connector.name = entry.name->text;
     connector.place = draft.report.place(*entry.name);
     connector.root = read_target(section, "root", Use::store, draft.base);
-    connector.deliver = read_target(section, "deliver", Use::mail, draft.base);
     if (section.is_map() && !section.find("root") && !section.find("deliver")) {
         draft.report.error(*entry.name, "connector " + text::quote(connector.name) + " needs 'root' or 'deliver'");
     }
     if (const Node* auth = section.find("auth")) connector.auth = read_auth(*auth, draft.base, draft.report);
-    if (const Node* tls = section.find("tls")) connector.tls = read_tls(*tls, draft.base, draft.report);
+    if (const Node* tls = section.find("tls")) {
+        connector.tls = read_tls(*tls, keys::mail_tls, draft.base, draft.report);
+    }
     connector.http = read_http(section, draft.base);
     section.flag("in-place", connector.in_place);
+    read_deliver(section, connector, draft);
     if (const Node* limit = section.find("limit")) connector.limit = read_limit(*limit, draft.report);
     for (const Node* pattern : section.texts("numbers")) connector.numbers.push_back(pattern->text);
     read_extension(section, connector.extension);
-    if (connector.root && !connector.deliver) check_access(section, *connector.root, connector.auth);
+    // Where there is a root they are its own: a password for one server is no other's business.
+    if (connector.root) check_access(section, *connector.root, connector.auth);
     draft.config.connectors.push_back(std::move(connector));
 }
 

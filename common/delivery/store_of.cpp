@@ -38,9 +38,32 @@ std::string address_of(const target::Target& target) {
     return target.scheme == target::Scheme::file ? "" : target::to_string(target);
 }
 
+transport::Access access_of(const config::Auth& auth, const config::Tls& tls) {
+    transport::Access access;
+    access.method = method_of(auth.method);
+    access.user = auth.user;
+    access.ca_file = tls.ca;
+    access.certificate = tls.cert;
+    access.key = tls.key;
+    access.pin = tls.pin;
+    return access;
+}
+
+transport::StartTls starttls_of(const config::Auth& auth, const config::Tls& tls) {
+    const bool trusts_somebody = !tls.ca.empty() || !tls.pin.empty() || !tls.cert.empty();
+    const bool logs_in = !auth.user.empty() && auth.method != config::AuthMethod::none;
+    switch (tls.starttls) {
+        case config::StartTls::require: return transport::StartTls::require;
+        case config::StartTls::attempt: return transport::StartTls::attempt;
+        case config::StartTls::never: return transport::StartTls::never;
+        case config::StartTls::automatic: break;
+    }
+    return trusts_somebody || logs_in ? transport::StartTls::require : transport::StartTls::attempt;
+}
+
 /// What cannot be opened (a secret, a certificate) is told with the name of who needs it.
 template <typename Open>
-std::unique_ptr<transport::Store> named(const std::string& name, Open open) {
+auto named(const std::string& name, Open open) {
     try {
         return open();
     } catch (const Error& error) {
@@ -61,14 +84,8 @@ std::unique_ptr<transport::Store> store_of(const target::Target& target, const c
     if (!is_supported(target)) {
         throw Error(Fault::configuration, "this version cannot carry to " + target::to_string(target));
     }
-    transport::Access access;
-    access.method = method_of(auth.method);
-    access.user = auth.user;
+    auto access = access_of(auth, tls);
     if (target.scheme != target::Scheme::file) access.password = config::read_secret(auth.password);
-    access.ca_file = tls.ca;
-    access.certificate = tls.cert;
-    access.key = tls.key;
-    access.pin = tls.pin;
     access.proxy = http.proxy;
     access.proxy_user = http.proxy_user;
     if (!http.proxy.empty()) access.proxy_password = config::read_secret(http.proxy_password);
@@ -88,6 +105,25 @@ std::unique_ptr<transport::Store> store_of(const config::Connector& connector, i
     return named("connector " + text::quote(connector.name), [&] {
         return store_of(target, connector.auth, connector.tls, connector.http, limits_of(connector.limit), disk);
     });
+}
+
+std::unique_ptr<transport::MailServer> mail_server_of(const config::Deliver& deliver, const config::Limit& limit,
+                                                      io::Disk& disk, std::function<bool()> stopping) {
+    transport::MailSettings settings;
+    settings.access = access_of(deliver.auth, deliver.tls);
+    settings.access.password = config::read_secret(deliver.auth.password);
+    settings.starttls = starttls_of(deliver.auth, deliver.tls);
+    settings.connections = limit.connections;
+    settings.connect = std::min<std::chrono::milliseconds>(settings.connect, deliver.timeout);
+    settings.answer = deliver.timeout;
+    settings.stopping = std::move(stopping);
+    return transport::open_mail_server(deliver.url, settings, disk);
+}
+
+std::unique_ptr<transport::MailServer> mail_server_of(const config::Connector& connector, io::Disk& disk,
+                                                      std::function<bool()> stopping) {
+    return named("connector " + text::quote(connector.name),
+                 [&] { return mail_server_of(connector.deliver.value(), connector.limit, disk, std::move(stopping)); });
 }
 
 std::string stage_of(const config::Config& config, const config::Kernel& kernel) {

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //
-// From the configuration to stores and destinations.
+// From the configuration to stores, mail servers and destinations.
 #pragma once
 
+#include <functional>
 #include <memory>
 
 #include "config/config.hpp"
 #include "delivery/courier.hpp"
+#include "transport/mail_client.hpp"
 #include "transport/store.hpp"
 
 namespace ums::delivery {
@@ -23,6 +25,13 @@ std::unique_ptr<transport::Store> store_of(const config::Connector& connector, i
 std::unique_ptr<transport::Store> store_of(const target::Target& target, const config::Auth& auth,
                                            const config::Tls& tls, const config::Http& http,
                                            const transport::Limits& limits, io::Disk& disk);
+
+/// The mail server of a connector, which must have `deliver`.
+std::unique_ptr<transport::MailServer> mail_server_of(const config::Connector& connector, io::Disk& disk,
+                                                      std::function<bool()> stopping);
+/// Any mail server, with the access, limits and patience that `deliver` and `limit` say.
+std::unique_ptr<transport::MailServer> mail_server_of(const config::Deliver& deliver, const config::Limit& limit,
+                                                      io::Disk& disk, std::function<bool()> stopping);
 
 /// The stage directory of a kernel, below its url.
 std::string stage_of(const config::Config& config, const config::Kernel& kernel);

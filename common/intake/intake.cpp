@@ -276,16 +276,16 @@ Answer Intake::claim(std::vector<Item> items, std::vector<Claim>& claims) {
         auto& one = wanted[doubtful_index[k]];
         const auto& answer = answers[doubtful_index[k]];
         const auto& at_claim = looks[2 * k];
-        if (at_claim.done()) {
-            looks_.claimed(one.item.name, one.claim);
-            claims.push_back(std::move(one));
-        }
         // Another MDS, or the writer himself, was faster. That is no error, even if Apache, which looks first and renames
         // then, calls it one (500).
         const bool gone = answer.verdict == Verdict::absent ||
                           (answer.verdict == Verdict::broken && looks[2 * k + 1].verdict == Verdict::absent);
         if (!gone) note(answer);
         if (gone && at_claim.verdict == Verdict::absent) open_claims_.erase(one.claim);
+        if (at_claim.done()) {
+            looks_.claimed(one.item.name, one.claim);
+            claims.push_back(std::move(one));
+        }
     }
     return worst;
 }

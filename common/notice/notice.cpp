@@ -33,20 +33,6 @@ bool is_automatic(const message::HeaderBlock& block) {
     return precedence == "bulk" || precedence == "junk" || precedence == "list";
 }
 
-// `Mon, 23 Nov 2026 04:00:06 +0000` (RFC 5322 3.3)
-std::string date_of(clock::Instant at) {
-    static constexpr std::array<const char*, 7> days{"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
-    static constexpr std::array<const char*, 12> months{"Jan", "Feb", "Mar", "Apr", "May", "Jun",
-                                                        "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
-    const auto day = std::chrono::floor<std::chrono::days>(at);
-    const std::chrono::year_month_day date(day);
-    const std::string iso = clock::format(at);  // 2026-11-23T04:00:06Z
-    return std::string(days.at(std::chrono::weekday(day).c_encoding())) + ", " +
-           std::to_string(static_cast<unsigned>(date.day())) + " " +
-           months.at(static_cast<unsigned>(date.month()) - 1) + " " + std::to_string(static_cast<int>(date.year())) +
-           " " + iso.substr(11, 8) + " +0000";
-}
-
 }  // namespace
 
 std::optional<std::string> rejection(const Rejection& rejection) {
@@ -64,7 +50,7 @@ std::optional<std::string> rejection(const Rejection& rejection) {
     line("To: " + (sender.find('@') == std::string::npos ? "undisclosed-recipients:;" : "<" + sender + ">"));
     const auto subject = first_value(rejection.block, "Subject");
     line("Subject: Not sent" + (subject.empty() ? "" : ": " + message::encode_value(subject)));
-    line("Date: " + date_of(rejection.at));
+    line("Date: " + clock::format_mail(rejection.at));
     line("Message-ID: <" + rejection.id + "@ums.invalid>");
     if (const auto original = first_value(rejection.block, "Message-ID"); !original.empty()) {
         line("In-Reply-To: " + original);

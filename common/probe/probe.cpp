@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "delivery/letter.hpp"
 #include "delivery/store_of.hpp"
 #include "text/text.hpp"
 #include "transport/probe.hpp"
@@ -48,44 +49,8 @@ std::optional<transport::Check> owner(const cli::Common& common, const config::C
                                 "there)"};
 }
 
-}  // namespace
-
-int run(const cli::Common& common, const config::Config& config, const std::string& what, report::Reporter& reporter) {
-    io::PosixDisk disk(io::Sharing::by_umask);
-    clock::SystemClock clock;
-    std::unique_ptr<transport::Store> store;
-    std::string scratch = "." + config.mds.id;
-    bool in_place = false;
-    std::string address;
-    if (const auto* kernel = config.kernel(what)) {
-        store = delivery::store_of(*kernel, disk);
-        scratch = delivery::stage_of(config, *kernel);
-        in_place = kernel->in_place;
-        address = target::to_string(kernel->url);
-    } else if (const auto* connector = config.connector(what)) {
-        if (!connector->root) throw Error(Fault::usage, "the connector " + text::quote(what) + " has no root to probe");
-        store = delivery::store_of(*connector, disk);
-        in_place = connector->in_place;
-        address = target::to_string(*connector->root) + "/" + connector->name;
-    } else if (what.find('/') == std::string::npos && what.find('\\') == std::string::npos) {
-        throw Error(Fault::usage,
-                    text::quote(what) + " is neither a kernel nor a connector of the configuration, nor a URL");
-    } else {
-        const auto target = target::parse_target(what, "/");
-        if (const auto* problem = std::get_if<std::string>(&target))
-            throw Error(Fault::usage, text::quote(what) + ": " + *problem);
-        store = delivery::store_of(std::get<target::Target>(target), {}, {}, {}, {}, disk);
-        address = target::to_string(std::get<target::Target>(target));
-    }
-
-    auto checks = transport::probe(*store, scratch, clock);
-    if (auto check = owner(common, config, *store, scratch, clock)) checks.push_back(std::move(*check));
-    for (auto& check : checks) {
-        // Renames are not used there.
-        const bool of_rename = check.name == "rename" || check.name == "overwrite protection";
-        if (in_place && of_rename && check.finding == transport::Finding::bad)
-            check.finding = transport::Finding::warning;
-    }
+int show(const cli::Common& common, const std::string& what, const std::string& address,
+         const std::vector<transport::Check>& checks, report::Reporter& reporter) {
     std::size_t width = 0;
     for (const auto& check : checks) width = std::max(width, check.name.size());
     if (!common.json) reporter.data(text::escape(what) + " (" + text::escape(address) + ")");
@@ -105,6 +70,70 @@ int run(const cli::Common& common, const config::Config& config, const std::stri
                                        : exit_attention;
     }
     return code;
+}
+
+bool is_mail(const target::Target& target) noexcept {
+    return target.scheme == target::Scheme::smtp || target.scheme == target::Scheme::smtps ||
+           target.scheme == target::Scheme::lmtp;
+}
+
+int probe_mail(const cli::Common& common, const std::string& what, const config::Deliver& deliver,
+               report::Reporter& reporter) {
+    io::PosixDisk disk;
+    const auto server = delivery::mail_server_of(deliver, {}, disk, cli::stopping);
+    // A number of no one's: its sender has the form that all have.
+    config::Config none;
+    config::Connector connector;
+    connector.deliver = deliver;
+    const auto sender = delivery::Postmark(none, connector).sender("+4930000000", message::Service::fax, nullptr);
+    return show(common, what, target::to_string(deliver.url), server->probe(sender), reporter);
+}
+
+}  // namespace
+
+int run(const cli::Common& common, const config::Config& config, const std::string& what, report::Reporter& reporter) {
+    io::PosixDisk disk(io::Sharing::by_umask);
+    clock::SystemClock clock;
+    std::unique_ptr<transport::Store> store;
+    std::string scratch = "." + config.mds.id;
+    bool in_place = false;
+    std::string address;
+    if (const auto* kernel = config.kernel(what)) {
+        store = delivery::store_of(*kernel, disk);
+        scratch = delivery::stage_of(config, *kernel);
+        in_place = kernel->in_place;
+        address = target::to_string(kernel->url);
+    } else if (const auto* connector = config.connector(what)) {
+        if (connector->deliver) return probe_mail(common, what, *connector->deliver, reporter);
+        if (!connector->root) throw Error(Fault::usage, "the connector " + text::quote(what) + " has no root to probe");
+        store = delivery::store_of(*connector, disk);
+        in_place = connector->in_place;
+        address = target::to_string(*connector->root) + "/" + connector->name;
+    } else if (what.find('/') == std::string::npos && what.find('\\') == std::string::npos) {
+        throw Error(Fault::usage,
+                    text::quote(what) + " is neither a kernel nor a connector of the configuration, nor a URL");
+    } else {
+        const auto target = target::parse_target(what, "/");
+        if (const auto* problem = std::get_if<std::string>(&target))
+            throw Error(Fault::usage, text::quote(what) + ": " + *problem);
+        if (is_mail(std::get<target::Target>(target))) {
+            config::Deliver deliver;
+            deliver.url = std::get<target::Target>(target);
+            return probe_mail(common, what, deliver, reporter);
+        }
+        store = delivery::store_of(std::get<target::Target>(target), {}, {}, {}, {}, disk);
+        address = target::to_string(std::get<target::Target>(target));
+    }
+
+    auto checks = transport::probe(*store, scratch, clock);
+    if (auto check = owner(common, config, *store, scratch, clock)) checks.push_back(std::move(*check));
+    for (auto& check : checks) {
+        // Renames are not used there.
+        const bool of_rename = check.name == "rename" || check.name == "overwrite protection";
+        if (in_place && of_rename && check.finding == transport::Finding::bad)
+            check.finding = transport::Finding::warning;
+    }
+    return show(common, what, address, checks, reporter);
 }
 
 }  // namespace ums::probe

@@ -139,7 +139,10 @@ std::variant<Target, std::string> parse_target(std::string_view text, std::strin
         if (!rest.starts_with("//")) return "'//' is missing after " + scheme_name + ":";
         rest.remove_prefix(2);
         const auto end = rest.find('/');
-        if (auto problem = parse_authority(rest.substr(0, end), target)) return *problem;
+        const bool is_socket = target.scheme == Scheme::lmtp && end == 0;
+        if (!is_socket) {
+            if (auto problem = parse_authority(rest.substr(0, end), target)) return *problem;
+        }
         path = end == std::string_view::npos ? std::string_view{} : rest.substr(end);
     }
     const auto decoded = decode(path);
@@ -155,7 +158,9 @@ std::variant<Target, std::string> parse_target(std::string_view text, std::strin
     if (!cleaned) return "'.' and '..' are not allowed in a path";
     target.path = *cleaned;
     if (target.scheme == Scheme::smb && target.path == "/") return "an SMB target needs a share: smb://host/share";
-    if (is_mail(target.scheme) && target.path != "/") return "a mail server has no path";
+    if (is_mail(target.scheme) && (target.path == "/") == target.host.empty()) {
+        return target.host.empty() ? "the host is missing" : "a mail server has no path";
+    }
     return target;
 }
 
@@ -167,7 +172,7 @@ std::string to_string(const Target& target) {
         const bool v6 = target.host.find(':') != std::string::npos;
         out += v6 ? "[" + target.host + "]" : target.host;
         if (target.port) out += ":" + std::to_string(*target.port);
-        if (is_mail(target.scheme)) return out;
+        if (is_mail(target.scheme) && !target.host.empty()) return out;
     }
     return out + encode_path(target.path);
 }

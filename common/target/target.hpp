@@ -4,7 +4,7 @@
 //
 // Spellings: `/dir`, `file:/dir`, `file:///dir`; `dav://host:port/path`, `davs://...` (RFC 4918 over HTTP or HTTPS);
 // `smb://host/share/dir` or `\\host\share\dir`; `smtp://`, `smtps://`, `lmtp://host:port` for the delivery of a
-// connector. Credentials never stand in it: they would show in listings and logs.
+// connector, `lmtp:///run/dovecot/lmtp` for a socket of this machine. Credentials never stand in it: they would show in listings and logs.
 #pragma once
 
 #include <cstdint>
@@ -19,7 +19,7 @@ enum class Scheme { file, dav, davs, smb, smtp, smtps, lmtp };
 
 struct Target {
     Scheme scheme = Scheme::file;
-    std::string host;                   ///< empty for file; IPv6 without its brackets
+    std::string host;                   ///< empty for file and for a socket; IPv6 without its brackets
     std::optional<std::uint16_t> port;  ///< only when it was given
     std::string path;                   ///< decoded, absolute, without a trailing slash; "/" is the root
 

@@ -7,6 +7,7 @@
 
 #include "canary.hpp"
 #include "delivery/courier.hpp"
+#include "delivery/doubt.hpp"
 #include "delivery/store_of.hpp"
 #include "health/balance.hpp"
 #include "message/address.hpp"
@@ -492,33 +493,6 @@ class Pass {
         if (!courier.target_fault()) courier.clean();
     }
 
-    config::DoubtPolicy policy_for(const Entry& entry) {
-        const auto& in_doubt = config_.mds.in_doubt;
-        try {
-            const auto file = spool_.open(entry);
-            if (!file) return config::DoubtPolicy::hold;
-            const auto header = message::read_header(spool_.disk(), *file, spool_.path(entry));
-            // Several services in one message: the most careful one decides.
-            auto policy = config::DoubtPolicy::resend;
-            for (const auto& recipient : header.block.recipients()) {
-                const auto one = [&] {
-                    switch (recipient.service.value_or(message::Service::fax)) {
-                        case message::Service::fax: return in_doubt.fax;
-                        case message::Service::sms: return in_doubt.sms;
-                        case message::Service::voc: return in_doubt.voc;
-                        case message::Service::mwi: return in_doubt.mwi;
-                        case message::Service::tts: return in_doubt.tts;
-                    }
-                    return config::DoubtPolicy::hold;
-                }();
-                if (one == config::DoubtPolicy::hold) policy = one;
-            }
-            return policy;
-        } catch (const Error&) {
-            return config::DoubtPolicy::hold;
-        }
-    }
-
     void settle_by_policy(const Seat& seat) {
         const Queue queue = Queue::kernel(seat.kernel->name);
         const auto now = std::chrono::floor<std::chrono::seconds>(clock_.now()).time_since_epoch().count();
@@ -540,7 +514,7 @@ class Pass {
                 continue;
             }
             const std::string id(entry.name.id());
-            if (policy_for(entry) == config::DoubtPolicy::resend) {
+            if (delivery::policy_of(config_.mds.in_doubt, spool_, entry) == config::DoubtPolicy::resend) {
                 const auto name = entry.name.without(attribute::doubt_since)
                                       .without(attribute::witness)
                                       .with(attribute::duplicate, 1)

@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "delivery/courier.hpp"
+#include "delivery/mailer.hpp"
 #include "delivery/store_of.hpp"
 #include "health/health.hpp"
 #include "options.hpp"
@@ -115,6 +116,7 @@ class Pusher {
         code_ = cli::ExitCode();
         done_ = 0;
         if (!may_send()) return left_behind();
+        if (target_.connector != nullptr && target_.connector->deliver) return mail(*worker);
         if (target_.address() == nullptr || !delivery::is_supported(*target_.address())) {
             reporter_.warning("this version cannot carry to " + text::quote(target_.name) + "; its messages wait");
             return exit_code(Fault::later);
@@ -138,7 +140,21 @@ class Pusher {
         return code;
     }
 
-    int deliver(delivery::Courier& courier) {
+    int mail(const spool::Worker& worker) {
+        if (!mail_server_) mail_server_ = delivery::mail_server_of(*target_.connector, disk_, cli::stopping);
+        delivery::Mailer mailer(*spool_, worker, *mail_server_, config_, *target_.connector, clock_);
+        publish(mailer.settle());
+        const int code = deliver(mailer);
+        mail_server_->hang_up();
+        // Said once, but work that is left as long as it lasts.
+        if (mailer.in_doubt() > 0) code_.note(exit_code(Fault::later));
+        if (mailer.target_fault()) return code;
+        failures_ = 0;
+        return code_.value();
+    }
+
+    template <typename Carrier>
+    int deliver(Carrier& courier) {
         // One listing is worked off in batches; what came meanwhile is found by the next listing.
         std::set<std::string, std::less<>> tried;
         for (;;) {
@@ -234,6 +250,7 @@ class Pusher {
     }
 
     int dry_run() {
+        if (target_.connector != nullptr && target_.connector->deliver) return dry_run_mail();
         const bool sends = may_send();
         for (const auto& entry : spool_->due(target_.queue())) {
             if (!names_.wants(entry.name)) continue;
@@ -241,6 +258,28 @@ class Pusher {
                             sends ? Result::delivered : Result::deferred,
                             (sends ? "would be sent to " : "waits: down or disabled: ") + target_.name,
                             {}});
+        }
+        return 0;
+    }
+
+    int dry_run_mail() {
+        delivery::Postmark postmark(config_, *target_.connector);
+        for (const auto& entry : spool_->due(target_.queue())) {
+            if (!names_.wants(entry.name)) continue;
+            try {
+                const auto path = spool_->path(entry);
+                const auto file = spool_->open(entry);
+                if (!file) continue;
+                for (const auto& one : postmark.letter(disk_, *file, path, entry.name).recipients) {
+                    reporter_.line({entry.name.text(),
+                                    Result::delivered,
+                                    "would be sent to " + target_.name + " <" + one + ">",
+                                    {}});
+                }
+            } catch (const Error& error) {
+                const bool parked = error.fault() == Fault::unusable;
+                reporter_.line({entry.name.text(), parked ? Result::parked : Result::deferred, error.what(), {}});
+            }
         }
         return 0;
     }
@@ -255,6 +294,7 @@ class Pusher {
     clock::SystemClock clock_;
     std::optional<spool::Spool> spool_;
     std::unique_ptr<transport::Store> store_;
+    std::unique_ptr<transport::MailServer> mail_server_;
     cli::ExitCode code_;
     std::size_t limit_ = 0;
     std::size_t done_ = 0;

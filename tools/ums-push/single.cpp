@@ -6,6 +6,7 @@
 #include <cerrno>
 
 #include "delivery/courier.hpp"
+#include "delivery/letter.hpp"
 #include "delivery/store_of.hpp"
 #include "health/health.hpp"
 #include "options.hpp"
@@ -50,6 +51,53 @@ void record(const cli::Common& common, const config::Config& config, const spool
     }
 }
 
+/// One mail for each recipient, one after another. What is worst of them is the exit code.
+template <typename Tell>
+int mail_single(const cli::Common& common, const std::string& path, const config::Config& config,
+                const config::Connector& connector, const spool::EntryName& name, const io::Fd& file, io::Disk& disk,
+                report::Reporter& reporter, const Tell& tell) {
+    using report::Result;
+    using transport::Mailed;
+    auto letter = delivery::Postmark(config, connector).letter(disk, file, path, name);
+    const auto where = [&](const std::string& recipient) { return connector.name + " <" + recipient + ">"; };
+    if (common.dry_run) {
+        for (const auto& one : letter.recipients) {
+            reporter.line({name.text(), Result::delivered, "would be sent to " + where(one), {}});
+        }
+        return 0;
+    }
+    const auto server = delivery::mail_server_of(connector, disk, cli::stopping);
+    cli::ExitCode code;
+    for (const auto& recipient : letter.recipients) {
+        const std::array<transport::Mail, 1> mail{
+            {{letter.sender, recipient, {letter.head, &file, letter.body_offset, letter.body_length}}}};
+        transport::MailAnswer answer;
+        if (server->ready(1, answer) > 0) answer = server->offer(mail).front();
+        if (answer.mailed == Mailed::yes) answer = server->commit({true}).front();
+        const std::string detail = where(recipient) + ": " + answer.answer.text;
+        const auto verdict = answer.answer.verdict;
+        switch (answer.mailed) {
+            case Mailed::yes:
+                tell({name.text(),
+                      Result::delivered,
+                      where(recipient) + " " + answer.answer.text,
+                      {{"target", connector.name}}});
+                break;
+            case Mailed::unknown:
+                tell({name.text(), Result::in_doubt, detail, {}});
+                code.note(exit_code(Fault::later));
+                break;
+            default:
+                reporter.error("cannot deliver to " + text::escape(detail) + "; nothing arrived there");
+                code.note(exit_code(answer.mailed == Mailed::never               ? Fault::unusable
+                                    : verdict == transport::Verdict::unreachable ? Fault::unreachable
+                                    : verdict == transport::Verdict::denied      ? Fault::permission
+                                                                                 : Fault::later));
+        }
+    }
+    return code.value();
+}
+
 }  // namespace
 
 int push_single(const cli::Common& common, const Options& options, const config::Config& config,
@@ -68,7 +116,7 @@ int push_single(const cli::Common& common, const Options& options, const config:
         if (config.connector(owner) == nullptr) {
             throw Error(Fault::usage, "the configuration has no connector " + text::quote(owner));
         }
-    } else if (!connector->root) {
+    } else if (!connector->root && !connector->deliver) {
         throw Error(Fault::usage, "the connector " + text::quote(to) + " has no root to deliver to");
     }
     io::PosixDisk disk;
@@ -89,6 +137,13 @@ int push_single(const cli::Common& common, const Options& options, const config:
     }
     auto name = spool::EntryName::make(clock.now(), config.mds.id);
     if (!owner.empty()) name = name.with(spool::attribute::connector, owner);
+    const auto tell = [&](const report::Line& line) {
+        reporter.line(line);
+        record(common, config, name, line, disk, clock);
+    };
+    if (connector != nullptr && connector->deliver) {
+        return mail_single(common, options.file, config, *connector, name, file, disk, reporter, tell);
+    }
     const auto destination =
         kernel != nullptr ? delivery::destination_of(config, *kernel) : delivery::destination_of(config, *connector);
     const auto header = message::read_header(disk, file, options.file);
@@ -105,10 +160,6 @@ int push_single(const cli::Common& common, const Options& options, const config:
     io::PosixDisk outside(io::Sharing::by_umask);
     const auto store =
         kernel != nullptr ? delivery::store_of(*kernel, outside) : delivery::store_of(*connector, outside);
-    const auto tell = [&](const report::Line& line) {
-        reporter.line(line);
-        record(common, config, name, line, disk, clock);
-    };
     const auto fail = [&](const transport::Answer& answer) {
         const auto fault = answer.verdict == transport::Verdict::unreachable ? Fault::unreachable
                            : answer.verdict == transport::Verdict::denied    ? Fault::permission

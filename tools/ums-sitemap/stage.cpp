@@ -37,10 +37,15 @@ std::vector<split::Part> decide(const config::Config& config, const spool::Entry
     const auto* site = site::site_of_kernel(config, entry.name.get(attribute::origin));
     // The kernel decided: it lies in the connector's own directory. Send reports always come this way.
     const auto own = entry.name.get(attribute::connector);
-    if (config.connector(own) != nullptr && entry.name.number(attribute::chosen) == 0) {
-        return {part_for(entry, site, {std::string(own), "it lay in the connector's directory"})};
-    }
     const auto recipients = block.recipients();
+    if (const auto* connector = config.connector(own);
+        connector != nullptr && entry.name.number(attribute::chosen) == 0) {
+        const auto whole = part_for(entry, site, {std::string(own), "it lay in the connector's directory"});
+        if (!connector->deliver || recipients.size() < 2) return {whole};
+        std::vector<split::Part> parts(recipients.size(), whole);
+        for (std::size_t i = 0; i < parts.size(); ++i) parts[i].lines.push_back(recipients[i].line);
+        return parts;
+    }
     if (recipients.empty()) {
         const site::Choice choice{
             site == nullptr || site->connector.empty() ? std::nullopt : std::optional(site->connector),
@@ -59,7 +64,10 @@ std::vector<split::Part> decide(const config::Config& config, const spool::Entry
         if (choice.connector) part.name = part.name.with(attribute::chosen, 1);
         const auto same =
             std::find_if(parts.begin(), parts.end(), [&](const split::Part& p) { return p.queue == part.queue; });
-        if (same != parts.end()) {
+        // A mail server answers for each recipient: each has a message of its own, whose state stands in the spool.
+        const auto* connector = choice.connector ? config.connector(*choice.connector) : nullptr;
+        const bool by_mail = connector != nullptr && connector->deliver;
+        if (same != parts.end() && !by_mail) {
             same->lines.push_back(recipient.line);
         } else {
             part.lines.push_back(recipient.line);

@@ -103,8 +103,8 @@ TEST_CASE("the design's example is read into these values") {
     CHECK(c.connectors[0].root->path == "/srv/ums/CR");
     CHECK(c.connectors[0].numbers == std::vector<std::string>{"+49 8142 4838*"});
     CHECK(!c.connectors[1].root);
-    CHECK(c.connectors[1].deliver->scheme == target::Scheme::smtp);
-    CHECK(c.connectors[1].deliver->port == 25);
+    CHECK(c.connectors[1].deliver->url.scheme == target::Scheme::smtp);
+    CHECK(c.connectors[1].deliver->url.port == 25);
     CHECK(c.connector("Mail") == &c.connectors[1]);
 
     const auto* s = c.site("munich");

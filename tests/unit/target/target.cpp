@@ -49,6 +49,7 @@ TEST_CASE("targets are parsed, and printed in one normal spelling", "[target]") 
         {"\\\\srv\\share", {Scheme::smb, "srv", {}, "/share"}, "smb://srv/share"},
         {"smtp://mail:25", {Scheme::smtp, "mail", 25, "/"}, "smtp://mail:25"},
         {"smtps://mail/", {Scheme::smtps, "mail", {}, "/"}, "smtps://mail"},
+        {"lmtp:///run/dovecot/lmtp", {Scheme::lmtp, "", {}, "/run/dovecot/lmtp"}, "lmtp:///run/dovecot/lmtp"},
         {"lmtp://[::1]:24", {Scheme::lmtp, "::1", 24, "/"}, "lmtp://[::1]:24"},
     };
     for (const auto& row : rows) {
@@ -99,6 +100,9 @@ TEST_CASE("what is no target says why", "[target]") {
         {"\\\\\\share", "UNC"},
         {"\\\\host\\share\\..\\x", "'..'"},
         {"smtp://mail/x", "path"},
+        {"smtp:///run/x", "host"},
+        {"lmtp:///", "host"},
+        {"lmtp://mail/x", "path"},
         {"file://host/x", "host"},
         {"file:", "directory"},
     };

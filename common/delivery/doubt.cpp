@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "delivery/doubt.hpp"
+
+#include "message/header_block.hpp"
+
+namespace ums::delivery {
+
+namespace {
+
+config::DoubtPolicy policy_of(const config::InDoubt& in_doubt, message::Service service) {
+    switch (service) {
+        case message::Service::fax: return in_doubt.fax;
+        case message::Service::sms: return in_doubt.sms;
+        case message::Service::voc: return in_doubt.voc;
+        case message::Service::mwi: return in_doubt.mwi;
+        case message::Service::tts: return in_doubt.tts;
+    }
+    return config::DoubtPolicy::hold;
+}
+
+}  // namespace
+
+config::DoubtPolicy policy_of(const config::InDoubt& in_doubt, const spool::Spool& spool, const spool::Entry& entry) {
+    try {
+        const auto file = spool.open(entry);
+        if (!file) return config::DoubtPolicy::hold;
+        const auto header = message::read_header(spool.disk(), *file, spool.path(entry));
+        auto policy = config::DoubtPolicy::resend;
+        for (const auto& recipient : header.block.recipients()) {
+            const auto one = policy_of(in_doubt, recipient.service.value_or(message::Service::fax));
+            if (one == config::DoubtPolicy::hold) policy = one;
+        }
+        return policy;
+    } catch (const Error&) {
+        return config::DoubtPolicy::hold;
+    }
+}
+
+}  // namespace ums::delivery
