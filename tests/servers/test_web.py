@@ -157,13 +157,13 @@ class Proxies(Case):
 
     @contextlib.contextmanager
     def environment(self, **values):
-        import test_stores
-        plain = test_stores.environment
-        test_stores.environment = lambda url, **more: {**plain(url, **more), **values}
+        import stores
+        plain = stores.environment
+        stores.environment = lambda url, **more: {**plain(url, **more), **values}
         try:
             yield
         finally:
-            test_stores.environment = plain
+            stores.environment = plain
 
 
 class HeaderFields(Case):
