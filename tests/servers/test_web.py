@@ -8,6 +8,7 @@ import email.utils
 import hashlib
 import hmac
 import os
+import socket
 import struct
 import subprocess
 import threading
@@ -195,7 +196,7 @@ class OldTls(Case):
             try:
                 end = time.monotonic() + 20
                 while time.monotonic() < end:
-                    with contextlib.suppress(OSError), __import__("socket").create_connection(("127.0.0.1", port), 1):
+                    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
                         break
                     time.sleep(0.05)
                 # It works for whoever takes the old version, so what is refused is the version.

@@ -164,6 +164,29 @@ class Failover(Case):
         self.assertEqual({len(kernels) for kernels in where.values()}, {1})
         self.assertGreater(len({next(iter(k)) for k in where.values()}), 1)
 
+    def test_what_a_killed_run_staged_is_swept_by_a_run_without_work(self):
+        world = self.rooms()
+        write(os.path.join(world.out(), "1.tmp"), message(1))
+        world.passes()
+        stage = os.path.join(world.kernels["k1"], ".BER1")
+        self.assertEqual(os.listdir(stage), ["owner"])
+        marks = os.path.join(world.spool, "state/unswept")
+        self.assertEqual(os.listdir(marks), [], "nothing is left to sweep")
+        leftover = os.path.join(stage, "1795406406000000.aaaaaaaa.BER1.1.part")
+        write(leftover, b"half of it")
+        world.run("ums-push")
+        self.assertTrue(os.path.exists(leftover), "without work, and without a mark, the kernel is not even asked")
+        write(os.path.join(marks, "kernel.k1"), b"")
+        world.run("ums-push")
+        self.assertEqual(os.listdir(stage), ["owner"])
+        self.assertEqual(os.listdir(marks), [])
+
+        # A kernel that is away is no error as long as nothing waits for it.
+        write(os.path.join(marks, "kernel.k1"), b"")
+        os.rename(world.kernels["k1"], world.kernels["k1"] + ".away")
+        self.assertEqual(world.run("ums-push").stderr, b"")
+        self.assertEqual(os.listdir(marks), ["kernel.k1"])
+
     def test_drain_disable_enable(self):
         world = self.rooms(("k1", "k2"), site())
         self.send(world, range(2))

@@ -95,6 +95,13 @@ class Pusher {
     }
 
   private:
+    /// Is there while what is in the stage directory may have to be swept: a run that is killed after its last message
+    /// leaves it, and the next one sweeps although it has nothing to send.
+    std::string unswept() const {
+        return spool_->state_path(std::string("unswept/") + (target_.kernel != nullptr ? "kernel." : "connector.") +
+                                  target_.name);
+    }
+
     bool has_work() const {
         return !spool_->list(target_.queue(), State::publishing).empty() ||
                !spool_->list(target_.queue(), State::sending).empty() || !spool_->due(target_.queue()).empty();
@@ -107,7 +114,8 @@ class Pusher {
             next_expiry_ = clock_.steady() + std::chrono::hours(1);
         }
         if (clock_.steady() < rest_until_) return exit_code(Fault::later);
-        if (!has_work()) return 0;
+        const bool work = has_work();
+        if (!work && !disk_.info(unswept())) return 0;
         const auto worker = spool_->work(target_.queue());
         if (!worker) {
             reporter_.info(text::quote(target_.name) + ": another run is at it");
@@ -115,7 +123,7 @@ class Pusher {
         }
         code_ = cli::ExitCode();
         done_ = 0;
-        if (!may_send()) return left_behind();
+        if (!may_send()) return work ? left_behind() : 0;
         if (target_.connector != nullptr && target_.connector->deliver) return mail(*worker);
         if (target_.address() == nullptr || !delivery::is_supported(*target_.address())) {
             reporter_.warning("this version cannot carry to " + text::quote(target_.name) + "; its messages wait");
@@ -129,13 +137,17 @@ class Pusher {
                                   target_.kernel != nullptr ? delivery::destination_of(config_, *target_.kernel)
                                                             : delivery::destination_of(config_, *target_.connector),
                                   clock_);
-        if (const auto answer = courier.prepare(); !answer.done()) return target_failed(answer);
+        disk_.open_or_create(unswept());
+        if (const auto answer = courier.prepare(); !answer.done()) return work ? target_failed(answer) : 0;
         publish(courier.settle());
         if (courier.target_fault()) return target_failed(*courier.target_fault());
         const int code = deliver(courier);
         const auto& fault = courier.target_fault();
         const bool silent = fault && (fault->verdict == Verdict::unreachable || fault->verdict == Verdict::unknown);
-        if (!silent) courier.clean();
+        if (!silent) {
+            courier.clean();
+            disk_.remove(unswept());
+        }
         if (target_.kernel != nullptr && !courier.target_fault()) succeeded();
         return code;
     }
