@@ -144,7 +144,7 @@ bool is_mail_address(std::string_view text) {
 }
 
 Postmark::Postmark(const config::Config& config, const config::Connector& connector)
-    : config_(config), connector_(connector), deliver_(connector.deliver.value()) {}
+    : config_(config), deliver_(connector.deliver.value()) {}
 
 const Postmark::Table& Postmark::table(const number::Numbering* home) {
     const auto [found, is_new] = tables_.try_emplace(home);

@@ -58,7 +58,6 @@ class Postmark {
     const Table& table(const number::Numbering* home);
 
     const config::Config& config_;
-    const config::Connector& connector_;
     const config::Deliver& deliver_;
     std::map<const number::Numbering*, Table> tables_;
 };

@@ -141,7 +141,7 @@ MailExtensions extensions_of(const MailReply& reply) {
 // What libcurl holds: the socket, TLS, and while it connects the answers that it hears.
 struct MailSession::Connection {
     struct Free {
-        void operator()(CURL* easy) const noexcept { curl_easy_cleanup(easy); }
+        void operator()(CURL* handle) const noexcept { curl_easy_cleanup(handle); }
     };
     std::unique_ptr<CURL, Free> easy{curl_easy_init()};
     std::array<char, CURL_ERROR_SIZE> error{};

@@ -55,7 +55,7 @@ class MailSession {
     /// Closed, with a word of goodbye where that can be said.
     void quit();
     /// One command and its answer, for a probe.
-    MailAnswer ask(const std::string& command);
+    MailAnswer ask(const std::string& line);
 
     const MailExtensions& extensions() const noexcept { return extensions_; }
     const std::string& greeting() const noexcept { return greeting_; }
@@ -71,8 +71,8 @@ class MailSession {
     MailAnswer greet_lmtp();
     MailAnswer offer_once(const Mail& mail);
     MailAnswer send_data(const Mail& mail, Bytes size);
-    bool send(std::string_view data, Deadline deadline);
-    std::optional<MailReply> receive(Deadline deadline);
+    bool send(std::string_view data, Deadline until);
+    std::optional<MailReply> receive(Deadline until);
     std::optional<MailReply> command(const std::string& line);
     /// What the server said unasked; nothing if it said nothing.
     std::optional<MailReply> unasked();
