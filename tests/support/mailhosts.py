@@ -63,13 +63,17 @@ class MailHost:
     def _stop(self):
         if self._process is None:
             return
-        self._process.send_signal(signal.SIGTERM)
+        os.kill(self._pid(), signal.SIGTERM)
         try:
             self._process.wait(DEADLINE)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
         self._process = None
+
+    def _pid(self):
+        """Of what ends the server when it is told to."""
+        return self._process.pid
 
     def log(self):
         text = ""
@@ -206,6 +210,13 @@ class Postfix(MailHost):
             "virtual unix - n n - - virtual", "anvil unix - - n - 1 anvil", "scache unix - - n - 1 scache",
             "tlsmgr unix - - n 1000? 1 tlsmgr", "postlog unix-dgram n - n - 1 postlogd", "showq unix n - n - - showq"])
         return [server, "-c", self.home, "start-fg"]
+
+    def _pid(self):
+        # The one that was started is a shell that waits for it.
+        with contextlib.suppress(OSError, ValueError), open(os.path.join(self.home, "queue", "pid", "master.pid"),
+                                                            encoding="ascii") as file:
+            return int(file.read())
+        return self._process.pid
 
     @property
     def url(self):
