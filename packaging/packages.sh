@@ -8,7 +8,8 @@ ums_test_packages="catch2 nlohmann-json3-dev python3-minimal libpython3-stdlib a
     libnginx-mod-http-dav-ext lighttpd lighttpd-mod-webdav lighttpd-mod-openssl rclone samba smbclient postfix
     dovecot-core dovecot-lmtpd openssl curl mandoc shellcheck fish zsh strace dpkg-dev fakeroot e2fsprogs graphviz"
 ums_long_packages="clang clang-tidy clang-format libclang-rt-14-dev valgrind"
-ums_bench_packages="procmail maildrop fdm dovecot-core dovecot-sieve"
+ums_bench_packages="procmail maildrop fdm dovecot-core dovecot-sieve lftp curl rclone smbclient samba apache2-bin nginx-light
+    libnginx-mod-http-dav-ext"
 
 # ums_need PACKAGE...: installs what is missing; says clearly what to do where it cannot.
 ums_need() {

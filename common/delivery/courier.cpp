@@ -3,10 +3,11 @@
 
 #include <algorithm>
 #include <array>
-#include <cerrno>
 #include <map>
 #include <utility>
 
+#include "delivery/attempt.hpp"
+#include "delivery/courier_parts.hpp"
 #include "text/text.hpp"
 
 namespace ums::delivery {
@@ -21,33 +22,8 @@ namespace {
 
 namespace attribute = spool::attribute;
 
-constexpr std::string_view part_suffix = ".part";
-constexpr std::string_view revoked_suffix = ".revoked";
-constexpr std::string_view canary_suffix = ".canary";
 constexpr unsigned most_refusals = 5;
 constexpr std::chrono::seconds unreadable_pause{60};
-// Without a witness a death leaves all of a batch in doubt.
-constexpr std::size_t in_place_batch = 8;
-
-// `~` of split messages is no character for every server; no id has a `-` of its own.
-std::string plain_id(const EntryName& name) {
-    std::string id(name.id());
-    std::replace(id.begin(), id.end(), '~', '-');
-    return id;
-}
-
-// Kernels that lead to one directory have one stage there: the token says whose witness it is.
-std::string witness_prefix(const spool::Queue& queue) {
-    return text::hex(text::hash(spool::to_string(queue))).substr(0, 6);
-}
-
-// The id in `<id>.<n>.part`, `<id>.<n>.revoked` and `<id>.<n>.canary.part`, with `-` for `~`.
-std::string_view id_in_stage(std::string_view name) {
-    for (const auto suffix : {part_suffix, revoked_suffix, canary_suffix}) {
-        if (name.ends_with(suffix)) name.remove_suffix(suffix.size());
-    }
-    return name.substr(0, name.rfind('.'));
-}
 
 // A clear no: the request never left, or credentials were asked for.
 bool certainly_not_done(const Answer& answer) {
@@ -55,30 +31,23 @@ bool certainly_not_done(const Answer& answer) {
     return answer.verdict == Verdict::denied && (answer.status == 0 || answer.status == 401 || answer.status == 407);
 }
 
-// What a server says that it did not take, it did not take (RFC 9110 section 15.5).
-bool was_kept_out(const Answer& answer) {
-    return answer.verdict == Verdict::unreachable || answer.verdict == Verdict::denied ||
-           answer.verdict == Verdict::refused || answer.verdict == Verdict::absent;
-}
-
-// Taken, but already gone, or not to be asked for: see Store::upload().
-bool was_stored(const Answer& answer) {
-    return answer.done() || (answer.verdict == Verdict::unknown && answer.text.starts_with("stored, but"));
-}
-
 Error cannot_rename(const std::string& name, const std::string& why) {
     return Error(Fault::configuration, text::quote(name) + " cannot be delivered to through a stage: " + why +
                                            "; 'in-place: yes' there uploads straight to the final names");
 }
 
-// Not of the process: out of descriptors or memory, no other message can be opened either.
-bool is_of_one_file(const Error& error) {
-    const int number = error.error_number();
-    return (error.fault() == Fault::permission || error.fault() == Fault::cannot_read) && number != EMFILE &&
-           number != ENFILE && number != ENOMEM;
+}  // namespace
+
+std::string plain_id(const EntryName& name) {
+    std::string id(name.id());
+    std::replace(id.begin(), id.end(), '~', '-');
+    return id;
 }
 
-// An upload that failed like this may have failed for what the message is: its size, its content, its name.
+std::string witness_prefix(const spool::Queue& queue) {
+    return text::hex(text::hash(spool::to_string(queue))).substr(0, 6);
+}
+
 bool may_be_of_message(const Answer& answer) {
     switch (answer.verdict) {
         case Verdict::refused:
@@ -89,26 +58,9 @@ bool may_be_of_message(const Answer& answer) {
     }
 }
 
-// What the publish said that made the doubt.
-std::string reason(const std::map<std::string, std::string, std::less<>>& doubts, const Entry& entry) {
-    const auto found = doubts.find(entry.name.id());
-    return found == doubts.end() ? "" : found->second + "; ";
-}
-
-}  // namespace
-
 std::string final_name(const EntryName& name, const std::string& uuid, const std::string& extension) {
     return plain_id(name) + "-" + text::hex(text::hash(uuid + "/" + std::string(name.id()))).substr(0, 8) + extension;
 }
-
-struct Courier::Attempt {
-    Entry entry;
-    io::Fd file;
-    transport::Body body;
-    std::string directory;
-    std::string stage;
-    std::string final;
-};
 
 Courier::Courier(spool::Spool& spool, const spool::Worker& worker, transport::Store& store, Destination destination,
                  const clock::Clock& clock)
@@ -261,24 +213,11 @@ std::vector<Report> Courier::deliver(std::span<const Entry> entries) {
     target_fault_.reset();
     std::vector<Report> reports;
 
-    // 1. A new attempt number, durably, before anything of it can be seen outside.
-    std::vector<spool::Move> moves;
-    for (const auto& entry : entries) {
-        const auto name = entry.name.with(attribute::attempt, entry.name.number(attribute::attempt) + 1)
-                              .without(attribute::not_before);
-        moves.push_back({entry, {entry.queue, State::sending, name}});
-    }
-    const auto moved = spool_.move(moves);
     std::vector<Attempt> attempts;
-    for (std::size_t i = 0; i < moves.size(); ++i) {
-        if (moved[i] == spool::Moved::yes) attempts.push_back({moves[i].to, {}, {}, {}, {}, {}});
-    }
-
+    for (auto& entry : begin_attempts(spool_, entries)) attempts.push_back({std::move(entry), {}, {}, {}, {}, {}});
     open_attempts(attempts, reports);
     if (destination_.in_place) {
-        for (std::size_t i = 0; i < attempts.size(); i += in_place_batch) {
-            upload_in_place(std::span(attempts).subspan(i, std::min(in_place_batch, attempts.size() - i)), reports);
-        }
+        deliver_in_place(attempts, reports);
         return reports;
     }
     if (!attempts.empty()) upload(attempts, reports);
@@ -419,124 +358,6 @@ Answer Courier::canary(const EntryName& name) {
     return answer;
 }
 
-void Courier::upload_in_place(std::span<Attempt> attempts, std::vector<Report>& reports) {
-    std::vector<Entry> undone;
-    if (target_fault_) {
-        for (const auto& attempt : attempts) undone.push_back(attempt.entry);
-        give_back(undone, reports, target_fault_->text);
-        return;
-    }
-    std::vector<spool::Move> moves;
-    std::vector<transport::Upload> uploads;
-    for (auto& attempt : attempts) {
-        const Entry sending = attempt.entry;
-        attempt.entry = {sending.queue, State::publishing, sending.name.without(attribute::witness)};
-        moves.push_back({sending, attempt.entry});
-        uploads.push_back({attempt.final, attempt.body});
-    }
-    spool_.move(moves);
-    const auto answers = store_.upload(uploads);
-
-    std::vector<Entry> published;
-    std::vector<std::string> details;
-    std::vector<std::size_t> refused;
-    std::vector<Entry> doubtful;
-    Doubts doubts;
-    std::set<std::string, std::less<>> kept_out;
-    Answer doubt;
-    for (std::size_t i = 0; i < attempts.size(); ++i) {
-        const auto& answer = answers[i];
-        const auto& entry = attempts[i].entry;
-        if (was_stored(answer)) {
-            published.push_back(entry);
-            details.push_back(destination_.name + " " + attempts[i].final);
-        } else if (was_kept_out(answer) && may_be_of_message(answer)) {
-            refused.push_back(i);
-        } else if (was_kept_out(answer)) {
-            blame_target(answer);
-            undone.push_back(entry);
-        } else {
-            doubtful.push_back(entry);
-            doubts.emplace(entry.name.id(), attempts[i].final + ": " + answer.text);
-            if (answer.verdict == Verdict::full) kept_out.emplace(entry.name.id());
-            doubt = answer;
-        }
-    }
-    if (!refused.empty() && published.empty() && !target_fault_) {
-        auto answer =
-            ensure_directory(destination_.stage) ? canary(attempts[refused.front()].entry.name) : *target_fault_;
-        if (!answer.done()) blame_target(answer);
-    }
-    for (const auto i : refused) {
-        if (target_fault_) {
-            undone.push_back(attempts[i].entry);
-        } else {
-            refuse(attempts[i].entry, answers[i], reports);
-        }
-    }
-    if (!published.empty()) {
-        std::set<std::string> directories;
-        for (const auto& attempt : attempts) directories.insert(attempt.directory);
-        const std::vector<std::string> to_sync(directories.begin(), directories.end());
-        if (const auto synced = store_.sync(to_sync); synced.done()) {
-            complete(published, reports, details);
-        } else {
-            blame_target(synced);
-            for (const auto& entry : published) reports.push_back({entry.name, Outcome::in_doubt, synced.text});
-        }
-    }
-    if (!doubtful.empty()) {
-        blame_target(doubt);
-        resolve_in_place(doubtful, doubts, kept_out, reports);
-    }
-    if (target_fault_) directories_.clear();  // one that has gone is a common reason
-    if (!undone.empty()) give_back(undone, reports, target_fault_->text);
-}
-
-void Courier::resolve_in_place(std::span<const Entry> entries, const Doubts& doubts,
-                               const std::set<std::string, std::less<>>& kept_out, std::vector<Report>& reports) {
-    std::vector<std::string> paths;
-    for (const auto& entry : entries) {
-        const auto directory = destination_.directory(entry.name);
-        paths.push_back(final_path(entry.name, directory.value_or(destination_.stage)));
-    }
-    std::vector<transport::Item> items;
-    const auto looks = store_.look(paths, items);
-    std::vector<Entry> published;
-    std::vector<std::string> details;
-    std::vector<Entry> undone;
-    std::vector<std::pair<Entry, std::string>> waiting;
-    std::set<std::string> directories;
-    for (std::size_t i = 0; i < entries.size(); ++i) {
-        const std::string wrong = looks[i].done() ? difference(entries[i], items[i], paths[i]) : std::string();
-        if (looks[i].done() && wrong.empty()) {
-            published.push_back(entries[i]);
-            details.push_back(destination_.name + " " + paths[i] + " (found after a doubt)");
-            directories.insert(io::parent_of(paths[i]));
-        } else if (looks[i].verdict == Verdict::absent && kept_out.contains(entries[i].name.id())) {
-            undone.push_back(entries[i]);
-        } else if (looks[i].verdict == Verdict::absent) {
-            waiting.emplace_back(entries[i],
-                                 "it is not there, but may have been, or may still come: without a stage that "
-                                 "cannot be told");
-        } else {
-            if (!looks[i].done()) blame_target(looks[i]);
-            waiting.emplace_back(entries[i], looks[i].done() ? wrong : looks[i].text);
-        }
-    }
-    if (!published.empty()) {
-        const std::vector<std::string> to_sync(directories.begin(), directories.end());
-        if (const auto answer = store_.sync(to_sync); answer.done()) {
-            complete(published, reports, details);
-        } else {
-            blame_target(answer);
-            for (const auto& entry : published) reports.push_back({entry.name, Outcome::in_doubt, answer.text});
-        }
-    }
-    if (!undone.empty()) give_back(undone, reports, "there was no room for it");
-    leave_in_doubt(waiting, doubts, reports);
-}
-
 // 3. The witness first: an entry in publishing/ must never be without one that a server could have lost on its own.
 bool Courier::witness(std::vector<Attempt>& attempts, std::vector<Report>& reports) {
     auto answer = put(witness_path(witness_token_), spool_.uuid() + "\n");
@@ -565,18 +386,14 @@ void Courier::publish(std::vector<Attempt>& attempts, std::vector<Report>& repor
     for (const auto& attempt : attempts) renames.push_back({attempt.stage, attempt.final, false, true});
     const auto answers = store_.rename(renames);
 
-    std::vector<Entry> published;
-    std::vector<std::string> details;
+    std::vector<Arrived> published;
     std::vector<Entry> not_published;
     std::vector<Entry> doubtful;
     Doubts doubts;
     Answer doubt;
-    std::set<std::string> directories{destination_.stage};
     for (std::size_t i = 0; i < attempts.size(); ++i) {
         if (answers[i].done()) {
-            published.push_back(attempts[i].entry);
-            details.push_back(destination_.name + " " + attempts[i].final);
-            directories.insert(attempts[i].directory);
+            published.push_back({attempts[i].entry, attempts[i].final});
         } else if (certainly_not_done(answers[i])) {
             blame_target(answers[i]);
             not_published.push_back(attempts[i].entry);
@@ -586,229 +403,37 @@ void Courier::publish(std::vector<Attempt>& attempts, std::vector<Report>& repor
             doubt = answers[i];
         }
     }
-    if (!published.empty()) {
-        const std::vector<std::string> to_sync(directories.begin(), directories.end());
-        const auto synced = store_.sync(to_sync);
-        if (synced.done()) {
-            complete(published, reports, details);
-        } else {
-            // It is there, but could be lost with the target's next power failure: the next run looks again.
-            blame_target(synced);
-            for (const auto& entry : published) reports.push_back({entry.name, Outcome::in_doubt, synced.text});
-        }
-    }
+    complete(published, true, reports);
     if (!not_published.empty()) give_back(not_published, reports, target_fault_->text);
     // A publish that did not take place will fare no better at once: the target gets a rest. A reply that was lost on the
     // way costs nothing but the look.
     if (!doubtful.empty() && resolve(std::move(doubtful), doubts, reports) > 0) blame_target(doubt);
 }
 
-void Courier::complete(std::span<const Entry> entries, std::vector<Report>& reports,
-                       std::span<const std::string> details) {
-    if (destination_.keep_sent) {
-        std::vector<spool::Move> moves;
-        for (const auto& entry : entries) {
-            moves.push_back({entry,
-                             {spool::Queue::sent(), State::fresh,
-                              entry.name.without(attribute::doubt_since).without(attribute::witness)}});
-        }
-        spool_.move(moves);
-    } else {
-        spool_.remove(entries);
+bool Courier::complete(std::span<const Arrived> arrived, bool staged, std::vector<Report>& reports) {
+    if (arrived.empty()) return true;
+    std::set<std::string> directories;
+    if (staged) directories.insert(destination_.stage);
+    std::vector<Entry> entries;
+    for (const auto& one : arrived) {
+        // What the kernel has taken needs no name any more.
+        if (one.note != taken_since) directories.insert(io::parent_of(one.path));
+        entries.push_back(one.entry);
     }
-    for (std::size_t i = 0; i < entries.size(); ++i)
-        reports.push_back({entries[i].name, Outcome::delivered, details[i]});
-}
-
-std::vector<Report> Courier::settle() {
-    target_fault_.reset();
-    std::vector<Report> reports;
-    auto entries = spool_.list(destination_.queue, State::publishing);
-    if (destination_.in_place) {
-        // What was begun through a stage has its witness, and ends there.
-        const auto staged = std::stable_partition(entries.begin(), entries.end(), [](const Entry& entry) {
-            return entry.name.get(attribute::witness).empty();
-        });
-        resolve_in_place(std::span(entries.begin(), staged), {}, {}, reports);
-        entries.erase(entries.begin(), staged);
+    const std::vector<std::string> to_sync(directories.begin(), directories.end());
+    const auto synced = store_.sync(to_sync);
+    if (!synced.done()) {
+        // It is there, but could be lost with the target's next power failure: the next run looks again.
+        blame_target(synced);
+        for (const auto& entry : entries) reports.push_back({entry.name, Outcome::in_doubt, synced.text});
+        return false;
     }
-    constexpr std::size_t batch = 64;
-    for (std::size_t i = 0; i < entries.size(); i += batch) {
-        const auto end = std::min(i + batch, entries.size());
-        resolve({entries.begin() + static_cast<long>(i), entries.begin() + static_cast<long>(end)}, {}, reports);
+    end_attempts(spool_, entries, destination_.keep_sent);
+    for (const auto& one : arrived) {
+        reports.push_back(
+            {one.entry.name, Outcome::delivered, destination_.name + " " + one.path + std::string(one.note)});
     }
-    return reports;
-}
-
-std::size_t Courier::resolve(std::vector<Entry> entries, const Doubts& doubts, std::vector<Report>& reports) {
-    directories_.clear();  // a directory that has gone is a common reason for a doubt
-    std::vector<transport::Rename> renames;
-    std::vector<std::string> paths;  // per entry: stage, revoked, final
-    std::vector<Entry> usable;
-    for (auto& entry : entries) {
-        const auto directory = destination_.directory(entry.name);
-        if (!directory) {
-            reports.push_back({entry.name, Outcome::in_doubt, "its name does not say which connector it belongs to"});
-            continue;
-        }
-        renames.push_back({stage_path(entry.name, part_suffix), stage_path(entry.name, revoked_suffix), true});
-        paths.push_back(renames.back().from);
-        paths.push_back(renames.back().to);
-        paths.push_back(final_path(entry.name, *directory));
-        usable.push_back(std::move(entry));
-    }
-    if (usable.empty()) return 0;
-
-    // What is there afterwards tells, unless the answer says that it may still change.
-    const auto renamed = store_.rename(renames);
-    const std::array<std::string, 1> stage{destination_.stage};
-    const auto synced = store_.sync(stage);
-    std::vector<transport::Item> items;
-    const auto looks = store_.look(paths, items);
-    std::map<std::string, Answer, std::less<>> witnesses;
-    for (const auto& entry : usable) {
-        const std::string token(entry.name.get(attribute::witness));
-        if (token.empty() || witnesses.contains(token)) continue;
-        std::string content;
-        auto answer = store_.read(witness_path(token), Bytes{4096}, content);
-        if (answer.done() && text::trim(content) != spool_.uuid()) answer.verdict = Verdict::absent;
-        witnesses.emplace(token, std::move(answer));
-    }
-
-    std::vector<Entry> published;
-    std::vector<std::string> details;
-    std::vector<Entry> revoked;
-    std::vector<std::string> revoked_paths;
-    std::vector<std::pair<Entry, std::string>> waiting;  // and why
-    std::set<std::string> directories{destination_.stage};
-    for (std::size_t i = 0; i < usable.size(); ++i) {
-        const auto& at_stage = looks[3 * i];
-        const auto& at_revoked = looks[3 * i + 1];
-        const auto& at_final = looks[3 * i + 2];
-        const auto found_witness = witnesses.find(usable[i].name.get(attribute::witness));
-        const Answer witness_answer =
-            found_witness == witnesses.end() ? Answer{Verdict::absent, "", 0, {}} : found_witness->second;
-        const bool witnessed = witness_answer.done();
-        // What stands under the final name is the message only if it is as long.
-        const std::string wrong =
-            at_final.done() ? difference(usable[i], items[3 * i + 2], paths[3 * i + 2]) : std::string();
-        const auto known = [](const Answer& answer) { return answer.done() || answer.verdict == Verdict::absent; };
-        if (!known(at_stage) || !known(at_revoked) || !known(at_final)) {
-            const auto& unclear = !known(at_stage) ? at_stage : !known(at_revoked) ? at_revoked : at_final;
-            blame_target(unclear);
-            waiting.emplace_back(usable[i], unclear.text);
-        } else if (renamed[i].held) {
-            waiting.emplace_back(usable[i], renamed[i].text);
-        } else if (at_revoked.done() && at_final.verdict == Verdict::absent && synced.done()) {
-            revoked.push_back(usable[i]);
-            revoked_paths.push_back(paths[3 * i + 1]);
-        } else if (!wrong.empty()) {
-            // Half of it, where a server died while it copied; or another's file under our name.
-            waiting.emplace_back(usable[i], wrong);
-        } else if (at_revoked.done() && at_final.done()) {
-            // A server whose rename copies: the publish came first, then the stage name that it left was revoked.
-            published.push_back(usable[i]);
-            details.push_back(destination_.name + " " + paths[3 * i + 2] + " (found after a doubt)");
-            directories.insert(io::parent_of(paths[3 * i + 2]));
-            revoked_paths.push_back(paths[3 * i + 1]);
-        } else if (at_stage.done()) {
-            const std::string why =
-                renamed[i].done() ? "the stage name is still there" : "it cannot be revoked: " + renamed[i].text;
-            waiting.emplace_back(usable[i], why);
-            blame_target(renamed[i].done() ? Answer{Verdict::broken, why, 0, {}} : renamed[i]);
-        } else if (at_final.done() || (witnessed && !renamed[i].done())) {
-            published.push_back(usable[i]);
-            details.push_back(destination_.name + " " + paths[3 * i + 2] +
-                              (at_final.done() ? " (found after a doubt)" : " (taken by the kernel after a doubt)"));
-            if (at_final.done()) directories.insert(io::parent_of(paths[3 * i + 2]));
-        } else {
-            waiting.emplace_back(usable[i], witness_answer.done() || witness_answer.verdict == Verdict::absent
-                                                ? "whether it arrived cannot be proven: the stage directory was cleared"
-                                                : witness_answer.text);
-        }
-    }
-
-    if (!published.empty()) {
-        const std::vector<std::string> to_sync(directories.begin(), directories.end());
-        if (const auto answer = store_.sync(to_sync); answer.done()) {
-            complete(published, reports, details);
-        } else {
-            blame_target(answer);
-            for (const auto& entry : published) reports.push_back({entry.name, Outcome::in_doubt, answer.text});
-            published.clear();
-            revoked_paths.clear();
-        }
-    }
-    if (!revoked.empty()) {
-        const auto first = reports.size();
-        give_back(revoked, reports, "it did not arrive (revoked); sent again");
-        for (std::size_t i = 0; i < revoked.size(); ++i) {
-            reports[first + i].detail = reason(doubts, revoked[i]) + reports[first + i].detail;
-        }
-    }
-    // Only now: as long as the entry is in publishing/, `.revoked` is what proves that it did not arrive.
-    if (!revoked_paths.empty()) store_.remove(revoked_paths);
-
-    leave_in_doubt(waiting, doubts, reports);
-    return revoked.size();
-}
-
-void Courier::leave_in_doubt(std::span<const std::pair<Entry, std::string>> entries, const Doubts& doubts,
-                             std::vector<Report>& reports) {
-    const auto now = static_cast<unsigned long long>(
-        std::chrono::floor<std::chrono::seconds>(clock_.now()).time_since_epoch().count());
-    std::vector<spool::Move> marks;
-    for (const auto& [entry, why] : entries) {
-        auto name = entry.name;
-        if (name.get(attribute::doubt_since).empty()) {
-            name = name.with(attribute::doubt_since, now);
-            marks.push_back({entry, {entry.queue, State::publishing, name}});
-        }
-        reports.push_back({name, Outcome::in_doubt, reason(doubts, entry) + why});
-    }
-    if (!marks.empty()) spool_.move(marks);
-}
-
-void Courier::clean() {
-    // The stage first, the spool after it. Every name in this listing was made in an attempt that had begun: if it has not
-    // ended since, its entry stands in sending/ or publishing/ of its queue now, and what begins later is not in the
-    // listing. So nothing that is needed is removed, whichever kernels share the directory and whoever works them meanwhile.
-    std::vector<std::string> found;
-    const auto answer = store_.list(destination_.stage, [&](const transport::Item& item) {
-        const std::string_view name = item.name;
-        // What `ums-push FILE` has under way is not ours to judge, unless it is long dead.
-        const bool single = name.find(".single") != std::string_view::npos;
-        const bool old = item.modified && clock_.now() - *item.modified > std::chrono::hours(24);
-        const bool ours = single ? old : name.ends_with(part_suffix) || name.ends_with(revoked_suffix);
-        const bool is_witness = name.starts_with("witness." + witness_prefix(destination_.queue));
-        if (item.kind == transport::ItemKind::file && (ours || is_witness)) found.push_back(item.name);
-        return found.size() < 10'000;
-    });
-    if (!answer.done() || found.empty()) return;
-
-    std::set<std::string, std::less<>> ids;
-    std::set<std::string> witnesses;
-    const auto keep = [&](const spool::Queue& queue, State state) {
-        for (const auto& entry : spool_.list(queue, state)) {
-            ids.insert(plain_id(entry.name));
-            if (queue == destination_.queue) {
-                witnesses.insert(io::name_of(witness_path(entry.name.get(attribute::witness))));
-            }
-        }
-    };
-    for (const auto kind : {spool::Queue::Kind::kernel, spool::Queue::Kind::connector}) {
-        for (const auto& queue : spool_.queues(kind)) {
-            // In the order in which an attempt passes through. The second look at publishing/ finds an entry whose name was
-            // changed there (`w=`) during the first.
-            for (const auto state : {State::sending, State::publishing, State::publishing}) keep(queue, state);
-        }
-    }
-    std::vector<std::string> leftovers;
-    for (const auto& name : found) {
-        const bool needed = name.starts_with("witness.") ? witnesses.contains(name) : ids.contains(id_in_stage(name));
-        if (!needed) leftovers.push_back(destination_.stage + "/" + name);
-    }
-    if (!leftovers.empty()) store_.remove(leftovers);
+    return true;
 }
 
 }  // namespace ums::delivery

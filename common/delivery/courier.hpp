@@ -122,6 +122,7 @@ class Courier {
     /// Whether the target takes another file now: then what it refused is the message's own matter.
     transport::Answer canary(const spool::EntryName& name);
     transport::Answer check_rename(const std::string& owner_path, const std::string& own);
+    void deliver_in_place(std::span<Attempt> attempts, std::vector<Report>& reports);
     void upload_in_place(std::span<Attempt> attempts, std::vector<Report>& reports);
     void publish(std::vector<Attempt>& attempts, std::vector<Report>& reports);
     /// What the publish that made a doubt said, by id.
@@ -134,8 +135,14 @@ class Courier {
                         std::vector<Report>& reports);
     /// How many were revoked.
     std::size_t resolve(std::vector<spool::Entry> entries, const Doubts& doubts, std::vector<Report>& reports);
-    void complete(std::span<const spool::Entry> entries, std::vector<Report>& reports,
-                  std::span<const std::string> details);
+    struct Arrived {
+        spool::Entry entry;
+        std::string path;            ///< its final name
+        std::string_view note = {};  ///< how that is known, if not from the answer
+    };
+    /// Makes their names durable and ends their attempts; false, with all of them in doubt, if the target cannot. `staged`:
+    /// they came through the stage directory.
+    bool complete(std::span<const Arrived> arrived, bool staged, std::vector<Report>& reports);
     void give_back(std::span<const spool::Entry> entries, std::vector<Report>& reports, const std::string& why);
     /// Counts it, and makes it wait; the fifth refusal parks it, but a lack of room never does.
     void refuse(const spool::Entry& entry, const transport::Answer& answer, std::vector<Report>& reports);

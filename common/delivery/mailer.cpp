@@ -2,9 +2,9 @@
 #include "delivery/mailer.hpp"
 
 #include <algorithm>
-#include <cerrno>
 #include <utility>
 
+#include "delivery/attempt.hpp"
 #include "delivery/doubt.hpp"
 #include "text/text.hpp"
 
@@ -14,18 +14,7 @@ using spool::Entry;
 using spool::State;
 using transport::Mailed;
 
-namespace {
-
 namespace attribute = spool::attribute;
-
-// Not of the process: out of descriptors or memory, no other message can be opened either.
-bool is_of_one_file(const Error& error) {
-    const int number = error.error_number();
-    return (error.fault() == Fault::permission || error.fault() == Fault::cannot_read) && number != EMFILE &&
-           number != ENFILE && number != ENOMEM;
-}
-
-}  // namespace
 
 struct Mailer::Attempt {
     Entry entry;
@@ -75,15 +64,7 @@ void Mailer::park(const Entry& entry, const std::string& why, std::vector<Report
 
 void Mailer::complete(std::span<const Entry> entries, std::span<const std::string> details,
                       std::vector<Report>& reports) {
-    if (config_.mds.keep_sent.count() > 0) {
-        std::vector<spool::Move> moves;
-        for (const auto& entry : entries) {
-            moves.push_back({entry, {spool::Queue::sent(), State::fresh, entry.name.without(attribute::doubt_since)}});
-        }
-        spool_.move(moves);
-    } else {
-        spool_.remove(entries);
-    }
+    end_attempts(spool_, entries, config_.mds.keep_sent.count() > 0);
     for (std::size_t i = 0; i < entries.size(); ++i) {
         reports.push_back({entries[i].name.without(attribute::doubt_since), Outcome::delivered, details[i]});
     }
@@ -167,20 +148,7 @@ std::vector<Report> Mailer::deliver(std::span<const Entry> entries) {
         return reports;
     }
 
-    // 1. A new attempt number, durably.
-    std::vector<spool::Move> moves;
-    for (const auto& entry : entries) {
-        const auto name = entry.name.with(attribute::attempt, entry.name.number(attribute::attempt) + 1)
-                              .without(attribute::not_before);
-        moves.push_back({entry, {entry.queue, State::sending, name}});
-    }
-    const auto moved = spool_.move(moves);
-    std::vector<Entry> ours;
-    for (std::size_t i = 0; i < moves.size(); ++i) {
-        if (moved[i] == spool::Moved::yes) ours.push_back(moves[i].to);
-    }
-
-    auto waiting = open_attempts(ours, reports);
+    auto waiting = open_attempts(begin_attempts(spool_, entries), reports);
     std::reverse(waiting.begin(), waiting.end());  // the next is the last
     while (!waiting.empty() && !target_fault_) send_some(waiting, reports);
     for (auto left = waiting.rbegin(); left != waiting.rend(); ++left) {

@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "delivery/attempt.hpp"
+
+#include <cerrno>
+
+namespace ums::delivery {
+
+namespace attribute = spool::attribute;
+using spool::Entry;
+using spool::State;
+
+std::vector<Entry> begin_attempts(spool::Spool& spool, std::span<const Entry> entries) {
+    std::vector<spool::Move> moves;
+    for (const auto& entry : entries) {
+        const auto name = entry.name.with(attribute::attempt, entry.name.number(attribute::attempt) + 1)
+                              .without(attribute::not_before);
+        moves.push_back({entry, {entry.queue, State::sending, name}});
+    }
+    const auto moved = spool.move(moves);
+    std::vector<Entry> ours;
+    for (std::size_t i = 0; i < moves.size(); ++i) {
+        if (moved[i] == spool::Moved::yes) ours.push_back(moves[i].to);
+    }
+    return ours;
+}
+
+void end_attempts(spool::Spool& spool, std::span<const Entry> entries, bool keep_sent) {
+    if (!keep_sent) {
+        spool.remove(entries);
+        return;
+    }
+    std::vector<spool::Move> moves;
+    for (const auto& entry : entries) {
+        moves.push_back({entry,
+                         {spool::Queue::sent(), State::fresh,
+                          entry.name.without(attribute::doubt_since).without(attribute::witness)}});
+    }
+    spool.move(moves);
+}
+
+bool is_of_one_file(const Error& error) {
+    const int number = error.error_number();
+    return (error.fault() == Fault::permission || error.fault() == Fault::cannot_read) && number != EMFILE &&
+           number != ENFILE && number != ENOMEM;
+}
+
+}  // namespace ums::delivery

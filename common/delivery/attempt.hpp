@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//
+// How an attempt to deliver begins and ends in the spool, whatever carries the message. Private to the delivery module.
+#pragma once
+
+#include <span>
+#include <vector>
+
+#include "error/error.hpp"
+#include "spool/spool.hpp"
+
+namespace ums::delivery {
+
+/// From new/ to sending/ under a new attempt number, durably, before anything of it can be seen outside. Those that another
+/// took meanwhile are left out.
+std::vector<spool::Entry> begin_attempts(spool::Spool& spool, std::span<const spool::Entry> entries);
+
+/// Delivered: removed, or kept in sent/.
+void end_attempts(spool::Spool& spool, std::span<const spool::Entry> entries, bool keep_sent);
+
+/// The message alone cannot be opened. Out of descriptors or memory, no other can be either.
+bool is_of_one_file(const Error& error);
+
+}  // namespace ums::delivery

@@ -1,0 +1,211 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include <algorithm>
+#include <array>
+#include <map>
+#include <set>
+
+#include "delivery/courier_parts.hpp"
+#include "text/text.hpp"
+
+namespace ums::delivery {
+
+namespace attribute = spool::attribute;
+using spool::Entry;
+using spool::EntryName;
+using spool::State;
+using transport::Answer;
+using transport::Verdict;
+
+namespace {
+
+// The id in `<id>.<n>.part`, `<id>.<n>.revoked` and `<id>.<n>.canary.part`, with `-` for `~`.
+std::string_view id_in_stage(std::string_view name) {
+    for (const auto suffix : {part_suffix, revoked_suffix, canary_suffix}) {
+        if (name.ends_with(suffix)) name.remove_suffix(suffix.size());
+    }
+    return name.substr(0, name.rfind('.'));
+}
+
+// What the publish said that made the doubt.
+std::string reason(const std::map<std::string, std::string, std::less<>>& doubts, const Entry& entry) {
+    const auto found = doubts.find(entry.name.id());
+    return found == doubts.end() ? "" : found->second + "; ";
+}
+
+}  // namespace
+
+std::vector<Report> Courier::settle() {
+    target_fault_.reset();
+    std::vector<Report> reports;
+    auto entries = spool_.list(destination_.queue, State::publishing);
+    if (destination_.in_place) {
+        // What was begun through a stage has its witness, and ends there.
+        const auto staged = std::stable_partition(entries.begin(), entries.end(), [](const Entry& entry) {
+            return entry.name.get(attribute::witness).empty();
+        });
+        resolve_in_place(std::span(entries.begin(), staged), {}, {}, reports);
+        entries.erase(entries.begin(), staged);
+    }
+    constexpr std::size_t batch = 64;
+    for (std::size_t i = 0; i < entries.size(); i += batch) {
+        const auto end = std::min(i + batch, entries.size());
+        resolve({entries.begin() + static_cast<long>(i), entries.begin() + static_cast<long>(end)}, {}, reports);
+    }
+    return reports;
+}
+
+std::size_t Courier::resolve(std::vector<Entry> entries, const Doubts& doubts, std::vector<Report>& reports) {
+    directories_.clear();  // a directory that has gone is a common reason for a doubt
+    std::vector<transport::Rename> renames;
+    std::vector<std::string> paths;  // per entry: stage, revoked, final
+    std::vector<Entry> usable;
+    for (auto& entry : entries) {
+        const auto directory = destination_.directory(entry.name);
+        if (!directory) {
+            reports.push_back({entry.name, Outcome::in_doubt, "its name does not say which connector it belongs to"});
+            continue;
+        }
+        renames.push_back({stage_path(entry.name, part_suffix), stage_path(entry.name, revoked_suffix), true});
+        paths.push_back(renames.back().from);
+        paths.push_back(renames.back().to);
+        paths.push_back(final_path(entry.name, *directory));
+        usable.push_back(std::move(entry));
+    }
+    if (usable.empty()) return 0;
+
+    // What is there afterwards tells, unless the answer says that it may still change.
+    const auto renamed = store_.rename(renames);
+    const std::array<std::string, 1> stage{destination_.stage};
+    const auto synced = store_.sync(stage);
+    std::vector<transport::Item> items;
+    const auto looks = store_.look(paths, items);
+    std::map<std::string, Answer, std::less<>> witnesses;
+    for (const auto& entry : usable) {
+        const std::string token(entry.name.get(attribute::witness));
+        if (token.empty() || witnesses.contains(token)) continue;
+        std::string content;
+        auto answer = store_.read(witness_path(token), Bytes{4096}, content);
+        if (answer.done() && text::trim(content) != spool_.uuid()) answer.verdict = Verdict::absent;
+        witnesses.emplace(token, std::move(answer));
+    }
+
+    std::vector<Arrived> published;
+    std::vector<Entry> revoked;
+    std::vector<std::string> revoked_paths;
+    std::vector<std::pair<Entry, std::string>> waiting;  // and why
+    for (std::size_t i = 0; i < usable.size(); ++i) {
+        const auto& at_stage = looks[3 * i];
+        const auto& at_revoked = looks[3 * i + 1];
+        const auto& at_final = looks[3 * i + 2];
+        const auto found_witness = witnesses.find(usable[i].name.get(attribute::witness));
+        const Answer witness_answer =
+            found_witness == witnesses.end() ? Answer{Verdict::absent, "", 0, {}} : found_witness->second;
+        const bool witnessed = witness_answer.done();
+        // What stands under the final name is the message only if it is as long.
+        const std::string wrong =
+            at_final.done() ? difference(usable[i], items[3 * i + 2], paths[3 * i + 2]) : std::string();
+        const auto known = [](const Answer& answer) { return answer.done() || answer.verdict == Verdict::absent; };
+        if (!known(at_stage) || !known(at_revoked) || !known(at_final)) {
+            const auto& unclear = !known(at_stage) ? at_stage : !known(at_revoked) ? at_revoked : at_final;
+            blame_target(unclear);
+            waiting.emplace_back(usable[i], unclear.text);
+        } else if (renamed[i].held) {
+            waiting.emplace_back(usable[i], renamed[i].text);
+        } else if (at_revoked.done() && at_final.verdict == Verdict::absent && synced.done()) {
+            revoked.push_back(usable[i]);
+            revoked_paths.push_back(paths[3 * i + 1]);
+        } else if (!wrong.empty()) {
+            // Half of it, where a server died while it copied; or another's file under our name.
+            waiting.emplace_back(usable[i], wrong);
+        } else if (at_revoked.done() && at_final.done()) {
+            // A server whose rename copies: the publish came first, then the stage name that it left was revoked.
+            published.push_back({usable[i], paths[3 * i + 2], found_later});
+            revoked_paths.push_back(paths[3 * i + 1]);
+        } else if (at_stage.done()) {
+            const std::string why =
+                renamed[i].done() ? "the stage name is still there" : "it cannot be revoked: " + renamed[i].text;
+            waiting.emplace_back(usable[i], why);
+            blame_target(renamed[i].done() ? Answer{Verdict::broken, why, 0, {}} : renamed[i]);
+        } else if (at_final.done() || (witnessed && !renamed[i].done())) {
+            published.push_back({usable[i], paths[3 * i + 2], at_final.done() ? found_later : taken_since});
+        } else {
+            waiting.emplace_back(usable[i], witness_answer.done() || witness_answer.verdict == Verdict::absent
+                                                ? "whether it arrived cannot be proven: the stage directory was cleared"
+                                                : witness_answer.text);
+        }
+    }
+
+    if (!complete(published, true, reports)) revoked_paths.clear();
+    if (!revoked.empty()) {
+        const auto first = reports.size();
+        give_back(revoked, reports, "it did not arrive (revoked); sent again");
+        for (std::size_t i = 0; i < revoked.size(); ++i) {
+            reports[first + i].detail = reason(doubts, revoked[i]) + reports[first + i].detail;
+        }
+    }
+    // Only now: as long as the entry is in publishing/, `.revoked` is what proves that it did not arrive.
+    if (!revoked_paths.empty()) store_.remove(revoked_paths);
+
+    leave_in_doubt(waiting, doubts, reports);
+    return revoked.size();
+}
+
+void Courier::leave_in_doubt(std::span<const std::pair<Entry, std::string>> entries, const Doubts& doubts,
+                             std::vector<Report>& reports) {
+    const auto now = static_cast<unsigned long long>(
+        std::chrono::floor<std::chrono::seconds>(clock_.now()).time_since_epoch().count());
+    std::vector<spool::Move> marks;
+    for (const auto& [entry, why] : entries) {
+        auto name = entry.name;
+        if (name.get(attribute::doubt_since).empty()) {
+            name = name.with(attribute::doubt_since, now);
+            marks.push_back({entry, {entry.queue, State::publishing, name}});
+        }
+        reports.push_back({name, Outcome::in_doubt, reason(doubts, entry) + why});
+    }
+    if (!marks.empty()) spool_.move(marks);
+}
+
+void Courier::clean() {
+    // The stage first, the spool after it. Every name in this listing was made in an attempt that had begun: if it has not
+    // ended since, its entry stands in sending/ or publishing/ of its queue now, and what begins later is not in the
+    // listing. So nothing that is needed is removed, whichever kernels share the directory and whoever works them meanwhile.
+    std::vector<std::string> found;
+    const auto answer = store_.list(destination_.stage, [&](const transport::Item& item) {
+        const std::string_view name = item.name;
+        // What `ums-push FILE` has under way is not ours to judge, unless it is long dead.
+        const bool single = name.find(".single") != std::string_view::npos;
+        const bool old = item.modified && clock_.now() - *item.modified > std::chrono::hours(24);
+        const bool ours = single ? old : name.ends_with(part_suffix) || name.ends_with(revoked_suffix);
+        const bool is_witness = name.starts_with("witness." + witness_prefix(destination_.queue));
+        if (item.kind == transport::ItemKind::file && (ours || is_witness)) found.push_back(item.name);
+        return found.size() < 10'000;
+    });
+    if (!answer.done() || found.empty()) return;
+
+    std::set<std::string, std::less<>> ids;
+    std::set<std::string> witnesses;
+    const auto keep = [&](const spool::Queue& queue, State state) {
+        for (const auto& entry : spool_.list(queue, state)) {
+            ids.insert(plain_id(entry.name));
+            if (queue == destination_.queue) {
+                witnesses.insert(io::name_of(witness_path(entry.name.get(attribute::witness))));
+            }
+        }
+    };
+    for (const auto kind : {spool::Queue::Kind::kernel, spool::Queue::Kind::connector}) {
+        for (const auto& queue : spool_.queues(kind)) {
+            // In the order in which an attempt passes through. The second look at publishing/ finds an entry whose name was
+            // changed there (`w=`) during the first.
+            for (const auto state : {State::sending, State::publishing, State::publishing}) keep(queue, state);
+        }
+    }
+    std::vector<std::string> leftovers;
+    for (const auto& name : found) {
+        const bool needed = name.starts_with("witness.") ? witnesses.contains(name) : ids.contains(id_in_stage(name));
+        if (!needed) leftovers.push_back(destination_.stage + "/" + name);
+    }
+    if (!leftovers.empty()) store_.remove(leftovers);
+}
+
+}  // namespace ums::delivery

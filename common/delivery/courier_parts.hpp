@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//
+// What the sources of the courier share: courier.cpp takes messages through the stage, courier_in_place.cpp without one, and
+// courier_doubts.cpp finds out what became of them. Private to the delivery module.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "delivery/courier.hpp"
+
+namespace ums::delivery {
+
+inline constexpr std::string_view part_suffix = ".part";
+inline constexpr std::string_view revoked_suffix = ".revoked";
+inline constexpr std::string_view canary_suffix = ".canary";
+
+/// What is told of a message that was found to have arrived.
+inline constexpr std::string_view found_later = " (found after a doubt)";
+inline constexpr std::string_view taken_since = " (taken by the kernel after a doubt)";
+
+/// `~` of split messages is no character for every server; no id has a `-` of its own.
+std::string plain_id(const spool::EntryName& name);
+/// Kernels that lead to one directory have one stage there: the token says whose witness it is.
+std::string witness_prefix(const spool::Queue& queue);
+/// An upload that failed like this may have failed for what the message is: its size, its content, its name.
+bool may_be_of_message(const transport::Answer& answer);
+
+/// A message on its way out.
+struct Courier::Attempt {
+    spool::Entry entry;
+    io::Fd file;
+    transport::Body body;
+    std::string directory;
+    std::string stage;
+    std::string final;
+};
+
+}  // namespace ums::delivery
