@@ -9,21 +9,18 @@
 import argparse
 import fnmatch
 import json
-import math
 import os
 import random
 import re
 import shutil
 import statistics
 import subprocess
-import sys
-import tempfile
-import time
 
-HERE = os.path.dirname(os.path.abspath(__file__))
-SOURCE = os.path.dirname(os.path.dirname(HERE))
+from contest import (CHARGE, DOMAINS, NAMES, NUMBER, PRIORITY, SENDER, SERVICE, Contest, Contestant, Corpus, add_options, files_in,
+                     hold, parsed, write)
+
+PARTS = ("batch", "hand", "rules", "prefixes")
 PEERS = {"procmail": "procmail", "maildrop": "maildrop", "fdm": "fdm", "sieve-filter": "dovecot-sieve"}
-NUMBER, SENDER, PRIORITY, SERVICE, CHARGE = "X-UMS-Recipient", "From", "X-UMS-Priority", "X-UMS-Service", "X-UMS-Charge"
 
 # Folder, kind, field, pattern: the first that holds decides.
 RULES = [
@@ -46,75 +43,9 @@ RULES = [
     ("alps", "regex", NUMBER, r"^\+4[13][0-9]+$"),
     ("abroad", "regex", NUMBER, r"^\+(1|33|44)[0-9]+$"),
 ]
-AREAS = [("49", "8141", 30), ("49", "89", 20), ("49", "30", 10), ("49", "40", 6), ("49", "69", 6), ("49", "172", 6),
-         ("49", "151", 5), ("49", "160", 3), ("49", "711", 3), ("49", "900", 1), ("43", "1", 3), ("41", "44", 2),
-         ("44", "20", 2), ("33", "1", 1), ("1", "212", 1), ("39", "0471", 1)]
-NAMES = ("mira", "tim", "lena", "kern", "wolf", "jonas", "frank", "otto", "berta", "hans", "ida", "noah")
-DOMAINS = ("lawyers.example", "bank.example", "clinic.example", "works.example", "school.example", "press.example")
 
 
-# -- messages and what the rules say about them, written apart from the product
-
-def spelled(rng, country, area, subscriber):
-    """A number as people write it; the server stands in country 49."""
-    first, last = subscriber[:-2], subscriber[-2:]
-    forms = [f"+{country} {area} {first}-{last}", f"+{country} ({area}) {first}-{last}", f"00{country} {area} {first}/{last}",
-             f"+{country}{area}{subscriber}"]
-    if country == "49":
-        forms.append(f"0{area} / {first}-{last}")
-    return rng.choice(forms)
-
-
-class Corpus:
-    """Messages in our form: envelope lines, fields, a body of base64. The same arguments give the same bytes. Lines end in LF:
-    fdm finds no header else."""
-
-    def __init__(self, directory, count, median):
-        self.directory, self.facts, self.bytes = directory, {}, 0
-        os.makedirs(directory)
-        rng = random.Random(f"corpus {count} {median}")
-        alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
-        pool = "".join("".join(rng.choices(alphabet, k=76)) + "\n" for _ in range(4000)).encode() * 8
-        sigma = 1.38  # the 99th of 100 is 25 times the median
-        for i in range(count):
-            name = f"{1_790_000_000_000_000 + i * 1000:016}.{''.join(rng.choices('abcdefghijklmnopqrstuvwxyz0123456789', k=8))}.BENCH,c=C"
-            header, self.facts[name] = self.header(rng, i)
-            size = int(min(24e6, max(2000, rng.lognormvariate(math.log(median), sigma)))) if median else len(header) + 200
-            size = max(77, (size - len(header)) // 77 * 77)
-            with open(os.path.join(directory, name), "wb") as file:
-                file.write(header)
-                while size > 0:
-                    offset = rng.randrange(4000) * 77
-                    size -= file.write(pool[offset:offset + min(size, len(pool) - offset)])
-                self.bytes += file.tell()
-
-    @staticmethod
-    def header(rng, i, area=None):
-        country, area, _ = area or rng.choices(AREAS, weights=[a[2] for a in AREAS])[0]
-        subscriber = "".join(rng.choices("0123456789", k=rng.randrange(4, 8)))
-        facts = {NUMBER: f"+{country}{area}{subscriber}",
-                 SENDER: f"{rng.choice(NAMES)}.{rng.choice(NAMES)}@{rng.choice(DOMAINS)}",
-                 PRIORITY: rng.choices(("normal", "urgent", "low"), (90, 6, 4))[0],
-                 SERVICE: rng.choices(("fax", "voc", "sms"), (75, 20, 5))[0],
-                 CHARGE: rng.choice("ABCDEF") + str(rng.randrange(1000, 10000))}
-        domain = facts[SENDER].partition("@")[2]
-        lines = [f"MAIL FROM:<{facts[SENDER]}>",
-                 f"RCPT TO:{facts[SERVICE]}#{spelled(rng, country, area, subscriber)}",
-                 f"Received: from gw{i % 7}.{domain} (gw.{domain} [192.0.2.{i % 250}])\n\tby ums.example with ESMTP id {i:08x}\n"
-                 f"\tfor <{facts[NUMBER]}@{facts[SERVICE]}>; Mon, 23 Nov 2026 10:00:00 +0100",
-                 "Date: Mon, 23 Nov 2026 09:59:58 +0100",
-                 f"From: \"{facts[SENDER].partition('@')[0].replace('.', ' ').title()}\" <{facts[SENDER]}>",
-                 f"To: \"{spelled(rng, country, area, subscriber)}\" <{facts[NUMBER]}@{facts[SERVICE]}.example>",
-                 "Subject: =?utf-8?Q?Pr=C3=BCfbericht_?=\n =?utf-8?B?w5xiZXJ3ZWlzdW5n?= " + str(i),
-                 f"Message-ID: <{i:08x}.{rng.randrange(10**9)}@{domain}>",
-                 "MIME-Version: 1.0",
-                 f"X-UMS-Job: {i}"]
-        lines += [f"{field}: {facts[field]}" for field in (SERVICE, NUMBER, PRIORITY, CHARGE)]
-        lines += [f"X-UMS-Options: resolution=fine; retries=3;\n\theader=on; coverpage=none;\n\tnotify={facts[SENDER]}",
-                  "Content-Type: image/tiff; name=\"fax.tif\"",
-                  "Content-Transfer-Encoding: base64", "", ""]
-        return "\n".join(lines).encode(), facts
-
+# -- what the rules say about the messages, written apart from the product
 
 def condition(kind, field, pattern):
     if kind in ("equal", "sender"):
@@ -222,24 +153,6 @@ def sieve_rules(rules):
 
 # -- running
 
-def busy_elsewhere(seconds=0.3):
-    """The share of the processors that is in use while we sleep."""
-    def look():
-        with open("/proc/stat", encoding="ascii") as file:
-            fields = [int(field) for field in file.readline().split()[1:9]]
-        return sum(fields), fields[3] + fields[4]
-    total, idle = look()
-    time.sleep(seconds)
-    total_now, idle_now = look()
-    return 1 - (idle_now - idle) / max(1, total_now - total)
-
-
-def write(path, text):
-    with open(path, "w", encoding="utf-8") as file:
-        file.write(text)
-    return path
-
-
 def links(corpus, directory):
     """The corpus under new names: preparing costs little, and who moves, copies or removes them does what he always does."""
     os.makedirs(directory, exist_ok=True)
@@ -247,82 +160,12 @@ def links(corpus, directory):
         os.link(os.path.join(corpus.directory, name), os.path.join(directory, name))
 
 
-def files_in(*directories):
-    return sum(not entry.name.startswith(("dovecot", ".")) for d in directories if os.path.isdir(d)
-               for entry in os.scandir(d) if entry.is_file())
-
-
-class Contestant:
-    """A program: what is done before it is timed, how it is called, and what must be true afterwards."""
-
-    def __init__(self, argv, prepare=None, check=None, stdin=os.devnull, times=1):
-        self.argv, self.prepare, self.check, self.stdin, self.times = argv, prepare, check, stdin, times
-        self.rounds = []  # of each round the median of its runs
-
-    def seconds(self, key="seconds"):
-        return statistics.median(run[key] for run in self.rounds)
-
-
-class Bench:
+class Bench(Contest):
     def __init__(self, options, work):
-        self.options, self.work, self.rows, self.loads = options, work, [], []
+        super().__init__(options, work)
         self.route = os.path.join(options.bin, "ums-route")
-        self.floor = os.path.join(work, "floor")
-        subprocess.run(["c++", "-std=c++20", "-O2", "-o", self.floor, os.path.join(HERE, "floor.cpp")], check=True)
         # fdm and sieve-filter are meant to be run by ordinary users.
         self.user = ["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups"] if os.getuid() == 0 else []
-
-    def say(self, text):
-        if not self.options.quiet:
-            print(text, file=sys.stderr, flush=True)
-
-    def fresh(self, *names):
-        path = os.path.join(self.work, *names)
-        shutil.rmtree(path, ignore_errors=True)
-        os.makedirs(path)
-        return path
-
-    def wait_for_calm(self):
-        deadline = time.monotonic() + self.options.patience
-        busy = busy_elsewhere()
-        while busy > 0.25 and time.monotonic() < deadline:
-            busy = busy_elsewhere()
-        self.loads.append(busy)
-
-    def compete(self, label, contestants, rounds):
-        """All of them in turn, round by round, so that what disturbs one disturbs its peers."""
-        for k in range(rounds):
-            for name, one in contestants.items():
-                if one.prepare:
-                    one.prepare()
-                    os.sync()
-                self.wait_for_calm()
-                done = subprocess.run([self.floor, "spawn", str(one.times), one.stdin, *one.argv], check=True, capture_output=True, text=True,
-                                      env=os.environ | {"USER": "nobody", "LOGNAME": "nobody", "HOME": self.work})
-                runs = json.loads(done.stdout)
-                if any(run["exit"] != 0 for run in runs):
-                    raise SystemExit(f"{label}: {name}: exit code {[run['exit'] for run in runs if run['exit']][0]}: {done.stderr[-2000:]}")
-                wrong = one.check() if one.check else None
-                if wrong:
-                    raise SystemExit(f"{label}: {name}: {wrong}")
-                one.rounds.append({key: statistics.median(run[key] for run in runs) for key in ("seconds", "cpu", "peak_kb")})
-                self.say(f"{label} {k + 1}/{rounds} {name}: {one.rounds[-1]}")
-        return contestants
-
-    def row(self, measure, peer, ratio, spread, wanted, cpu=None, **more):
-        """`ratio` is what `wanted` speaks of: '>= 20', '<= 2'; None where nothing is wanted."""
-        met = None
-        if wanted:
-            sign, limit = wanted.split()
-            met = ratio >= float(limit) if sign == ">=" else ratio <= float(limit)
-        self.rows.append({"measure": measure, "against": peer, "ratio": ratio, "spread": spread, "cpu_ratio": cpu, "wanted": wanted,
-                          "met": met, **more})
-
-    def ratio(self, measure, peer, over, under, wanted, **more):
-        """Median time of `over` by that of `under`."""
-        each = sorted(a["seconds"] / b["seconds"] for a, b in zip(over.rounds, under.rounds))
-        self.row(measure, peer, over.seconds() / under.seconds(), [each[0], each[-1]], wanted, over.seconds("cpu") / max(1e-6, under.seconds("cpu")),
-                 **more)
 
     # What ums-route does in a spool.
 
@@ -549,68 +392,30 @@ class Bench:
                  unrouted=sum(queue == "noroute" for queue in wanted.values()))
 
 
-def file_system_of(path):
-    """Type and device of the file system, and whether it keeps a journal."""
-    device, kind = subprocess.run(["df", "--output=source,fstype", path], capture_output=True, text=True, check=True).stdout.split()[-2:]
-    if not kind.startswith("ext"):
-        return kind
-    journals = os.listdir("/proc/fs/jbd2") if os.path.isdir("/proc/fs/jbd2") else []
-    journalled = any(entry.rpartition("-")[0] == os.path.basename(os.path.realpath(device)) for entry in journals)
-    return f"{kind} {'with' if journalled else 'WITHOUT'} a journal"
-
-
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("-N", "--messages", type=int, default=10_000, help="messages of a batch (default %(default)s)")
-    parser.add_argument("--size", type=int, default=60_000, help="median of their sizes (default %(default)s)")
     parser.add_argument("--prefixes", type=int, default=500_000, help="rows of the table (default %(default)s)")
     parser.add_argument("--starts", type=int, default=100, help="starts by hand in a round (default %(default)s)")
-    parser.add_argument("--reps", type=int, default=3, help="rounds; their median counts (default %(default)s)")
-    parser.add_argument("--patience", type=float, default=20, help="seconds to wait for a calm moment before a run (default %(default)s)")
-    parser.add_argument("--only", default="batch,hand,rules,prefixes", help="parts, separated by commas (default %(default)s)")
-    parser.add_argument("--bin", default=os.environ.get("UMS_BIN", os.path.join(SOURCE, "build", "release", "bin")), help="where ums-route is")
-    parser.add_argument("--work", default=None, help="a directory on the file system to measure; about 6 times the corpus of room")
-    parser.add_argument("--json", action="store_true", help="print an object for each ratio")
-    parser.add_argument("-q", "--quiet", action="store_true", help="say nothing while it runs")
-    options = parser.parse_args()
-    parts = options.only.split(",")
-    if not set(parts) <= {"batch", "hand", "rules", "prefixes"}:
-        parser.error("--only takes batch, hand, rules, prefixes")
+    add_options(parser, PARTS, 6)
+    options = parsed(parser, PARTS)
 
-    missing = [f"{program} (package {package})" for program, package in PEERS.items() if not shutil.which(program)]
-    if missing:
-        print(f"left out, not installed: {', '.join(missing)}; see ums_bench_packages in packaging/packages.sh", file=sys.stderr)
-    with tempfile.TemporaryDirectory(prefix="ums-bench-", dir=options.work) as work:
-        os.chmod(work, 0o755)
-        bench = Bench(options, work)
-        system = file_system_of(work)
+    def run(bench):
         corpus = None
-        if {"batch", "rules"} & set(parts):
+        if {"batch", "rules"} & set(options.parts):
             bench.say(f"making {options.messages:,} messages")
-            corpus = Corpus(os.path.join(work, "corpus"), options.messages, options.size)
-        if "batch" in parts:
+            corpus = Corpus(os.path.join(bench.work, "corpus"), options.messages, options.size)
+        if "batch" in options.parts:
             bench.batch(corpus)
-        if "hand" in parts:
+        if "hand" in options.parts:
             bench.hand()
-        if "rules" in parts:
+        if "rules" in options.parts:
             bench.rules(corpus)
-        if "prefixes" in parts:
-            bench.prefixes(Corpus(os.path.join(work, "small"), options.messages, 0))
+        if "prefixes" in options.parts:
+            bench.prefixes(Corpus(os.path.join(bench.work, "small"), options.messages, 0))
 
-    about = {"cores": os.cpu_count(), "file_system": system, "busy_elsewhere": round(statistics.median(bench.loads), 2),
-             "messages": options.messages, "median_size": options.size, "reps": options.reps, "missing": missing}
-    if options.json:
-        for row in [about, *bench.rows]:
-            print(json.dumps(row))
-        return
-    print(f"{about['cores']} cores, {system}; others used {about['busy_elsewhere']:.0%} of the processors (median); {options.messages:,} messages, "
-          f"median {options.size:,} bytes; median of {options.reps}")
-    print(f"{'measure':<46}{'against':<30}{'ratio':>9}{'wanted':>10}  {'spread':<18}{'CPU time':>9}")
-    for row in bench.rows:
-        spread = " .. ".join(f"{end:.4g}" for end in row["spread"])
-        cpu = "" if row["cpu_ratio"] is None else f"{row['cpu_ratio']:.4g}"
-        missed = "  missed" if row["met"] is False else ""
-        print(f"{row['measure']:<46}{row['against']:<30}{row['ratio']:>9.4g}{row['wanted'] or '':>10}  {spread:<18}{cpu:>9}{missed}")
+    hold(options, Bench, PEERS, run)
+
 
 
 if __name__ == "__main__":
