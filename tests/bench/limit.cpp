@@ -61,7 +61,8 @@ std::string base64(std::string_view in) {
     std::string out;
     for (std::size_t i = 0; i < in.size(); i += 3) {
         unsigned bits = 0;
-        for (std::size_t k = 0; k < 3; ++k) bits = bits << 8 | (i + k < in.size() ? static_cast<unsigned char>(in[i + k]) : 0U);
+        for (std::size_t k = 0; k < 3; ++k)
+            bits = bits << 8 | (i + k < in.size() ? static_cast<unsigned char>(in[i + k]) : 0U);
         for (std::size_t k = 0; k < 4; ++k) out += k <= in.size() - i ? digits[bits >> (18 - 6 * k) & 63] : '=';
     }
     return out;
@@ -76,17 +77,24 @@ struct Server {
 
 // A kept connection, and an answer at a time.
 class Connection {
-public:
+  public:
     explicit Connection(const Server& server) : server_(server), socket_(connected(server.port)) {}
     ~Connection() { close(socket_); }
     Connection(const Connection&) = delete;
     Connection& operator=(const Connection&) = delete;
 
     void ask(std::string_view method, const std::string& path, const std::string& more, bool body_follows = false) {
+        if (ends_) {
+            close(socket_);
+            socket_ = connected(server_.port);
+            ends_ = false;
+        }
         std::string text(method);
-        text += " /" + server_.base + path + " HTTP/1.1\r\nHost: 127.0.0.1:" + std::to_string(server_.port) + "\r\nAuthorization: Basic " + server_.authorization + "\r\n" + more + "\r\n";
+        text += " /" + server_.base + path + " HTTP/1.1\r\nHost: 127.0.0.1:" + std::to_string(server_.port) +
+                "\r\nAuthorization: Basic " + server_.authorization + "\r\n" + more + "\r\n";
         for (std::size_t sent = 0; sent < text.size();) {
-            const auto n = send(socket_, text.data() + sent, text.size() - sent, MSG_NOSIGNAL | (body_follows ? MSG_MORE : 0));
+            const auto n =
+                send(socket_, text.data() + sent, text.size() - sent, MSG_NOSIGNAL | (body_follows ? MSG_MORE : 0));
             if (n < 0) give_up("send");
             sent += static_cast<std::size_t>(n);
         }
@@ -105,6 +113,7 @@ public:
         const std::string head = in_.substr(0, end + 4);
         in_.erase(0, end + 4);
         const int status = std::atoi(head.c_str() + 9);
+        ends_ = head.find("Connection: close") != std::string::npos;
         if (status / 100 != wanted) {
             std::fprintf(stderr, "%s\n", head.c_str());
             std::_Exit(1);
@@ -127,7 +136,7 @@ public:
         return body;
     }
 
-private:
+  private:
     void more() {
         std::array<char, 65536> buffer;
         const auto n = recv(socket_, buffer.data(), buffer.size(), 0);
@@ -139,8 +148,10 @@ private:
         while (size > 0) {
             if (in_.empty()) more();
             const auto n = std::min(size, in_.size());
-            if (file < 0) body.append(in_, 0, n);
-            else if (write(file, in_.data(), n) != static_cast<ssize_t>(n)) give_up("write");
+            if (file < 0)
+                body.append(in_, 0, n);
+            else if (write(file, in_.data(), n) != static_cast<ssize_t>(n))
+                give_up("write");
             in_.erase(0, n);
             size -= n;
         }
@@ -148,6 +159,7 @@ private:
 
     const Server& server_;
     int socket_;
+    bool ends_ = false;
     std::string in_;
 };
 
@@ -156,10 +168,12 @@ void spread(const std::vector<std::string>& names, int connections, Each each) {
     std::atomic<std::size_t> next = 0;
     std::vector<std::thread> threads;
     for (int i = 0; i < connections; ++i) {
-        threads.emplace_back([&] { each([&]() -> const std::string* {
-            const auto at = next++;
-            return at < names.size() ? &names[at] : nullptr;
-        }); });
+        threads.emplace_back([&] {
+            each([&]() -> const std::string* {
+                const auto at = next++;
+                return at < names.size() ? &names[at] : nullptr;
+            });
+        });
     }
     for (auto& thread : threads) thread.join();
 }
@@ -184,7 +198,8 @@ void put(const Server& server, int connections) {
             close(file);
             connection.answer(2);
             connection.ask("MOVE", *name + ".part",
-                           "Destination: http://127.0.0.1:" + std::to_string(server.port) + "/" + server.base + *name + "\r\nOverwrite: F\r\nContent-Length: 0\r\n");
+                           "Destination: http://127.0.0.1:" + std::to_string(server.port) + "/" + server.base + *name +
+                               "\r\nOverwrite: F\r\nContent-Length: 0\r\n");
             connection.answer(2);
             unlink(path.c_str());
         }
@@ -275,7 +290,8 @@ void far(std::uint16_t port, std::chrono::microseconds delay) {
             const auto left = std::chrono::duration_cast<std::chrono::nanoseconds>(next - now).count();
             wait = {left / 1'000'000'000, left % 1'000'000'000};
         }
-        if (ppoll(polled.data(), polled.size(), next == Clock::time_point::max() ? nullptr : &wait, nullptr) < 0) give_up("ppoll");
+        if (ppoll(polled.data(), polled.size(), next == Clock::time_point::max() ? nullptr : &wait, nullptr) < 0)
+            give_up("ppoll");
         const auto came = Clock::now();
         std::size_t at = 1;
         for (const auto& pair : pairs) {
@@ -284,12 +300,15 @@ void far(std::uint16_t port, std::chrono::microseconds delay) {
                     const auto n = recv(way.from, buffer.data(), buffer.size(), MSG_DONTWAIT);
                     if (n > 0 || n == 0 || errno != EAGAIN) {
                         way.read = n <= 0;
-                        way.parts.push_back({came + delay / 2, n > 0 ? std::string(buffer.data(), static_cast<std::size_t>(n)) : ""});
+                        way.parts.push_back(
+                            {came + delay / 2, n > 0 ? std::string(buffer.data(), static_cast<std::size_t>(n)) : ""});
                     }
                 }
                 if (polled[at++].revents == 0) continue;
                 auto& part = way.parts.front();
-                const auto n = part.bytes.empty() ? 0 : send(way.to, part.bytes.data(), part.bytes.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
+                const auto n = part.bytes.empty()
+                                   ? 0
+                                   : send(way.to, part.bytes.data(), part.bytes.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
                 if (n < 0 && errno == EAGAIN) continue;
                 if (n <= 0) {
                     shutdown(way.to, SHUT_WR);
@@ -313,7 +332,8 @@ void far(std::uint16_t port, std::chrono::microseconds delay) {
             const int on = 1;
             setsockopt(client, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
             const int server = connected(port);
-            pairs.push_back(std::make_unique<std::array<Way, 2>>(std::array<Way, 2>{Way{client, server, {}}, Way{server, client, {}}}));
+            pairs.push_back(std::make_unique<std::array<Way, 2>>(
+                std::array<Way, 2>{Way{client, server, {}}, Way{server, client, {}}}));
         }
     }
 }
@@ -326,11 +346,13 @@ int main(int argc, char** argv) {
         far(static_cast<std::uint16_t>(std::atoi(argv[2])), std::chrono::microseconds(std::atol(argv[3])));
     }
     if (argc != 6 || (what != "put" && what != "get")) {
-        std::fputs("usage: limit put|get PORT/BASE USER:PASSWORD DIRECTORY CONNECTIONS | limit far PORT MICROSECONDS\n", stderr);
+        std::fputs("usage: limit put|get PORT/BASE USER:PASSWORD DIRECTORY CONNECTIONS | limit far PORT MICROSECONDS\n",
+                   stderr);
         return 64;
     }
     const std::string place = argv[2];
-    const Server server{static_cast<std::uint16_t>(std::atoi(argv[2])), place.substr(place.find('/') + 1) + "/", base64(argv[3]), argv[4]};
+    const Server server{static_cast<std::uint16_t>(std::atoi(argv[2])), place.substr(place.find('/') + 1) + "/",
+                        base64(argv[3]), argv[4]};
     (what == "put" ? put : get)(server, std::atoi(argv[5]));
     return 0;
 }
