@@ -17,6 +17,7 @@
 #include <iostream>
 #include <new>
 #include <system_error>
+#include <thread>
 
 #include "rules/rules.hpp"
 #include "text/text.hpp"
@@ -193,6 +194,17 @@ int check_config(const Common& common, report::Reporter& reporter) {
 }  // namespace
 
 bool stopping() noexcept { return stop_requested != 0 || config_stamp.changed; }
+
+bool wait(std::chrono::milliseconds time) {
+    // A signal between a look at stopping() and the sleep would be slept through: short sleeps bound that.
+    const auto end = std::chrono::steady_clock::now() + time;
+    while (!stopping()) {
+        const auto left = std::chrono::ceil<std::chrono::milliseconds>(end - std::chrono::steady_clock::now());
+        if (left.count() <= 0) return true;
+        std::this_thread::sleep_for(std::min(left, std::chrono::milliseconds(100)));
+    }
+    return false;
+}
 
 void look_at_config(report::Reporter& reporter) {
     auto& stamp = config_stamp;

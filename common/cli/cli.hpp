@@ -106,6 +106,9 @@ class ExitCode {
 /// True once SIGTERM or SIGINT has come, or the configuration was corrected: finish what is under way and return.
 bool stopping() noexcept;
 
+/// Sleeps for `time`; false at once when stopping().
+bool wait(std::chrono::milliseconds time);
+
 /// Whether the configuration file has changed since it was loaded with --watch; what is no regular file has not. If so, and it has no errors, stopping()
 /// is true from now on, and run_tool() starts the program again, with the new one. With errors they are printed once, and
 /// the one before stays in force.

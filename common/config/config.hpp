@@ -77,7 +77,7 @@ struct Http {
 };
 
 struct Limit {
-    unsigned connections = 8;
+    std::optional<unsigned> connections;  ///< at most; nothing: as many as the target needs
     std::optional<double> messages_per_second;
     std::optional<Bytes> bandwidth;  ///< bytes per second
     std::optional<unsigned> max_pending;

@@ -256,7 +256,6 @@ void read_rate(Section& section, Limit& limit) {
         return;
     }
     limit.messages_per_second = rate;
-    section.report().warning(*node, "this version does not act on 'messages-per-second' yet");
 }
 
 void read_bandwidth(Section& section, Limit& limit) {
@@ -268,13 +267,13 @@ void read_bandwidth(Section& section, Limit& limit) {
         return;
     }
     limit.bandwidth = *bytes;
-    section.report().warning(*node, "this version does not act on 'bandwidth' yet");
 }
 
 Limit read_limit(const Node& node, Report& report) {
     Section section(node, "limit", keys::limit, report);
     Limit limit;
-    section.number("connections", limit.connections, 1, 256);
+    unsigned connections = 0;
+    if (section.number("connections", connections, 1, 256)) limit.connections = connections;
     read_rate(section, limit);
     read_bandwidth(section, limit);
     unsigned pending = 0;
@@ -368,6 +367,12 @@ void read_fetch(Section& section, Kernel& kernel, Draft& draft) {
     kernel.fetch_connectors = std::move(connectors);
 }
 
+void check_bandwidth(Section& section, const Limit& limit, Scheme scheme) {
+    if (!limit.bandwidth || (scheme != Scheme::file && !is_mail(scheme))) return;
+    section.report().warning(*section.find("limit"),
+                             "'bandwidth' does nothing for " + std::string(scheme_name(scheme)) + ":");
+}
+
 // `auth` and `tls` that do nothing are a mistake in the scheme more often than not.
 void check_access(Section& section, const target::Target& target, const Auth& auth) {
     Report& report = section.report();
@@ -425,7 +430,10 @@ void read_kernel(const Named& entry, Draft& draft) {
     if (section.flag("recall", kernel.recall) && kernel.recall) {
         draft.report.warning(*section.find("recall"), "this version does not act on 'recall' yet");
     }
-    if (url) check_access(section, *url, kernel.auth);
+    if (url) {
+        check_access(section, *url, kernel.auth);
+        check_bandwidth(section, kernel.limit, url->scheme);
+    }
     draft.config.kernels.push_back(std::move(kernel));
 }
 
@@ -523,7 +531,12 @@ void read_connector(const Named& entry, Draft& draft) {
     for (const Node* pattern : section.texts("numbers")) connector.numbers.push_back(pattern->text);
     read_extension(section, connector.extension);
     // Where there is a root they are its own: a password for one server is no other's business.
-    if (connector.root) check_access(section, *connector.root, connector.auth);
+    if (connector.root) {
+        check_access(section, *connector.root, connector.auth);
+        check_bandwidth(section, connector.limit, connector.root->scheme);
+    } else if (connector.deliver) {
+        check_bandwidth(section, connector.limit, connector.deliver->url.scheme);
+    }
     draft.config.connectors.push_back(std::move(connector));
 }
 

@@ -24,9 +24,18 @@ transport::AuthMethod method_of(config::AuthMethod method) {
     return transport::AuthMethod::automatic;
 }
 
-transport::Limits limits_of(const config::Limit& limit) {
+// As many as help: a distant WebDAV server needs many for what a near one does with few (see Client). A session of SMB or
+// SMTP is dearer, and where the line is kept from being full, few are enough.
+unsigned connections_of(const config::Limit& limit, target::Scheme scheme) {
+    if (limit.connections) return *limit.connections;
+    if (limit.bandwidth) return 2;
+    return scheme == target::Scheme::dav || scheme == target::Scheme::davs ? 64 : 8;
+}
+
+transport::Limits limits_of(const config::Limit& limit, target::Scheme scheme) {
     transport::Limits limits;
-    limits.connections = limit.connections;
+    limits.connections = connections_of(limit, scheme);
+    limits.bandwidth = limit.bandwidth.value_or(Bytes{0});
     limits.connect = limit.connect;
     limits.answer = limit.answer;
     limits.stall = limit.stall;
@@ -95,7 +104,8 @@ std::unique_ptr<transport::Store> store_of(const target::Target& target, const c
 
 std::unique_ptr<transport::Store> store_of(const config::Kernel& kernel, io::Disk& disk) {
     return named("kernel " + text::quote(kernel.name), [&] {
-        return store_of(kernel.url, kernel.auth, kernel.tls, kernel.http, limits_of(kernel.limit), disk);
+        return store_of(kernel.url, kernel.auth, kernel.tls, kernel.http, limits_of(kernel.limit, kernel.url.scheme),
+                        disk);
     });
 }
 
@@ -103,7 +113,8 @@ std::unique_ptr<transport::Store> store_of(const config::Connector& connector, i
     auto target = connector.root.value();
     target.path = (target.path == "/" ? "" : target.path) + "/" + connector.name;
     return named("connector " + text::quote(connector.name), [&] {
-        return store_of(target, connector.auth, connector.tls, connector.http, limits_of(connector.limit), disk);
+        return store_of(target, connector.auth, connector.tls, connector.http,
+                        limits_of(connector.limit, target.scheme), disk);
     });
 }
 
@@ -113,7 +124,7 @@ std::unique_ptr<transport::MailServer> mail_server_of(const config::Deliver& del
     settings.access = access_of(deliver.auth, deliver.tls);
     settings.access.password = config::read_secret(deliver.auth.password);
     settings.starttls = starttls_of(deliver.auth, deliver.tls);
-    settings.connections = limit.connections;
+    settings.connections = connections_of(limit, deliver.url.scheme);
     settings.connect = std::min<std::chrono::milliseconds>(settings.connect, deliver.timeout);
     settings.answer = deliver.timeout;
     settings.stopping = std::move(stopping);

@@ -20,7 +20,7 @@ namespace {
 namespace attribute = spool::attribute;
 
 constexpr std::string_view claim_word = ".ums-claim-";
-constexpr std::size_t batch_messages = 64;
+constexpr std::size_t recovered_at_once = 64;
 constexpr Bytes batch_bytes{64 << 20};
 constexpr Bytes largest_state{256 << 20};
 constexpr std::size_t files_of_message = 2;  // itself and its note
@@ -42,11 +42,12 @@ std::string line_of_deleted(const std::string& claim, std::optional<Bytes> size)
 }  // namespace
 
 Intake::Intake(spool::Spool& spool, transport::Store& store, Source source, std::chrono::milliseconds settle,
-               const clock::Clock& clock)
+               const clock::Clock& clock, transport::Pace& pace)
     : spool_(spool),
       store_(store),
       source_(std::move(source)),
       clock_(clock),
+      pace_(pace),
       looks_(settle),
       // Two spools that were given one MDS id by mistake must not take each other's claims for their own.
       claim_prefix_(std::string(claim_word) + spool_.uuid().substr(0, 8) + "-") {
@@ -94,6 +95,8 @@ void Intake::save_looks(std::vector<Report>& reports) {
                            error.fault()});
     }
 }
+
+std::string Intake::note_of(const EntryName& name) const { return spool_.note_path(source_.key, name.id()); }
 
 std::string Intake::claim_name(const EntryName& name) const { return claim_prefix_ + std::string(name.id()); }
 
@@ -183,8 +186,7 @@ bool Intake::is_ours(const std::string& name) const {
     const auto id = id_of_claim(name, claim_prefix_);
     if (!id) return false;
     if (open_claims_.contains(name)) return true;
-    const auto note = io::read_file(spool_.disk(), spool_.note_path(id->id()), Bytes{64 << 10});
-    return note && note->starts_with(source_.key + "\t" + name + "\t");
+    return spool_.disk().info(note_of(*id)).has_value();
 }
 
 Answer Intake::list(std::vector<Item>& ripe, std::vector<Report>& reports) {
@@ -239,7 +241,7 @@ Answer Intake::claim(std::vector<Item> items, std::vector<Claim>& claims) {
     for (auto& item : items) {
         const auto name = new_name();
         const auto claim = claim_name(name);
-        renames.push_back({at_source(item.name), at_source(claim)});
+        renames.push_back({.from = at_source(item.name), .to = at_source(claim), .unique = true});
         const auto before = looks_.original(item.name);
         const auto original = before.empty() ? item.name : before;
         wanted.push_back({name, claim, original, std::move(item)});
@@ -363,22 +365,13 @@ Answer Intake::take(std::vector<Claim> claims, std::vector<Report>& reports) {
     }
     if (accepted.empty()) return worst;
 
-    // 2. and 3.: content, then notes, then the notes' directory.
+    // 2. and 3.: content, then the notes.
+    static_cast<void>(spool_.state_path("fetch/" + source_.key + "/note"));
     spool_.sync(whole);
     // With its note the draft is the message: whatever fails from here on, it must stay for the next run to accept.
     for (auto& draft : whole) draft.keep();
-    std::vector<io::Fd> notes;
-    for (const auto& claim : accepted) {
-        const auto path = spool_.note_path(claim.name.id());
-        static_cast<void>(spool_.state_path("fetch/" + std::string(claim.name.id())));
-        disk.remove(path);
-        notes.push_back(disk.create(path));
-        disk.write(notes.back(), source_.key + "\t" + claim.claim + "\t" + claim.original + "\n", path);
-    }
-    std::vector<const io::Fd*> note_fds;
-    for (const auto& note : notes) note_fds.push_back(&note);
-    disk.sync_all(note_fds, spool_.root() + "/state/fetch");
-    disk.sync_directory(spool_.root() + "/state/fetch");
+    for (const auto& claim : accepted) disk.open_or_create(note_of(claim.name));
+    disk.sync_directory(io::parent_of(note_of(accepted.front().name)));
 
     spool_.accept(whole);
     for (const auto& claim : accepted) {
@@ -406,7 +399,7 @@ Answer Intake::finish(const std::vector<Claim>& accepted) {
         if (!answers[i].done() && answers[i].verdict != Verdict::absent) {
             worst = answers[i];  // its note stays, and with it the knowledge that it was accepted
         } else if (worst.done()) {
-            spool_.disk().remove(spool_.note_path(accepted[i].name.id()));
+            spool_.disk().remove(note_of(accepted[i].name));
         }
     }
     return worst;
@@ -436,7 +429,7 @@ Answer Intake::recover(std::vector<Report>& reports) {
     // Notes of this source: accepted, or about to be.
     std::vector<Claim> accepted;
     std::vector<std::string> ids;
-    disk.list(spool_.root() + "/state/fetch", [&](std::string_view name) {
+    disk.list(spool_.root() + "/state/fetch/" + source_.key, [&](std::string_view name) {
         ids.emplace_back(name);
         return true;
     });
@@ -444,8 +437,6 @@ Answer Intake::recover(std::vector<Report>& reports) {
         const auto name = EntryName::parse(id);
         if (!name) continue;
         try {
-            const auto note = io::read_file(disk, spool_.note_path(id), Bytes{64 << 10});
-            if (!note || !note->ends_with('\n') || !note->starts_with(source_.key + "\t")) continue;
             if (auto draft = spool_.adopt(source_.queue, id)) {
                 const auto entry_name = draft->name();
                 std::vector<spool::Draft> one;
@@ -468,15 +459,13 @@ Answer Intake::recover(std::vector<Report>& reports) {
     if (!answer.done()) return answer;
     std::erase_if(ours, [&](const Claim& claim) {
         try {
-            const auto note = io::read_file(disk, spool_.note_path(claim.name.id()), Bytes{64 << 10});
-            if (note && note->ends_with('\n')) return true;
+            if (disk.info(note_of(claim.name))) return true;
             if (looks_.rests_until(claim.claim, clock_.now())) {
                 reports.push_back(left_resting(claim));
                 return true;
             }
-            // What the dead run left without a whole note was never accepted: its draft in tmp/ is worth nothing. Nobody
-            // else can be writing it: the claim is in our source, and we hold the source's lock.
-            disk.remove(spool_.note_path(claim.name.id()));
+            // What the dead run left without a note was never accepted: its draft in tmp/ is worth nothing. Nobody else can
+            // be writing it: the claim is in our source, and we hold the source's lock.
             if (auto stale = spool_.adopt(source_.queue, claim.name.id())) stale->discard();
             return false;
         } catch (const Error& error) {
@@ -489,7 +478,7 @@ Answer Intake::recover(std::vector<Report>& reports) {
     for (std::size_t next = 0; next < ours.size();) {
         std::vector<Claim> batch;
         Bytes size;
-        while (next < ours.size() && batch.size() < batch_messages && (batch.empty() || size < batch_bytes)) {
+        while (next < ours.size() && batch.size() < recovered_at_once && (batch.empty() || size < batch_bytes)) {
             auto& claim = ours[next];
             if (!batch.empty() && !fits(Bytes{size.count + claim.item.size.count}, batch.size() + 1)) break;
             ++next;
@@ -561,7 +550,7 @@ Answer Intake::collect(std::size_t limit, const std::function<bool()>& pause, st
     for (std::size_t next = 0; next < ripe.size() && !pause();) {
         std::vector<Item> batch;
         Bytes size;
-        while (next < ripe.size() && batch.size() < batch_messages && (batch.empty() || size < batch_bytes)) {
+        while (next < ripe.size() && batch.size() < pace_.batch() && (batch.empty() || size < batch_bytes)) {
             auto& item = ripe[next];
             // On a disk that is nearly full a smaller batch still goes.
             if (!batch.empty() && !fits(Bytes{size.count + item.size.count}, batch.size() + 1)) break;
@@ -574,11 +563,14 @@ Answer Intake::collect(std::size_t limit, const std::function<bool()>& pause, st
         // What was taken before this batch is on the disk now.
         spool_.require_room(source_.queue, size, batch.size() * files_of_message);
         std::vector<Claim> claims;
+        pace_.begin();
+        const auto messages = batch.size();
         const auto claimed = claim(std::move(batch), claims);
         if (!claims.empty()) {
             const auto taken = take(std::move(claims), reports);
             if (!taken.done()) worst = taken;
         }
+        pace_.end(messages);
         if (!claimed.done()) worst = claimed;
         if (!worst.done() && worst.verdict != Verdict::absent && worst.verdict != Verdict::refused) break;
     }

@@ -7,16 +7,17 @@
 //     batch's claims are on disk (state/claims/) before the first is made: some servers do not list dotfiles (nginx), and
 //     a claim that only a listing could find would be lost with its process.
 //  2. It is downloaded into tmp/ of the queue, its length checked, synced.
-//  3. A note `state/fetch/<id>` is made durable: from here on the message is ours, and tmp/ keeps it.
+//  3. A note, the empty file `state/fetch/<source>/<id>`, is made durable: from here on the message is ours, and tmp/ keeps
+//     it.
 //  4. It is moved to new/: accepted.
 //  5. The claim is deleted at the source, durably where we can; then the note. What a server says that it deleted is
 //     remembered in state/deleted/ until a listing is without it: some say so and keep it.
 //
 // Recovery of what a dead run left: note and file in tmp/: go on at 4. Note alone: it was accepted; go on at 5. A claim
 // of ours without a note: go on at 2. Ours is what is noted in state/: anybody who may write to the source can name a file
-// like a claim, and its id would be believed. Such a file is claimed anew, under an id of its own. Equal content is not a duplicate: two equal faxes are two faxes. What cannot be
-// taken is reported by every run and left, and never stops the rest; a claim that failed several times is tried less and
-// less often, but for ever.
+// like a claim, and its id would be believed. Such a file is claimed anew, under an id of its own. Equal content is not a
+// duplicate: two equal faxes are two faxes. What cannot be taken is reported by every run and left, and never stops the rest;
+// a claim that failed several times is tried less and less often, but for ever.
 #pragma once
 
 #include <functional>
@@ -29,6 +30,7 @@
 #include "clock/clock.hpp"
 #include "intake/looks.hpp"
 #include "spool/spool.hpp"
+#include "transport/pace.hpp"
 #include "transport/store.hpp"
 
 namespace ums::intake {
@@ -59,7 +61,7 @@ enum class DryRun { no, yes };
 class Intake {
   public:
     Intake(spool::Spool& spool, transport::Store& store, Source source, std::chrono::milliseconds settle,
-           const clock::Clock& clock);
+           const clock::Clock& clock, transport::Pace& pace);
 
     /// Finishes what earlier runs began. `done`, or why the source cannot be used.
     transport::Answer recover(std::vector<Report>& reports);
@@ -82,6 +84,7 @@ class Intake {
         transport::Item item;
     };
     std::string claim_name(const spool::EntryName& name) const;
+    std::string note_of(const spool::EntryName& name) const;
     std::string at_source(const std::string& file) const { return source_.directory + "/" + file; }
     spool::EntryName new_name() const;
     transport::Answer list(std::vector<transport::Item>& ripe, std::vector<Report>& reports);
@@ -110,6 +113,7 @@ class Intake {
     transport::Store& store_;
     Source source_;
     const clock::Clock& clock_;
+    transport::Pace& pace_;
     Looks looks_;
     std::string claim_prefix_;
     std::set<std::string> open_claims_;   ///< claims that may stand at the source: state/claims/<key>

@@ -104,7 +104,8 @@ Draft::Draft(Draft&& other) noexcept
       tmp_name_(std::move(other.tmp_name_)),
       fd_(std::move(other.fd_)),
       path_(std::move(other.path_)),
-      kept_(other.kept_) {}
+      kept_(other.kept_),
+      synced_(other.synced_) {}
 
 void Draft::discard() {
     if (spool_ == nullptr || !fd_) return;
@@ -120,9 +121,13 @@ Draft::~Draft() {
     }
 }
 
-void Draft::write(std::string_view data) { spool_->disk().write(fd_, data, path_); }
+void Draft::write(std::string_view data) {
+    synced_ = false;
+    spool_->disk().write(fd_, data, path_);
+}
 
 void Draft::copy(const io::Fd& from, std::uint64_t offset, Bytes length) {
+    synced_ = false;
     spool_->disk().copy(from, offset, length, fd_, path_);
 }
 
@@ -225,7 +230,18 @@ std::string Spool::state_path(std::string_view relative) const {
     return full;
 }
 
-std::string Spool::note_path(std::string_view id) const { return root_ + "/state/fetch/" + std::string(id); }
+std::string Spool::note_path(std::string_view source, std::string_view id) const {
+    return root_ + "/state/fetch/" + std::string(source) + "/" + std::string(id);
+}
+
+bool Spool::is_noted(std::string_view id) const {
+    bool found = false;
+    disk_.list(root_ + "/state/fetch", [&](std::string_view source) {
+        found = disk_.info(note_path(source, id)).has_value();
+        return !found;
+    });
+    return found;
+}
 
 void Spool::ensure_directory(const std::string& path) {
     if (!disk_.info(path)) io::make_directories(disk_, path);
@@ -273,8 +289,12 @@ void Spool::require_room(const Queue& queue, Bytes size, std::uint64_t files) {
 
 void Spool::sync(std::span<Draft> drafts) {
     std::vector<const io::Fd*> fds;
-    for (const auto& draft : drafts) fds.push_back(&draft.fd_);
-    disk_.sync_all(fds, drafts.empty() ? "" : io::parent_of(drafts.front().path_));
+    for (const auto& draft : drafts) {
+        if (!draft.synced_) fds.push_back(&draft.fd_);
+    }
+    if (fds.empty()) return;
+    disk_.sync_all(fds, io::parent_of(drafts.front().path_));
+    for (auto& draft : drafts) draft.synced_ = true;
 }
 
 void Spool::accept(std::span<Draft> drafts) {
@@ -297,12 +317,12 @@ void Spool::accept(std::span<Draft> drafts) {
 void Spool::sweep(const Queue& queue) {
     for (const auto& entry : list(queue, State::tmp)) {
         const std::string file = path(entry);
-        if (disk_.info(note_path(entry.name.id()))) continue;
+        if (is_noted(entry.name.id())) continue;
         const auto fd = disk_.open_to_write(file);
         if (!fd || !disk_.try_lock(*fd, file)) continue;
         // The owner may have noted and moved it, or died, between our look and our lock. A file without a name says nothing
         // about the one that now has this name.
-        if (disk_.info(note_path(entry.name.id())) || disk_.info(*fd, file).links == 0) continue;
+        if (is_noted(entry.name.id()) || disk_.info(*fd, file).links == 0) continue;
         disk_.remove(file);
     }
 }

@@ -88,6 +88,7 @@ class Draft {
     void write(std::string_view data);
     /// `length` bytes of `from` at `offset`.
     void copy(const io::Fd& from, std::uint64_t offset, Bytes length);
+    /// To be written to before the draft is synced, not after it.
     const io::Fd& file() const noexcept { return fd_; }
     const std::string& path() const noexcept { return path_; }
     const EntryName& name() const noexcept { return name_; }
@@ -110,6 +111,7 @@ class Draft {
     io::Fd fd_;
     std::string path_;
     bool kept_ = false;
+    bool synced_ = false;
 };
 
 /// The lock of a queue. While it lives, sending/ and publishing/ of that queue are ours.
@@ -164,12 +166,14 @@ class Spool {
     /// Synced, moved to new/, directories synced: accepted when this returns. All of the batch or, after a failure, any
     /// part of it.
     void accept(std::span<Draft> drafts);
-    /// Only the content of the drafts made durable.
+    /// Only the content of the drafts made durable, if it is not yet.
     void sync(std::span<Draft> drafts);
     /// Removes what lies in tmp/ of `queue` and belongs to nobody: it can be locked, and no intake note names it.
     void sweep(const Queue& queue);
-    /// The intake note of `id` (state/fetch/<id>): while it is there, its draft is not swept.
-    std::string note_path(std::string_view id) const;
+    /// The intake note of `id` for a source, an empty file: while it is there, the draft is not swept.
+    std::string note_path(std::string_view source, std::string_view id) const;
+    /// Whether any source has noted it.
+    bool is_noted(std::string_view id) const;
     /// A draft that a dead process left in tmp/ of `queue`, reopened under its lock and kept; nothing if it is not there. Throws
     /// Error{later} if it is in use.
     std::optional<Draft> adopt(const Queue& queue, std::string_view id);

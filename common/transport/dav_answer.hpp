@@ -23,6 +23,7 @@ struct Reply {
     int status = 0;  ///< 0: `failure` says why
     Answer failure;
     bool timed_out = false;  ///< it was sent, and nothing came within the deadline
+    std::optional<std::chrono::microseconds> took = std::nullopt;  ///< from sending to the end of the answer
     std::optional<std::chrono::seconds> retry_after = std::nullopt;
     std::optional<std::uint64_t> length;  ///< Content-Length
     std::uint64_t received = 0;           ///< bytes of the body of a 2xx reply

@@ -20,6 +20,12 @@ namespace {
 // that takes requests and never answers the time-out.
 constexpr unsigned most_silent = 3;
 
+// Requests at a time to a server that answers at once. One that is some milliseconds away would have nothing to do between
+// them: it gets as many for each millisecond of its quickest answer, up to Limits::connections, until it complains.
+constexpr std::size_t near_width = 8;
+
+using Steady = std::chrono::steady_clock;
+
 struct FreeMulti {
     void operator()(CURLM* multi) const noexcept { curl_multi_cleanup(multi); }
 };
@@ -52,7 +58,10 @@ struct Client::State {
     std::vector<std::unique_ptr<Worker>> workers;
     std::vector<Worker*> idle;
     Seen seen;
-    bool known = false;  // the server has taken our login once
+    bool known = false;                     // the server has taken our login once
+    std::chrono::microseconds quickest{0};  // answer of the last run: how far away the server is
+    bool overloaded = false;                // it has said so, or could not be reached
+    Steady::time_point free_at;             // no transfer before, to keep within the bandwidth
 
     ~State() {
         for (const auto& worker : workers) {
@@ -93,9 +102,11 @@ class Run {
             }
             if (take_results()) continue;
             // Both lanes are busy for moments only, as when uploads follow the login.
-            const int wait_ms = running[http1] > 0 && running[http2] > 0 ? 10 : 1000;
+            auto wait_ms = running[http1] > 0 && running[http2] > 0 ? 10 : 1000;
+            if (started_ < jobs_ && active_ < width()) wait_ms = std::min(wait_ms, until_free());
             curl_multi_poll(state_.multis[running[http2] > 0 ? http2 : http1].get(), nullptr, 0, wait_ms, nullptr);
         }
+        if (quickest_) state_.quickest = *quickest_;
         if (fault_) std::rethrow_exception(fault_);
     }
 
@@ -103,11 +114,13 @@ class Run {
     // A wrong password tried many times at once can lock the account: the first login goes alone.
     std::size_t width() const {
         const std::size_t most = std::max(1U, state_.settings.limits.connections);
-        return state_.needs_login() && !state_.known ? 1 : most;
+        if (state_.needs_login() && !state_.known) return 1;
+        const auto far = static_cast<std::size_t>(state_.quickest / std::chrono::milliseconds(1));
+        return std::min(most, state_.overloaded || far < 2 ? near_width : near_width * far);
     }
 
     bool start_some() {
-        while (!fault_ && started_ < jobs_ && active_ < width()) {
+        while (!fault_ && started_ < jobs_ && active_ < width() && until_free() == 0) {
             const std::size_t job = started_++;
             guarded([&] {
                 auto request = next_(job, nullptr);
@@ -119,7 +132,22 @@ class Run {
                 }
             });
         }
-        return active_ > 0;
+        return active_ > 0 || (!fault_ && started_ < jobs_);
+    }
+
+    // libcurl slows a transfer down, but takes at once what has come already: the next one waits for that.
+    int until_free() const {
+        const auto left = std::chrono::ceil<std::chrono::milliseconds>(state_.free_at - Steady::now()).count();
+        return static_cast<int>(std::clamp<std::int64_t>(left, 0, 1000));
+    }
+
+    void count(const Reply& reply, std::uint64_t sent) {
+        const auto bandwidth = state_.settings.limits.bandwidth.count;
+        if (bandwidth == 0 || !reply.took) return;
+        const std::chrono::duration<double> due(static_cast<double>(sent + reply.received) /
+                                                static_cast<double>(bandwidth));
+        state_.free_at =
+            std::max(state_.free_at, Steady::now() - *reply.took) + std::chrono::duration_cast<Steady::duration>(due);
     }
 
     void submit(Worker& worker, std::size_t job, Request request) {
@@ -191,6 +219,7 @@ class Run {
         const Reply reply = worker.exchange.finish(code, state_.seen);
         if (auto fault = worker.exchange.fault()) std::rethrow_exception(fault);
         judge(reply);
+        count(reply, worker.exchange.body_size());
         const bool may_go_on = reply.status != 0 && !wants_login(reply);
         if (worker.after_login && may_go_on) {
             auto request = std::move(*worker.after_login);
@@ -214,6 +243,9 @@ class Run {
     }
 
     void judge(const Reply& reply) {
+        const bool too_much = reply.status == 429 || reply.status == 503;
+        if (too_much || (reply.status == 0 && reply.failure.verdict == Verdict::unreachable)) state_.overloaded = true;
+        if (reply.took && (!quickest_ || *reply.took < *quickest_)) quickest_ = reply.took;
         if (wants_login(reply) && !state_.known) hopeless_ = reply;
         if (reply.status != 0 && !wants_login(reply)) state_.known = true;
         const bool unreachable = reply.status == 0 && reply.failure.verdict == Verdict::unreachable;
@@ -240,6 +272,7 @@ class Run {
     std::size_t started_ = 0;
     std::size_t active_ = 0;
     unsigned silent_ = 0;
+    std::optional<std::chrono::microseconds> quickest_;
     std::optional<Reply> hopeless_;
     std::exception_ptr fault_;
 };

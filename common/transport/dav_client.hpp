@@ -56,7 +56,7 @@ class Client {
     /// The next request of job `i`, or nothing when it is through. It gets the reply to the one before, at first null.
     using Next = std::function<std::optional<Request>(std::size_t i, const Reply* reply)>;
 
-    /// Works on `jobs` jobs, as many at a time as the limits allow. An exception of a sink, a body or `next` is thrown
+    /// Works on `jobs` jobs, as many at a time as the distance asks for and the limits allow. An exception of a sink, a body or `next` is thrown
     /// after the requests that are under way have ended. When the server cannot be reached again and again, or takes
     /// requests and does not answer, the jobs that are left are told at once that it is `unreachable`.
     void run(std::size_t jobs, const Next& next);

@@ -128,6 +128,11 @@ void Exchange::set_constants() {
     set(CURLOPT_PRIVATE, static_cast<void*>(this));
     set(CURLOPT_BUFFERSIZE, 128L * 1024);
     set(CURLOPT_UPLOAD_BUFFERSIZE, 128L * 1024);
+    if (const auto& limits = settings_.limits; limits.bandwidth.count > 0) {
+        const auto share = std::max<std::uint64_t>(limits.bandwidth.count / std::max(1U, limits.connections), 1);
+        set(CURLOPT_MAX_SEND_SPEED_LARGE, static_cast<curl_off_t>(share));
+        set(CURLOPT_MAX_RECV_SPEED_LARGE, static_cast<curl_off_t>(share));
+    }
 }
 
 void Exchange::set_proxy() {
@@ -432,6 +437,11 @@ Reply Exchange::finish(CURLcode code, Seen& seen) {
         curl_off_t pause = 0;
         curl_easy_getinfo(easy_.get(), CURLINFO_RETRY_AFTER, &pause);
         if (pause > 0) reply_.retry_after = std::min(std::chrono::seconds(pause), longest_pause);
+        curl_off_t ready = 0;
+        curl_off_t total = 0;
+        curl_easy_getinfo(easy_.get(), CURLINFO_PRETRANSFER_TIME_T, &ready);
+        curl_easy_getinfo(easy_.get(), CURLINFO_TOTAL_TIME_T, &total);
+        reply_.took = std::chrono::microseconds(std::max<curl_off_t>(total - ready, 0));
         learn_proxy_login();
         if (reply_.status == 407) {
             reply_.offered = proxy_login_text(settings_.access).substr(2);

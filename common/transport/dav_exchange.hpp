@@ -67,6 +67,8 @@ class Exchange {
 
     /// After libcurl is through with it.
     Reply finish(CURLcode code, Seen& seen);
+    /// Of the request that was carried last.
+    std::uint64_t body_size() const noexcept { return request_.body != nullptr ? request_.body->size().count : 0; }
     /// What a sink or the reading of a body threw.
     std::exception_ptr fault() const noexcept { return fault_; }
 

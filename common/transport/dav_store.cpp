@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "transport/dav_store.hpp"
 
+#include <map>
 #include <utility>
 
 #include "io/disk.hpp"
@@ -13,6 +14,9 @@
 namespace ums::transport {
 
 namespace {
+
+// Files of a directory that a listing checks more cheaply than a request each.
+constexpr std::size_t least_listed = 8;
 
 constexpr const char* wanted_properties =
     "<?xml version=\"1.0\" encoding=\"utf-8\"?>"
@@ -123,11 +127,24 @@ class Lookup {
     std::optional<ListingEntry> found_;
 };
 
-// Sends one file, and looks whether all of it arrived.
+// What a server that has taken a file shows of it.
+Answer answer_of_stored(const Answer& look, const Item& item, Bytes sent) {
+    if (!look.done()) {
+        return {.verdict = Verdict::unknown,
+                .text = "stored, but its size could not be checked: " + look.text,
+                .status = look.status};
+    }
+    if (item.kind != ItemKind::file || item.size != sent)
+        return broken(bytes(item.size.count) + " arrived of " + bytes(sent.count));
+    return {};
+}
+
+// Sends one file, and looks whether all of it arrived, unless a listing of its directory will tell.
 class Sending {
   public:
-    Sending(const Client& client, std::string path, const Body& body)
-        : client_(client), path_(std::move(path)), body_(body) {}
+    enum class Check { each, listed };
+    Sending(const Client& client, std::string path, const Body& body, Check check)
+        : client_(client), path_(std::move(path)), body_(body), check_(check) {}
 
     std::optional<Request> next(const Reply* reply) {
         if (reply == nullptr) {
@@ -137,7 +154,9 @@ class Sending {
         }
         if (look_) return go_on(reply);
         answer = answer_of(Method::put, *reply);
-        if (answer.done()) {
+        if (answer.done() && check_ == Check::listed) {
+            return std::nullopt;
+        } else if (answer.done()) {
             look_.emplace(client_, path_);
         } else if (answer.status == 500) {
             // All that nginx says when the directory is missing.
@@ -153,25 +172,19 @@ class Sending {
   private:
     std::optional<Request> go_on(const Reply* reply) {
         auto request = look_->next(reply);
-        if (!request) judge(*look_);
-        return request;
-    }
-
-    void judge(const Lookup& look) {
-        if (!answer.done()) {
-            if (look.answer.verdict == Verdict::absent) answer.verdict = Verdict::absent;
-        } else if (!look.answer.done()) {
-            answer = {.verdict = Verdict::unknown,
-                      .text = "stored, but its size could not be checked: " + look.answer.text,
-                      .status = look.answer.status};
-        } else if (look.item.kind != ItemKind::file || look.item.size != body_.size()) {
-            answer = broken(bytes(look.item.size.count) + " arrived of " + bytes(body_.size().count));
+        if (request) return request;
+        if (answer.done()) {
+            answer = answer_of_stored(look_->answer, look_->item, body_.size());
+        } else if (look_->answer.verdict == Verdict::absent) {
+            answer.verdict = Verdict::absent;
         }
+        return std::nullopt;
     }
 
     const Client& client_;
     std::string path_;
     const Body& body_;
+    Check check_;
     std::optional<Lookup> look_;
 };
 
@@ -196,6 +209,8 @@ class DavStore final : public Store {
     std::string url(const std::string& path, Client::Slash slash = Client::Slash::no) const {
         return client_.url(full(path), slash);
     }
+    void check_by_listing(const std::string& directory, std::span<const std::size_t> indices,
+                          std::span<const Upload> uploads, std::vector<Answer>& answers);
     // One request, one reply.
     Answer ask(Method method, Request request);
 
@@ -269,13 +284,19 @@ std::vector<Answer> DavStore::look(std::span<const std::string> paths, std::vect
 std::vector<Answer> DavStore::upload(std::span<const Upload> uploads) {
     std::vector<Answer> answers(uploads.size());
     std::vector<std::unique_ptr<Sending>> sendings(uploads.size());
+    // Many in one directory are checked by one listing in place of a request each.
+    std::map<std::string, std::vector<std::size_t>> by_directory;
+    for (std::size_t i = 0; i < uploads.size(); ++i) by_directory[io::parent_of(uploads[i].path)].push_back(i);
+    std::erase_if(by_directory, [](const auto& one) { return one.second.size() < least_listed; });
     client_.run(uploads.size(), [&](std::size_t i, const Reply* reply) -> std::optional<Request> {
         if (reply == nullptr) {
             if (!is_safe_path(uploads[i].path, Root::forbidden)) {
                 answers[i] = unsafe_path(uploads[i].path);
                 return std::nullopt;
             }
-            sendings[i] = std::make_unique<Sending>(client_, full(uploads[i].path), uploads[i].body);
+            const bool listed = by_directory.contains(io::parent_of(uploads[i].path));
+            sendings[i] = std::make_unique<Sending>(client_, full(uploads[i].path), uploads[i].body,
+                                                    listed ? Sending::Check::listed : Sending::Check::each);
         }
         auto request = sendings[i]->next(reply);
         if (request) return request;
@@ -283,7 +304,38 @@ std::vector<Answer> DavStore::upload(std::span<const Upload> uploads) {
         sendings[i].reset();
         return std::nullopt;
     });
+    for (const auto& [directory, indices] : by_directory) check_by_listing(directory, indices, uploads, answers);
     return answers;
+}
+
+void DavStore::check_by_listing(const std::string& directory, std::span<const std::size_t> indices,
+                                std::span<const Upload> uploads, std::vector<Answer>& answers) {
+    std::map<std::string, std::size_t, std::less<>> unseen;
+    for (const auto i : indices) {
+        if (answers[i].done()) unseen.emplace(io::name_of(uploads[i].path), i);
+    }
+    if (unseen.empty()) return;
+    // A directory with much more in it than ours is left after a while.
+    std::size_t strangers = 0;
+    list(directory, [&](const Item& item) {
+        const auto found = unseen.find(item.name);
+        if (found == unseen.end()) return ++strangers <= 4 * indices.size();
+        // What is not clear is asked for by its name.
+        const auto i = found->second;
+        if (item.kind != ItemKind::file || item.size != uploads[i].body.size()) return true;
+        unseen.erase(found);
+        return !unseen.empty();
+    });
+    std::vector<std::string> paths;
+    std::vector<std::size_t> left;
+    for (const auto& [name, i] : unseen) {
+        paths.push_back(uploads[i].path);
+        left.push_back(i);
+    }
+    std::vector<Item> items;
+    const auto looks = look(paths, items);
+    for (std::size_t k = 0; k < left.size(); ++k)
+        answers[left[k]] = answer_of_stored(looks[k], items[k], uploads[left[k]].body.size());
 }
 
 std::vector<Answer> DavStore::rename(std::span<const Rename> renames) {

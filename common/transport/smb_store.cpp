@@ -454,6 +454,9 @@ std::unique_ptr<Store> open_smb_store(const target::Target& target, const Access
     session.user = backslash == std::string::npos ? access.user : access.user.substr(backslash + 1);
     session.password = access.password;
     session.patience = limits.answer;
+    if (limits.bandwidth.count > 0)
+        session.bytes_per_second =
+            std::max<std::uint64_t>(limits.bandwidth.count / std::max(1U, limits.connections), 1);
     const std::string root(slash == std::string_view::npos ? std::string_view{} : path.substr(slash + 1));
     return std::make_unique<SmbStore>(session, root, limits, disk);
 }

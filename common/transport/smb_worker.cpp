@@ -315,13 +315,27 @@ class Worker {
         reply(Kind::done);
     }
 
+    // As much as may go at once: of a second's share a quarter.
+    std::size_t piece() const {
+        const auto share = session_.bytes_per_second;
+        return share == 0 ? chunk : static_cast<std::size_t>(std::clamp<std::uint64_t>(share / 4, 512, chunk));
+    }
+
+    // So long that no more than our share passes.
+    void slow_down(std::size_t bytes) const {
+        if (session_.bytes_per_second > 0)
+            ::usleep(static_cast<useconds_t>(bytes * 1'000'000 / session_.bytes_per_second));
+    }
+
     void put(SMBCFILE* file, std::string_view bytes) {
         while (!bytes.empty()) {
-            const auto written = library_->get_write(context_)(context_, file, bytes.data(), bytes.size());
+            const auto part = bytes.substr(0, piece());
+            const auto written = library_->get_write(context_)(context_, file, part.data(), part.size());
             if (written < 0) fail("write");
             if (written == 0) throw Failure{EIO, "write: nothing was taken"};
             bytes.remove_prefix(static_cast<std::size_t>(written));
             reply(Kind::progress);
+            slow_down(static_cast<std::size_t>(written));
         }
     }
 
@@ -411,13 +425,14 @@ class Worker {
         try {
             for (;;) {
                 // One byte more than is wanted shows that there are more.
-                buffer_.resize(std::min<std::uint64_t>(chunk, most + 1 - received));
+                buffer_.resize(std::min<std::uint64_t>(piece(), most + 1 - received));
                 const auto got = library_->get_read(context_)(context_, file, buffer_.data(), buffer_.size());
                 if (got < 0) fail("read");
                 if (got == 0) break;
                 received += static_cast<std::uint64_t>(got);
                 reply(Kind::content, Fields().add(std::string_view(buffer_.data(), static_cast<std::size_t>(got))));
                 if (received > most) break;
+                slow_down(static_cast<std::size_t>(got));
             }
         } catch (...) {
             library_->get_close(context_)(context_, file);

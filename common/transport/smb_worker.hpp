@@ -28,6 +28,7 @@ struct Session {
     std::string user;
     std::string password;
     std::chrono::milliseconds patience{60'000};  ///< the library gives up on an answer after it
+    std::uint64_t bytes_per_second = 0;          ///< in either direction; 0: no limit
 };
 
 struct Child {

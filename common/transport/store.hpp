@@ -158,11 +158,12 @@ struct Access {
 };
 
 struct Limits {
-    unsigned connections = 8;                   ///< at a time to this target
+    unsigned connections = 8;                   ///< at most, at a time to this target
     std::chrono::milliseconds connect{10'000};  ///< to connect, TLS included
     std::chrono::milliseconds answer{60'000};   ///< one request without a body of ours
     std::chrono::milliseconds stall{60'000};    ///< a transfer in which nothing moves for so long is ended
     Bytes slowest{1024};                        ///< per second: below it for `stall` counts as not moving
+    Bytes bandwidth{0};                         ///< per second and direction, of all connections together; 0: no limit
 };
 
 /// A store at `target`. Opens no connection: a dead target shows in the first answer. Throws Error{configuration} for

@@ -141,7 +141,7 @@ routes:
             again = self.mds.run("ums-fetch", "--from", "k1", codes=None, timeout=60)
             said.append(again.stdout + again.stderr)
         found = self.files(incoming)
-        notes = self.listed(os.path.join(self.mds.spool, "state", "fetch"))
+        notes = [name for _, _, names in os.walk(os.path.join(self.mds.spool, "state", "fetch")) for name in names]
         if os.listdir(self.inbox) or notes or sorted(found) != sorted(contents):
             raise AssertionError(f"{fault}: at the source {os.listdir(self.inbox)}, notes {notes}; {len(found)} of "
                                  f"{len(contents)} arrived, {len(set(found))} different; " + b"\n--\n".join(said).decode(errors="replace"))

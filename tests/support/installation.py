@@ -86,7 +86,7 @@ class Installation:
         found = []
         for directory, _, names in os.walk(self.spool):
             relative = os.path.relpath(directory, self.spool)
-            if relative.split(os.sep)[0] == "state" and relative != os.path.join("state", "fetch"):
+            if relative.split(os.sep)[0] == "state" and relative.split(os.sep)[:2] != ["state", "fetch"]:
                 continue
             found += [os.path.join(relative, n) for n in names if n not in ("lock", "VERSION")]
         return found

@@ -11,7 +11,7 @@ namespace ums::test {
 class RecordingDisk final : public io::ForwardingDisk {
   public:
     struct Step {
-        std::string what;  ///< create, content, directory, rename, replace, remove
+        std::string what;  ///< create, open (for writing, made if missing), content, directory, rename, replace, remove
         std::string path;  ///< for `content`: the directory of what was synced
         std::string to;    ///< of a rename or replace
         bool done = true;  ///< false for a rename that found nothing, or something
@@ -30,6 +30,10 @@ class RecordingDisk final : public io::ForwardingDisk {
     io::Fd create(const std::string& path) override {
         steps.push_back({"create", inside(path), "", true});
         return ForwardingDisk::create(path);
+    }
+    io::Fd open_or_create(const std::string& path) override {
+        steps.push_back({"open", inside(path), "", true});
+        return ForwardingDisk::open_or_create(path);
     }
     void sync_all(std::span<const io::Fd* const> fds, const std::string& what) override {
         steps.push_back({"content", inside(what), std::to_string(fds.size()), true});

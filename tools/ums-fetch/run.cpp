@@ -27,6 +27,8 @@ struct Place {
     std::string name;
     const config::Connector* connector = nullptr;
     const config::Kernel* kernel = nullptr;
+
+    const config::Limit& limit() const { return kernel != nullptr ? kernel->limit : connector->limit; }
 };
 
 std::vector<Place> places_of(const config::Config& config, const std::vector<std::string>& from) {
@@ -187,7 +189,7 @@ class Collector {
         std::vector<intake::Report> reports;
         Answer answer;
         try {
-            intake::Intake intake(*spool_, *store_, std::move(source), config_.mds.settle, clock_);
+            intake::Intake intake(*spool_, *store_, std::move(source), config_.mds.settle, clock_, pace_);
             if (common_.dry_run) {
                 answer = intake.examine([&](intake::Report report) {
                     reports.push_back(std::move(report));
@@ -205,7 +207,7 @@ class Collector {
                         limit_ > 0 ? left_ - before : 0,
                         [&] {
                             publish(where, reports);
-                            return cli::stopping();
+                            return !cli::wait(pace_.pause());
                         },
                         reports);
                 }
@@ -257,6 +259,7 @@ class Collector {
     io::PosixDisk disk_;
     io::PosixDisk outside_{io::Sharing::by_umask};
     clock::SystemClock clock_;
+    transport::Pace pace_{clock_, place_.limit().messages_per_second.value_or(0)};
     std::unique_ptr<transport::Store> store_;
     std::optional<spool::Spool> spool_;
     cli::ExitCode code_;

@@ -8,6 +8,7 @@
 #include "options.hpp"
 #include "probe/probe.hpp"
 #include "text/text.hpp"
+#include "transport/pace.hpp"
 
 namespace ums::push {
 
@@ -21,7 +22,6 @@ using spool::State;
 using transport::Answer;
 using transport::Verdict;
 
-constexpr std::size_t batch_messages = 64;
 constexpr Bytes batch_bytes{64 << 20};
 
 /// A kernel or connector whose queue is worked: one process each.
@@ -31,6 +31,7 @@ struct Target {
     const config::Connector* connector = nullptr;
 
     Queue queue() const { return kernel != nullptr ? Queue::kernel(name) : Queue::connector(name); }
+    const config::Limit& limit() const { return kernel != nullptr ? kernel->limit : connector->limit; }
     const target::Target* address() const {
         return kernel != nullptr ? &kernel->url : connector->root ? &*connector->root : nullptr;
     }
@@ -176,18 +177,20 @@ class Pusher {
             });
             if (entries.empty()) break;
             for (std::size_t next = 0; next < entries.size();) {
-                if (cli::stopping()) return code_.value();
+                if (!cli::wait(pace_.pause())) return code_.value();
                 if (limit_ > 0 && done_ >= limit_) return code_.value();
                 if (!may_send()) return left_behind();
                 std::vector<Entry> batch;
                 Bytes size;
-                while (next < entries.size() && batch.size() < batch_messages &&
-                       (batch.empty() || size < batch_bytes) && (limit_ == 0 || done_ + batch.size() < limit_)) {
+                while (next < entries.size() && batch.size() < pace_.batch() && (batch.empty() || size < batch_bytes) &&
+                       (limit_ == 0 || done_ + batch.size() < limit_)) {
                     if (const auto info = disk_.info(spool_->path(entries[next]))) size += info->size;
                     tried.emplace(entries[next].name.id());
                     batch.push_back(entries[next++]);
                 }
+                pace_.begin();
                 publish(courier.deliver(batch));
+                pace_.end(batch.size());
                 if (courier.target_fault()) return target_failed(*courier.target_fault());
             }
         }
@@ -304,6 +307,7 @@ class Pusher {
     io::PosixDisk disk_;
     io::PosixDisk outside_{io::Sharing::by_umask};
     clock::SystemClock clock_;
+    transport::Pace pace_{clock_, target_.limit().messages_per_second.value_or(0)};
     std::optional<spool::Spool> spool_;
     std::unique_ptr<transport::Store> store_;
     std::unique_ptr<transport::MailServer> mail_server_;

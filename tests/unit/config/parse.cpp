@@ -161,7 +161,7 @@ TEST_CASE("what is not given has the default of the manual") {
     CHECK(!k.channels);
     CHECK(k.check.fall == 3);
     CHECK(k.check.rise == 2);
-    CHECK(k.limit.connections == 8);
+    CHECK(!k.limit.connections);
     CHECK(!k.limit.max_pending);
     CHECK(k.stage.empty());
     CHECK(!k.stuck);

@@ -8,6 +8,7 @@
 #include <catch2/catch.hpp>
 
 #include "fake_store.hpp"
+#include "recording_disk.hpp"
 #include "temporary_directory.hpp"
 
 using namespace ums;
@@ -49,7 +50,8 @@ struct World {
         spool::Spool spool(disk, clock, directory.path() + "/" + spool_name, mds);
         // As ums-route does: it sweeps what belongs to nobody.
         static_cast<void>(spool.work(Queue::outgoing()));
-        intake::Intake intake(spool, store, source(), settle, clock);
+        transport::Pace pace(clock);
+        intake::Intake intake(spool, store, source(), settle, clock, pace);
         std::vector<intake::Report> reports;
         if (intake.recover(reports).done())
             intake.collect(
@@ -81,10 +83,12 @@ struct World {
         REQUIRE(store.files.empty());
         const auto root = directory.path() + "/spool";
         REQUIRE(test::names_in(root + "/outgoing/tmp").empty());
-        REQUIRE(test::names_in(root + "/state/fetch").empty());
+        REQUIRE(test::names_in(root + "/state/fetch/connector.ExConn.Out").empty());
         REQUIRE(test::names_in(root + "/state/claims").empty());
     }
 };
+
+std::string id_of(const std::string& name) { return name.substr(0, name.find(',')); }
 
 }  // namespace
 
@@ -94,6 +98,39 @@ TEST_CASE("every file is accepted once, with its connector, and removed at the s
     REQUIRE(reports.size() == 3);
     for (const auto& report : reports) REQUIRE(report.name.find(",c=ExConn") != std::string::npos);
     world.check_accepted_once();
+}
+
+TEST_CASE("content is durable before its note, and the note before the message moves", "[intake]") {
+    World world(3);
+    const auto root = world.directory.path() + "/spool";
+    test::RecordingDisk disk(world.real, root);
+    spool::Spool spool(disk, world.clock, root, "BER1");
+    transport::Pace pace(world.clock);
+    intake::Intake intake(spool, world.store, world.source(), std::chrono::milliseconds(0), world.clock, pace);
+    std::vector<intake::Report> reports;
+    REQUIRE(intake.recover(reports).done());
+    disk.steps.clear();
+    REQUIRE(intake
+                .collect(
+                    0, [] { return false; }, reports)
+                .done());
+    REQUIRE(reports.size() == 3);
+    const auto content = disk.find("content", "outgoing/tmp");
+    REQUIRE(content < disk.steps.size());
+    REQUIRE(disk.steps[content].to == "3");
+    // Nothing is synced twice: the notes are empty.
+    REQUIRE(std::count_if(disk.steps.begin(), disk.steps.end(),
+                          [](const auto& step) { return step.what == "content"; }) == 1);
+    const auto notes = disk.find("directory", "state/fetch/connector.ExConn.Out", content);
+    for (const auto& report : reports) {
+        const auto note = disk.find("open", "state/fetch/connector.ExConn.Out/" + id_of(report.name));
+        REQUIRE(content < note);
+        REQUIRE(note < notes);
+        const auto accepted = disk.find("rename", "outgoing/tmp/" + report.name);
+        REQUIRE(notes < accepted);
+        REQUIRE(accepted < disk.find("remove", "state/fetch/connector.ExConn.Out/" + id_of(report.name)));
+    }
+    REQUIRE(disk.wrong_order().empty());
 }
 
 TEST_CASE("what is not for us is left alone", "[intake]") {
@@ -212,7 +249,8 @@ TEST_CASE("a file that another MDS takes meanwhile is no error, whatever the ser
     };
     world.store.plan(FakeStore::Fault::error, 3);
     spool::Spool spool(world.disk, world.clock, world.directory.path() + "/spool", "BER1");
-    intake::Intake intake(spool, world.store, world.source(), std::chrono::milliseconds(0), world.clock);
+    transport::Pace pace(world.clock);
+    intake::Intake intake(spool, world.store, world.source(), std::chrono::milliseconds(0), world.clock, pace);
     std::vector<intake::Report> reports;
     REQUIRE(intake.recover(reports).done());
     const auto answer = intake.collect(
@@ -253,7 +291,8 @@ TEST_CASE("take-over makes the claims of a dead MDS ours", "[intake]") {
     REQUIRE_THROWS_AS(world.run(), test::Crash);
     world.store.plan(FakeStore::Fault::none, 0);
     spool::Spool spool(world.disk, world.clock, world.directory.path() + "/another", "BER2");
-    intake::Intake intake(spool, world.store, world.source(), std::chrono::milliseconds(0), world.clock);
+    transport::Pace pace(world.clock);
+    intake::Intake intake(spool, world.store, world.source(), std::chrono::milliseconds(0), world.clock, pace);
     std::vector<intake::Report> reports;
     REQUIRE(intake.take_over("NOBODY", reports).done());
     REQUIRE(intake.recover(reports).done());
@@ -350,7 +389,8 @@ TEST_CASE("a claim that cannot be taken is tried less and less often, for ever, 
     }
     // Told by a dry run too, as what stays.
     spool::Spool spool(world.disk, world.clock, world.directory.path() + "/spool", "BER1");
-    intake::Intake intake(spool, world.store, world.source(), std::chrono::milliseconds(0), world.clock);
+    transport::Pace pace(world.clock);
+    intake::Intake intake(spool, world.store, world.source(), std::chrono::milliseconds(0), world.clock, pace);
     std::vector<intake::Report> seen;
     REQUIRE(intake.examine([&](auto report) { seen.push_back(std::move(report)); }).done());
     REQUIRE(seen.size() == 1);
@@ -369,8 +409,6 @@ std::string claim_of(World& world, const std::string& id) {
     spool::Spool spool(world.real, world.clock, world.directory.path() + "/spool", "BER1");
     return ".ums-claim-" + spool.uuid().substr(0, 8) + "-" + id;
 }
-
-std::string id_of(const std::string& name) { return name.substr(0, name.find(',')); }
 
 }  // namespace
 
@@ -434,7 +472,7 @@ TEST_CASE("a note whose message clashes stops no other", "[intake]") {
     const auto id = id_of(name);
     const auto spool = world.directory.path() + "/spool";
     test::write_to(spool + "/outgoing/tmp/" + name, "RCPT TO:9\r\n\r\n");
-    test::write_to(spool + "/state/fetch/" + id, "connector.ExConn.Out\t" + claim_of(world, id) + "\t\n");
+    test::write_to(spool + "/state/fetch/connector.ExConn.Out/" + id, "");
     world.contents.emplace_back("RCPT TO:2\r\n\r\n");
     world.store.files["Out/good.tmp"] = world.contents.back();
     const auto reports = world.run();
@@ -479,7 +517,8 @@ TEST_CASE("what does not fit does not use up --limit", "[intake]") {
     World world(2);
     world.store.false_sizes[world.contents[0]] = std::uint64_t{1} << 52;
     spool::Spool spool(world.disk, world.clock, world.directory.path() + "/spool", "BER1");
-    intake::Intake intake(spool, world.store, world.source(), std::chrono::milliseconds(0), world.clock);
+    transport::Pace pace(world.clock);
+    intake::Intake intake(spool, world.store, world.source(), std::chrono::milliseconds(0), world.clock, pace);
     std::vector<intake::Report> reports;
     REQUIRE(intake
                 .collect(
@@ -556,7 +595,8 @@ TEST_CASE("what was seen and cannot be kept is told, leaves no part, and stops n
     DiskFullOfLooks disk(world.real);
     spool::Spool spool(disk, world.clock, world.directory.path() + "/spool", "BER1");
     const auto collect = [&](std::chrono::seconds settle) {
-        intake::Intake intake(spool, world.store, world.source(), settle, world.clock);
+        transport::Pace pace(world.clock);
+        intake::Intake intake(spool, world.store, world.source(), settle, world.clock, pace);
         std::vector<intake::Report> reports;
         REQUIRE(intake
                     .collect(
@@ -586,7 +626,8 @@ TEST_CASE("a batch leaves the inodes that finishing it needs", "[intake]") {
     disk.room.files = 1'000'000;
     disk.room.available_files = 64 + 2 * 4 + 1;
     spool::Spool spool(disk, world.clock, world.directory.path() + "/spool", "BER1");
-    intake::Intake intake(spool, world.store, world.source(), std::chrono::milliseconds(0), world.clock);
+    transport::Pace pace(world.clock);
+    intake::Intake intake(spool, world.store, world.source(), std::chrono::milliseconds(0), world.clock, pace);
     std::vector<intake::Report> reports;
     bool pause = false;
     REQUIRE(intake

@@ -132,8 +132,8 @@ TEST_CASE("a sweep leaves what is in use and what is noted, and takes the rest",
         auto one = spool.draft(Queue::outgoing());
         one.keep();
         noted = one.name().text();
-        spool.state_path("fetch/x");
-        test::write_to(spool.note_path(one.name().id()), "note\n");
+        spool.state_path("fetch/source/x");
+        test::write_to(spool.note_path("source", one.name().id()), "");
         auto two = spool.draft(Queue::outgoing());
         two.keep();
         abandoned = two.name().text();
@@ -152,7 +152,7 @@ TEST_CASE("a note that comes while the sweep waits at the file protects it", "[s
         explicit Noting(io::Disk& real) : ForwardingDisk(real) {}
         std::string note;
         std::optional<io::Fd> open_to_write(const std::string& path) override {
-            if (!note.empty()) test::write_to(note, "note\n");
+            if (!note.empty()) test::write_to(note, "");
             return ForwardingDisk::open_to_write(path);
         }
     };
@@ -162,8 +162,8 @@ TEST_CASE("a note that comes while the sweep waits at the file protects it", "[s
     {
         auto draft = spool.draft(Queue::outgoing());
         draft.keep();
-        spool.state_path("fetch/x");
-        disk.note = spool.note_path(draft.name().id());
+        spool.state_path("fetch/source/x");
+        disk.note = spool.note_path("source", draft.name().id());
     }
     spool.sweep(Queue::outgoing());
     REQUIRE(place.names("outgoing/tmp").size() == 1);
