@@ -29,13 +29,16 @@ using Steady = std::chrono::steady_clock;
 constexpr std::chrono::seconds fresh{2};
 // The library gives up by itself first, and then knows more than that it was killed.
 constexpr std::chrono::milliseconds grace{2'000};
+// Sessions with a server that is near, and how long its quickest answer takes if so many more would help.
+constexpr std::size_t near_width = 4;
+constexpr std::chrono::milliseconds far_step{8};
 
 // One request of a batch.
 struct Job {
     Kind kind = Kind::check;
     Fields fields;
     const io::Fd* file = nullptr;
-    std::function<void(Kind, Fields&)> on_part = nullptr;  ///< what comes before the end
+    std::function<void(Kind, Fields&)> on_part = nullptr;  ///< what comes before the end, and `done`
     Answer answer = {};
     bool done_before = false;  ///< it has its answer already
 };
@@ -84,6 +87,8 @@ class Pool {
 
     /// Sets the answer of every job.
     void run(std::span<Job> jobs) {
+        if (quickest_of_run_ != Steady::duration::max()) quickest_ = quickest_of_run_;
+        quickest_of_run_ = Steady::duration::max();
         jobs_ = jobs;
         next_ = 0;
         closed_.reset();
@@ -110,6 +115,7 @@ class Pool {
         bool busy = false;
         bool connected = false;  ///< has been, at least once
         Job* job = nullptr;      ///< null while busy: the session is checked
+        Steady::time_point began;
         Steady::time_point deadline;
         Steady::time_point used;
     };
@@ -139,9 +145,9 @@ class Pool {
             }));
         if (!closed_ && (may_grow_ || workers_.empty()) && next_job() != nullptr) {
             // The first one alone: it finds out for all.
-            auto wanted = std::min<std::size_t>(jobs_.size() - next_, limits_.connections);
+            auto wanted = std::min(jobs_.size() - next_, width());
             if (none_connected) wanted = 1;
-            for (auto missing = wanted; missing > starting && workers_.size() < limits_.connections; --missing) {
+            for (auto missing = wanted; missing > starting && workers_.size() < width(); --missing) {
                 workers_.emplace_back();
                 workers_.back().child = smb::start(session_);
                 give(workers_.back(), nullptr);
@@ -158,7 +164,14 @@ class Pool {
         return false;
     }
 
+    // A server that answers at once keeps few sessions busy, and each costs a login; a distant one gets more.
+    std::size_t width() const {
+        const auto far = static_cast<std::size_t>(quickest_ / far_step);
+        return std::min<std::size_t>(limits_.connections, near_width * std::max<std::size_t>(far, 1));
+    }
+
     void give(Worker& worker, Job* job) {
+        worker.began = Steady::now();
         worker.busy = true;
         worker.job = job;
         worker.deadline = Steady::now() + (job == nullptr ? limits_.connect : limits_.answer + grace);
@@ -207,6 +220,10 @@ class Pool {
                     break;
                 case Kind::done:
                     worker.connected = true;
+                    if (worker.job != nullptr) {
+                        quickest_of_run_ = std::min(quickest_of_run_, Steady::now() - worker.began);
+                        if (worker.job->on_part) worker.job->on_part(frame->kind, frame->fields);
+                    }
                     settle(worker);
                     break;
                 case Kind::failed: {
@@ -217,7 +234,8 @@ class Pool {
                 }
                 case Kind::unusable: {
                     const auto error = static_cast<int>(frame->fields.number());
-                    if (error == 0) throw Error(Fault::configuration, std::string(frame->fields.text()));
+                    if (worker.job != nullptr && worker.job->kind == Kind::download)
+                        throw system_error(Fault::cannot_write, "write the message that comes from " + name_, error);
                     throw system_error(Fault::cannot_read, "read what is sent to " + name_, error);
                 }
                 default: return false;
@@ -283,27 +301,30 @@ class Pool {
     std::size_t next_ = 0;
     std::optional<Answer> closed_;
     bool may_grow_ = true;
+    Steady::duration quickest_{0};  ///< job of the run before: how far away the server is
+    Steady::duration quickest_of_run_ = Steady::duration::max();
 };
 
 class SmbStore final : public Store {
   public:
-    SmbStore(const smb::Session& session, std::string root, const Limits& limits, io::Disk& disk)
-        : root_(std::move(root)), disk_(disk), pool_(session, limits, "\\\\" + session.host + "\\" + session.share) {}
+    SmbStore(const smb::Session& session, std::string root, const Limits& limits)
+        : root_(std::move(root)), pool_(session, limits, "\\\\" + session.host + "\\" + session.share) {}
 
     Answer list(const std::string& directory, const std::function<bool(const Item&)>& each) override {
         if (!is_safe_path(directory, Root::allowed)) return unsafe_path(directory);
         bool wanted = true;
-        return one(Kind::list, Fields().add(full(directory)), [&](Kind, Fields& fields) {
-            if (wanted) wanted = each(item_of(fields));
+        return one(Kind::list, Fields().add(full(directory)), [&](Kind kind, Fields& fields) {
+            if (kind == Kind::item && wanted) wanted = each(item_of(fields));
         });
     }
 
     std::vector<Answer> look(std::span<const std::string> paths, std::vector<Item>& items) override {
         items.assign(paths.size(), {});
         return run(paths.size(), Root::allowed, [&](std::size_t i) -> Prepared {
-            return {Kind::look, {paths[i]}, Fields().add(full(paths[i])), nullptr, [&items, i](Kind, Fields& fields) {
-                        items[i] = item_of(fields);
-                    }};
+            return {
+                Kind::look, {paths[i]}, Fields().add(full(paths[i])), nullptr, [&items, i](Kind kind, Fields& fields) {
+                    if (kind == Kind::item) items[i] = item_of(fields);
+                }};
         });
     }
 
@@ -334,13 +355,9 @@ class SmbStore final : public Store {
             return {Kind::download,
                     {download.path},
                     Fields().add(full(download.path)).add(download.expected.count).add(std::uint64_t{1}),
-                    nullptr,
-                    [this, &download](Kind, Fields& fields) {
-                        const auto part = fields.text();
-                        const auto room =
-                            download.expected.count - std::min(download.expected.count, download.received.count);
-                        disk_.write(*download.into, part.substr(0, room), "the message that comes in");
-                        download.received += Bytes{part.size()};
+                    download.into,
+                    [&download](Kind kind, Fields& fields) {
+                        if (kind == Kind::done) download.received = Bytes{fields.number()};
                     }};
         });
         for (std::size_t i = 0; i < answers.size(); ++i) {
@@ -360,7 +377,9 @@ class SmbStore final : public Store {
         if (!is_safe_path(path, Root::forbidden)) return unsafe_path(path);
         std::string got;
         auto answer = one(Kind::download, Fields().add(full(path)).add(limit.count).add(std::uint64_t{0}),
-                          [&](Kind, Fields& fields) { got += fields.text(); });
+                          [&](Kind kind, Fields& fields) {
+                              if (kind == Kind::content) got += fields.text();
+                          });
         if (answer.done() && got.size() > limit.count) {
             answer = {.verdict = Verdict::broken,
                       .text = "it is larger than " + std::to_string(limit.count) + " bytes"};
@@ -429,14 +448,12 @@ class SmbStore final : public Store {
     }
 
     std::string root_;  // below the share, without slashes around it
-    io::Disk& disk_;
     Pool pool_;
 };
 
 }  // namespace
 
-std::unique_ptr<Store> open_smb_store(const target::Target& target, const Access& access, const Limits& limits,
-                                      io::Disk& disk) {
+std::unique_ptr<Store> open_smb_store(const target::Target& target, const Access& access, const Limits& limits) {
     if (access.method == AuthMethod::basic || access.method == AuthMethod::digest) {
         throw Error(Fault::configuration, "SMB logs in by NTLM or Kerberos: 'method' is ntlm, negotiate or none");
     }
@@ -458,7 +475,7 @@ std::unique_ptr<Store> open_smb_store(const target::Target& target, const Access
         session.bytes_per_second =
             std::max<std::uint64_t>(limits.bandwidth.count / std::max(1U, limits.connections), 1);
     const std::string root(slash == std::string_view::npos ? std::string_view{} : path.substr(slash + 1));
-    return std::make_unique<SmbStore>(session, root, limits, disk);
+    return std::make_unique<SmbStore>(session, root, limits);
 }
 
 }  // namespace ums::transport

@@ -29,7 +29,6 @@
 namespace ums::transport {
 
 /// Throws Error{configuration} if the target has no share, or for a way to log in that SMB does not have (basic, digest).
-std::unique_ptr<Store> open_smb_store(const target::Target& target, const Access& access, const Limits& limits,
-                                      io::Disk& disk);
+std::unique_ptr<Store> open_smb_store(const target::Target& target, const Access& access, const Limits& limits);
 
 }  // namespace ums::transport

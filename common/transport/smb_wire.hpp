@@ -20,16 +20,16 @@ enum class Kind : std::uint8_t {
     look,            ///< path
     upload,          ///< path, head, offset, length; with a file unless length is 0
     rename,          ///< from, to, 1 if contested, 1 if unique
-    download,        ///< path, most: no more bytes than that, 1 to be alone with the file
+    download,        ///< path, most: no more bytes than that, 1 to be alone with the file; with a file it goes there
     remove,          ///< path
     make_directory,  ///< path
     // Replies: any number of the first three, then one of the others.
     progress,  ///< something moved
     item,      ///< kind, name, size, seconds, nanoseconds: of list and look
     content,   ///< bytes: of download
-    done,      ///< it is so; of download: the size of the file
+    done,      ///< it is so; of download: how many bytes came, one more than the most if there were more
     failed,    ///< errno value, text, 1 if held (Answer::held)
-    unusable,  ///< of upload: our own file could not be read: errno value; of check: the library is missing: 0, text
+    unusable,  ///< of upload and download: our own file could not be read or written: errno value
 };
 
 /// Fields written one after another; what is read back in the same order.

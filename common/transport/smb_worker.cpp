@@ -43,13 +43,19 @@ struct Failure {
     bool held = false;
 };
 
-// Our own file could not be read.
+// Our own file could not be read or written.
 struct OwnFault {
     int error;
 };
 
 class Library {
   public:
+    /// Loaded once, by the process that forks, so that its workers need not do that each for itself. Throws Missing.
+    static const Library& shared() {
+        static const Library library;
+        return library;
+    }
+
     Library() : handle_(::dlopen(name, RTLD_NOW | RTLD_LOCAL)) {
         if (handle_ == nullptr) fail();
         find(new_context, "smbc_new_context");
@@ -180,8 +186,6 @@ class Worker {
                                         .add(std::uint64_t{failure.held ? 1U : 0U}));
             } catch (const OwnFault& fault) {
                 reply(Kind::unusable, Fields().add(static_cast<std::uint64_t>(fault.error)));
-            } catch (const Missing& missing) {
-                reply(Kind::unusable, Fields().add(std::uint64_t{0}).add(missing.what));
             }
         }
     }
@@ -203,7 +207,7 @@ class Worker {
             case Kind::download: {
                 const std::string path(fields.text());
                 const auto most = fields.number();
-                return download(path, most, fields.number() != 0);
+                return download(path, most, fields.number() != 0, request.file);
             }
             case Kind::remove: return remove(std::string(fields.text()));
             case Kind::make_directory: return make_directory(std::string(fields.text()));
@@ -233,7 +237,7 @@ class Worker {
     }
 
     void connect() {
-        library_.emplace();
+        library_ = &Library::shared();
         session_of_callback = &session_;
         const auto& lib = *library_;
         context_ = lib.new_context();
@@ -334,7 +338,7 @@ class Worker {
             if (written < 0) fail("write");
             if (written == 0) throw Failure{EIO, "write: nothing was taken"};
             bytes.remove_prefix(static_cast<std::size_t>(written));
-            reply(Kind::progress);
+            if (!bytes.empty() || static_cast<std::size_t>(written) == chunk) reply(Kind::progress);
             slow_down(static_cast<std::size_t>(written));
         }
     }
@@ -385,7 +389,6 @@ class Worker {
             throw Failure{EEXIST, "rename: " + std::string(std::strerror(EEXIST))};
         }
         if (!there) throw Failure{ENOENT, "rename: " + std::string(std::strerror(ENOENT))};
-        reply(Kind::progress);
         if (library_->get_rename(context_)(context_, url(from).c_str(), context_, url(to).c_str()) != 0) fail("rename");
         if (contested && !make_sure(to)) throw Failure{ENOENT, "rename: somebody else was faster"};
         reply(Kind::done);
@@ -417,7 +420,8 @@ class Worker {
         throw Failure{EBUSY, "somebody has it open, and could still rename it", true};
     }
 
-    void download(const std::string& path, std::uint64_t most, bool alone) {
+    // Into `into` if there is such a file, else to the other end.
+    void download(const std::string& path, std::uint64_t most, bool alone, const io::Fd& into) {
         auto* file = alone ? open_alone(path) : library_->get_open(context_)(context_, url(path).c_str(), O_RDONLY, 0);
         if (file == nullptr && alone && errno != ENOENT) throw Failure{EBUSY, "open: somebody else has it open"};
         if (file == nullptr) fail("open");
@@ -428,10 +432,17 @@ class Worker {
                 buffer_.resize(std::min<std::uint64_t>(piece(), most + 1 - received));
                 const auto got = library_->get_read(context_)(context_, file, buffer_.data(), buffer_.size());
                 if (got < 0) fail("read");
-                if (got == 0) break;
                 received += static_cast<std::uint64_t>(got);
-                reply(Kind::content, Fields().add(std::string_view(buffer_.data(), static_cast<std::size_t>(got))));
-                if (received > most) break;
+                const std::string_view part(buffer_.data(), static_cast<std::size_t>(got));
+                if (!into) {
+                    if (!part.empty()) reply(Kind::content, Fields().add(part));
+                } else {
+                    keep(into,
+                         part.substr(0, part.size() - std::min<std::size_t>(part.size(), received > most ? 1 : 0)));
+                    if (received <= most && part.size() == buffer_.size()) reply(Kind::progress);
+                }
+                // Fewer than were asked for: the library found the end.
+                if (received > most || part.size() < buffer_.size()) break;
                 slow_down(static_cast<std::size_t>(got));
             }
         } catch (...) {
@@ -439,7 +450,16 @@ class Worker {
             throw;
         }
         library_->get_close(context_)(context_, file);
-        reply(Kind::done);
+        reply(Kind::done, Fields().add(received));
+    }
+
+    static void keep(const io::Fd& into, std::string_view bytes) {
+        while (!bytes.empty()) {
+            const auto written = ::write(into.get(), bytes.data(), bytes.size());
+            if (written < 0 && errno == EINTR) continue;
+            if (written <= 0) throw OwnFault{written < 0 ? errno : EIO};
+            bytes.remove_prefix(static_cast<std::size_t>(written));
+        }
     }
 
     void remove(const std::string& path) {
@@ -458,7 +478,7 @@ class Worker {
 
     const Session& session_;
     io::Fd socket_;
-    std::optional<Library> library_;
+    const Library* library_ = nullptr;
     SMBCCTX* context_ = nullptr;
     std::string buffer_;
 };
@@ -490,6 +510,11 @@ class Worker {
 }  // namespace
 
 Child start(const Session& session) {
+    try {
+        Library::shared();
+    } catch (const Missing& missing) {
+        throw Error(Fault::configuration, missing.what);
+    }
     std::array<int, 2> ends{};
     if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends.data()) != 0) {
         throw system_error(Fault::later, "make a socket pair", errno);

@@ -3,9 +3,9 @@
 // One SMB session, in a process of its own. Private to the transport module.
 //
 // libsmbclient waits for its server without end in places, keeps state for the whole process, and brings forty libraries
-// along. So it is loaded only in a child: one that does not answer in time is killed, and nothing of ours is harmed; and
-// several of them work side by side. The child begins with fork() alone, so that no secret passes through an argument, an
-// environment or a file.
+// along. So it is loaded only where it is needed, and works only in children: one that does not answer in time is killed, and
+// nothing of ours is harmed; and several of them work side by side. A child begins with fork() alone, so that no secret
+// passes through an argument, an environment or a file, and the libraries are loaded once for all of them.
 #pragma once
 
 #include <sys/types.h>
@@ -37,7 +37,8 @@ struct Child {
 };
 
 /// Starts a worker. It ends when the socket is closed, or when the thread that started it ends. Nothing that is open here
-/// is open there, so that it holds no lock of a parent that was killed. Throws Error{later}.
+/// is open there, so that it holds no lock of a parent that was killed. Throws Error{later}, and Error{configuration} if
+/// libsmbclient is not installed.
 Child start(const Session& session);
 
 }  // namespace ums::transport::smb

@@ -49,7 +49,7 @@ std::unique_ptr<Store> open_store(const target::Target& target, const Access& ac
             require_readable(access.certificate, "client certificate");
             require_readable(access.key, "key of the client certificate");
             return open_dav_store(target, access, limits, disk);
-        case target::Scheme::smb: return open_smb_store(target, access, limits, disk);
+        case target::Scheme::smb: return open_smb_store(target, access, limits);
         case target::Scheme::smtp:
         case target::Scheme::smtps:
         case target::Scheme::lmtp: break;
