@@ -11,7 +11,6 @@ namespace ums::delivery {
 
 namespace attribute = spool::attribute;
 using spool::Entry;
-using spool::EntryName;
 using spool::State;
 using transport::Answer;
 using transport::Verdict;

@@ -3,10 +3,10 @@
 """ums-push and ums-fetch over connections that are cut or stalled after N bytes, in front of real servers.
 
 For each direction N goes over every byte that the undisturbed run sends, but of the messages themselves only over every
-1,024th; the usual run takes a sample of that, UMS_ALL=1 all for nginx, and every third for Apache; a stall costs its deadline, so that
-is tried at every 64th. After the fault the tools run again, undisturbed, until
-nothing is left: then every message is there exactly once, byte for byte, and the source, the stage directory and the
-spool are clean.
+1,024th; the usual run takes a sample of that, UMS_ALL=1 all for nginx, every third for Apache, and every seventh for Samba,
+whose runs log in anew; a stall costs its deadline, so that is tried at every 64th, and of Samba every 256th. After the fault the tools run again,
+undisturbed, until nothing is left: then every message is there exactly once, byte for byte, and the source, the stage
+directory and the spool are clean.
 
 A server of another kind is one more Side.
 """
@@ -21,30 +21,40 @@ import unittest
 
 from installation import Installation
 from proxy import Cutter
+from samba import SHARE, Samba
 from servers import Apache, Certificates, Nginx, scratch_directory
 
 ALL = os.environ.get("UMS_ALL") == "1"
 MOST_RUNS = 8
 
 # What a sweep needs of a server: the port that is cut, the directory that the kernel's url leads to, that url for the
-# port of the cutter, and who owns the files there.
-Side = collections.namedtuple("Side", "name port root url owner")
+# port of the cutter, how long a login may take, the keys of the kernel that this kind needs, and who owns the files there.
+Side = collections.namedtuple("Side", "name port root url connect options owner")
+
+
+def side_of(server, url, connect, options):
+    status = os.stat(server.root)
+    return Side(server.name, server.port, server.root, url, connect, options, (status.st_uid, status.st_gid))
 
 
 def dav_side(server):
-    status = os.stat(server.root)
-    return Side(server.name, server.port, server.root, lambda port: f"dav://127.0.0.1:{port}/", (status.st_uid, status.st_gid))
+    return side_of(server, lambda port: f"dav://127.0.0.1:{port}/", "500ms", "")
+
+
+def smb_side(server):
+    return side_of(server, lambda port: f"smb://127.0.0.1:{port}/{SHARE}", "3s",
+                   f", auth: {{user: {server.user}, password-file: {server.password_file}}}")
 
 
 class World:
     """An MDS with one kernel behind a cutter. push() and fetch() are one case each."""
 
-    def __init__(self, directory, side, cutter, options=""):
+    def __init__(self, directory, side, cutter):
         self.side = side
         self.cutter = cutter
         self.mds = Installation(directory, config=f"""
 kernels:
-  k1: {{url: '{side.url(cutter.port)}', limit: {{connections: 1, connect: 500ms, answer: 200ms, stall: 200ms}}{options}}}
+  k1: {{url: '{side.url(cutter.port)}', limit: {{connections: 1, connect: {side.connect}, answer: 200ms, stall: 200ms}}{side.options}}}
 connectors:
   ExConn: {{root: '{directory}/CR', numbers: ['*']}}
 sites:
@@ -166,7 +176,7 @@ def sample(values, count):
 
 
 class Cuts(unittest.TestCase):
-    def sweep(self, side, cut_step=1):
+    def sweep(self, side, cut_step=1, stall_step=64):
         with scratch_directory() as directory, Cutter(("127.0.0.1", side.port)) as cutter:
             world = World(directory, side, cutter)
             for name, case in (("push", world.push), ("fetch", world.fetch)):
@@ -177,7 +187,7 @@ class Cuts(unittest.TestCase):
                 for direction in ("up", "down"):
                     every = positions(streams[direction], bodies)
                     self.assertGreater(len(every), 500, f"{name} {direction}: too little was recorded")
-                    for kind, most, step in (("cut", 16, cut_step), ("stall", 3, 64)):
+                    for kind, most, step in (("cut", 16, cut_step), ("stall", 3, stall_step)):
                         chosen = sample(every[::step] if ALL else every, most)
                         start = time.monotonic()
                         fired = 0
@@ -192,6 +202,10 @@ class Cuts(unittest.TestCase):
     def test_nginx(self):
         with scratch_directory() as d, Nginx(d, Certificates(d), auth="none") as server:
             self.sweep(dav_side(server))
+
+    def test_samba(self):
+        with scratch_directory() as d, Samba(d) as server:
+            self.sweep(smb_side(server), cut_step=7, stall_step=256)
 
     def test_apache(self):
         with scratch_directory() as d, Apache(d, Certificates(d), auth="none") as server:

@@ -28,7 +28,10 @@ struct Place {
     const config::Connector* connector = nullptr;
     const config::Kernel* kernel = nullptr;
 
-    const config::Limit& limit() const { return kernel != nullptr ? kernel->limit : connector->limit; }
+    config::Limit limit() const {
+        if (kernel != nullptr) return kernel->limit;
+        return connector != nullptr ? connector->limit : config::Limit();
+    }
 };
 
 std::vector<Place> places_of(const config::Config& config, const std::vector<std::string>& from) {

@@ -31,9 +31,13 @@ struct Target {
     const config::Connector* connector = nullptr;
 
     Queue queue() const { return kernel != nullptr ? Queue::kernel(name) : Queue::connector(name); }
-    const config::Limit& limit() const { return kernel != nullptr ? kernel->limit : connector->limit; }
+    config::Limit limit() const {
+        if (kernel != nullptr) return kernel->limit;
+        return connector != nullptr ? connector->limit : config::Limit();
+    }
     const target::Target* address() const {
-        return kernel != nullptr ? &kernel->url : connector->root ? &*connector->root : nullptr;
+        if (kernel != nullptr) return &kernel->url;
+        return connector != nullptr && connector->root ? &*connector->root : nullptr;
     }
 };
 
