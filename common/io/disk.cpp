@@ -172,6 +172,8 @@ void PosixDisk::sync_all(std::span<const Fd* const> fds, const std::string& what
         for (const Fd* fd : fds) sync(*fd, what);
         return;
     }
+    // All of them allocated in one transaction of the file system, in place of one for each few that are synced together.
+    for (const Fd* fd : fds) write_back(*fd);
     std::atomic<std::size_t> next = 0;
     std::atomic<int> first_error = 0;
     const auto work = [&] {
@@ -198,6 +200,11 @@ void PosixDisk::sync_all(std::span<const Fd* const> fds, const std::string& what
         errno = first_error;
         fail(Fault::cannot_write, "sync", what);
     }
+}
+
+void PosixDisk::write_back(const Fd& fd) {
+    // No error that the next fsync has to report is taken from it: sync_file_range(2) looks for one only if told to wait.
+    static_cast<void>(::sync_file_range(fd.get(), 0, 0, SYNC_FILE_RANGE_WRITE));
 }
 
 void PosixDisk::sync_directory(const std::string& path) {

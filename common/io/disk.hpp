@@ -100,6 +100,9 @@ class Disk {
     virtual void sync(const Fd& fd, const std::string& path) = 0;
     /// Several at once, so that the disk can write them together. All are tried; the first failure is thrown.
     virtual void sync_all(std::span<const Fd* const> fds, const std::string& what) = 0;
+    /// Begins to write what is dirty and does not wait for it: a sync later on has less to do. It never fails, and promises
+    /// nothing.
+    virtual void write_back(const Fd&) {}
     /// The names in a directory made durable. A directory that cannot be opened is a failure, never success.
     virtual void sync_directory(const std::string& path) = 0;
     /// renameat2(RENAME_NOREPLACE). A file system that cannot do it is an error.
@@ -147,6 +150,7 @@ class PosixDisk final : public Disk {
     void append(const std::string& path, std::string_view data) override;
     void sync(const Fd& fd, const std::string& path) override;
     void sync_all(std::span<const Fd* const> fds, const std::string& what) override;
+    void write_back(const Fd& fd) override;
     void sync_directory(const std::string& path) override;
     Renamed rename(const std::string& from, const std::string& to) override;
     void replace(const std::string& from, const std::string& to) override;

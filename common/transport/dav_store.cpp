@@ -398,6 +398,8 @@ std::vector<Answer> DavStore::download(std::span<Download> downloads) {
         } else if (download.received.count != expected) {
             answers[i] = broken("GET: " + bytes(download.received.count) + " came of the " + bytes(expected) +
                                 " of the listing");
+        } else {
+            disk_.write_back(*download.into);
         }
         return std::nullopt;
     });

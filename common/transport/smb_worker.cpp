@@ -450,6 +450,7 @@ class Worker {
             throw;
         }
         library_->get_close(context_)(context_, file);
+        if (into) ::sync_file_range(into.get(), 0, 0, SYNC_FILE_RANGE_WRITE);  // as io::Disk::write_back() does
         reply(Kind::done, Fields().add(received));
     }
 
