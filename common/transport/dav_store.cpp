@@ -154,9 +154,7 @@ class Sending {
         }
         if (look_) return go_on(reply);
         answer = answer_of(Method::put, *reply);
-        if (answer.done() && check_ == Check::listed) {
-            return std::nullopt;
-        } else if (answer.done()) {
+        if (answer.done() && check_ == Check::each) {
             look_.emplace(client_, path_);
         } else if (answer.status == 500) {
             // All that nginx says when the directory is missing.
