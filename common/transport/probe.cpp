@@ -14,6 +14,7 @@ namespace ums::transport {
 namespace {
 
 constexpr int latency_tries = 5;
+constexpr std::chrono::seconds largest_skew{5};
 
 // One probe of one store: what it makes it takes away again.
 class Prober {
@@ -23,6 +24,7 @@ class Prober {
 
     std::vector<Check> run() {
         if (connect() && list() && make_scratch() && write()) {
+            clock_skew();
             create_protection();
             rename();
             odd_names();
@@ -106,7 +108,9 @@ class Prober {
 
     bool write() {
         const std::string content = "written by a probe of ums\r\n";
+        write_begin_ = clock_.now();
         const auto answer = put(name(".a"), content);
+        write_end_ = clock_.now();
         if (!answer.done()) return fail("write", answer, "the user needs the right to create files");
         if (!holds(name(".a"), content)) {
             say("write", Finding::bad, "what was written reads back as something else");
@@ -114,6 +118,30 @@ class Prober {
         }
         say("write", Finding::good, "written, and read back the same");
         return true;
+    }
+
+    // By the time that the server gives the file that was just written, which is told in whole seconds.
+    void clock_skew() {
+        Item item;
+        if (!look(name(".a"), item).done() || !item.modified) {
+            say("clock", Finding::good, "the server tells no time");
+            return;
+        }
+        const auto earliest = std::chrono::floor<std::chrono::seconds>(write_begin_);
+        const auto latest = std::chrono::floor<std::chrono::seconds>(write_end_);
+        const auto seconds = *item.modified < earliest ? *item.modified - earliest
+                             : *item.modified > latest ? *item.modified - latest
+                                                       : std::chrono::seconds(0);
+        const auto by = text::rough_duration(seconds < seconds.zero() ? -seconds : seconds);
+        const std::string_view side = seconds < seconds.zero() ? " behind" : " ahead of";
+        if (std::chrono::abs(seconds) <= largest_skew) {
+            say("clock", Finding::good, seconds == seconds.zero() ? "as ours" : by + std::string(side) + " ours");
+        } else {
+            say("clock", Finding::warning,
+                "the server's clock is " + by + std::string(side) +
+                    " ours; nothing is lost by that, but times in logs and the order of its files mislead: set both by "
+                    "NTP");
+        }
     }
 
     void create_protection() {
@@ -242,6 +270,8 @@ class Prober {
     std::string mark_;
     std::vector<std::string> used_;
     std::vector<Check> checks_;
+    clock::Instant write_begin_;
+    clock::Instant write_end_;
 };
 
 }  // namespace

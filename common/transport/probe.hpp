@@ -20,7 +20,7 @@ struct Check {
 };
 
 /// Tries everything that a delivery needs below `scratch`, which is created if missing and whose own leftovers are
-/// removed afterwards: connect and log in, list, write and read back, rename, refusal to rename over an existing
+/// removed afterwards: connect and log in, list, write and read back, the server's clock, rename, refusal to rename over an existing
 /// name, refusal to create over one, odd and hidden names, remove, latency. A server without a rename that protects is
 /// `bad`.
 /// Stops at the first check without which the others mean nothing.

@@ -17,6 +17,7 @@ import unittest
 
 from davserver import Dav
 from hostile import Hostile, reply
+from installation import Installation
 from proxy import HttpProxy
 from servers import PASSWORD, USER, Apache, Certificates, Nginx, free_port, program, scratch_directory
 from test_stores import Caller, access
@@ -182,6 +183,20 @@ class HeaderFields(Case):
             words = caller.call("rename", "a", "b")[0][3].split()
             self.assertEqual(words[:2], ["retry", "after"])
             self.assertTrue(900 <= int(words[2]) <= 1000, words)
+
+
+class Clocks(Case):
+    def test_the_probe_tells_of_a_clock_that_is_wrong(self):
+        for skew, finding, said in ((0, b"ok", b"as ours"), (-3600, b"warning", b"1h behind ours"), (90, b"warning", b"ahead of ours"),
+                                    (None, b"ok", b"no time")):
+            with self.subTest(skew=skew), scratch_directory() as directory, \
+                    Hostile(Dav(clock=None if skew is None else lambda by=skew: time.time() + by)) as server:
+                mds = Installation(directory, config=f"kernels: {{k: {{url: '{server.url}'}}}}\nconnectors: {{C: {{root: '{directory}/C', numbers: ['*']}}}}\n"
+                                   "sites: {s: {kernels: [k]}}\nroutes: [{to: s}]\n")
+                lines = mds.run("ums-push", "--probe", "k", codes=None).stdout.splitlines()
+                line = next(one for one in lines if one.split()[:1] == [b"clock"])
+                self.assertEqual(line.split()[1], finding, line)
+                self.assertIn(said, line)
 
 
 class OldTls(Case):

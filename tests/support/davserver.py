@@ -8,6 +8,7 @@
 `files` and `directories` are named below the root. Options make it one of those that are less than they should be.
 """
 
+import email.utils
 import threading
 import urllib.parse
 from xml.sax.saxutils import escape
@@ -17,7 +18,7 @@ from hostile import reply
 
 class Dav:
     def __init__(self, root="/CR", directories=("",), *, has_move=True, keeps_overwrite=True, keeps_create=True,
-                 deletes=True, href=lambda request, path: path):
+                 deletes=True, href=lambda request, path: path, clock=None):
         self.root = root
         self.files = {}
         self.directories = {d.strip("/") for d in directories} | {""}
@@ -26,6 +27,7 @@ class Dav:
         self.keeps_create = keeps_create
         self.deletes = deletes
         self.href = href
+        self.clock = clock  # seconds since 1970, of every file
         self.lock = threading.Lock()
         self.uploads = 0
 
@@ -65,11 +67,16 @@ class Dav:
                 kind, path = "<D:resourcetype><D:collection/></D:resourcetype>", path + "/"
             else:
                 kind = (f"<D:resourcetype/><D:getcontentlength>{len(self.files[one])}</D:getcontentlength>"
-                        f"<D:getetag>\"{hash(self.files[one]) & 0xffffffff:x}\"</D:getetag>")
+                        f"{self._modified()}<D:getetag>\"{hash(self.files[one]) & 0xffffffff:x}\"</D:getetag>")
             parts.append(f"<D:response><D:href>{escape(self.href(request, path))}</D:href><D:propstat><D:prop>{kind}"
                          "</D:prop><D:status>HTTP/1.1 200 OK</D:status></D:propstat></D:response>")
         text = '<?xml version="1.0" encoding="utf-8"?><D:multistatus xmlns:D="DAV:">' + "".join(parts) + "</D:multistatus>"
         return reply(207, text.encode(), "Content-Type: application/xml")
+
+    def _modified(self):
+        if self.clock is None:
+            return ""
+        return f"<D:getlastmodified>{email.utils.formatdate(self.clock(), usegmt=True)}</D:getlastmodified>"
 
     def _get(self, name, _):
         return reply(200, self.files[name]) if name in self.files else reply(404)
