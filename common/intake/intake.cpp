@@ -292,7 +292,7 @@ Answer Intake::claim(std::vector<Item> items, std::vector<Claim>& claims) {
     return worst;
 }
 
-Answer Intake::take(std::vector<Claim> claims, std::vector<Report>& reports) {
+Intake::Received Intake::receive(std::vector<Claim> claims, std::vector<Report>& reports) {
     auto& disk = spool_.disk();
     std::vector<spool::Draft> drafts;
     std::vector<transport::Download> downloads;
@@ -335,12 +335,10 @@ Answer Intake::take(std::vector<Claim> claims, std::vector<Report>& reports) {
         }
     }
 
-    Answer worst;
-    std::vector<spool::Draft> whole;
-    std::vector<Claim> accepted;
+    Received received;
     for (std::size_t i = 0; i < claims.size(); ++i) {
         if (!answers[i].done()) {
-            if (worst.done() && answers[i].verdict != Verdict::absent) worst = answers[i];
+            if (received.worst.done() && answers[i].verdict != Verdict::absent) received.worst = answers[i];
             if (answers[i].verdict != Verdict::absent) {
                 if (looks_.failed(claims[i].claim, clock_.now(), answers[i].text) >= Looks::most_failures) {
                     reports.push_back(left_resting(claims[i]));
@@ -360,20 +358,26 @@ Answer Intake::take(std::vector<Claim> claims, std::vector<Report>& reports) {
         }
         drafts[i].rename(name);
         claims[i].name = name;
-        whole.push_back(std::move(drafts[i]));
-        accepted.push_back(std::move(claims[i]));
+        received.drafts.push_back(std::move(drafts[i]));
+        received.claims.push_back(std::move(claims[i]));
     }
-    if (accepted.empty()) return worst;
+    received.syncing = spool_.start_sync(received.drafts);
+    return received;
+}
 
+Answer Intake::commit(Received& received, std::vector<Report>& reports) {
+    auto& disk = spool_.disk();
+    const auto& accepted = received.claims;
+    if (accepted.empty()) return received.worst;
     // 2. and 3.: content, then the notes.
     static_cast<void>(spool_.state_path("fetch/" + source_.key + "/note"));
-    spool_.sync(whole);
+    received.syncing.finish();
     // With its note the draft is the message: whatever fails from here on, it must stay for the next run to accept.
-    for (auto& draft : whole) draft.keep();
+    for (auto& draft : received.drafts) draft.keep();
     for (const auto& claim : accepted) disk.open_or_create(note_of(claim.name));
     disk.sync_directory(io::parent_of(note_of(accepted.front().name)));
 
-    spool_.accept(whole);
+    spool_.accept(received.drafts);
     for (const auto& claim : accepted) {
         looks_.forget(claim.claim);
         open_claims_.erase(claim.claim);
@@ -381,7 +385,7 @@ Answer Intake::take(std::vector<Claim> claims, std::vector<Report>& reports) {
                            source_.name + (claim.original.empty() ? "" : " " + claim.original)});
     }
     const auto finished = finish(accepted);
-    return worst.done() ? finished : worst;
+    return received.worst.done() ? finished : received.worst;
 }
 
 Answer Intake::finish(const std::vector<Claim>& accepted) {
@@ -485,7 +489,8 @@ Answer Intake::recover(std::vector<Report>& reports) {
             size += claim.item.size;
             batch.push_back(std::move(claim));
         }
-        answer = take(std::move(batch), reports);
+        auto received = receive(std::move(batch), reports);
+        answer = commit(received, reports);
         if (answer.verdict == Verdict::unreachable) return answer;
     }
     return Answer{};
@@ -547,6 +552,14 @@ Answer Intake::collect(std::size_t limit, const std::function<bool()>& pause, st
         ripe.shrink_to_fit();  // a source may hold 100,000 files
     }
     Answer worst;
+    // While the disk writes what one batch brought, the next is claimed and received.
+    std::optional<Received> before;
+    const auto commit_before = [&] {
+        if (!before) return;
+        auto received = std::move(*before);
+        before.reset();
+        if (const auto answer = commit(received, reports); !answer.done()) worst = answer;
+    };
     for (std::size_t next = 0; next < ripe.size() && !pause();) {
         std::vector<Item> batch;
         Bytes size;
@@ -560,20 +573,28 @@ Answer Intake::collect(std::size_t limit, const std::function<bool()>& pause, st
             batch.push_back(std::move(item));
         }
         if (batch.empty()) continue;
-        // What was taken before this batch is on the disk now.
-        spool_.require_room(source_.queue, size, batch.size() * files_of_message);
         std::vector<Claim> claims;
         pace_.begin();
         const auto messages = batch.size();
-        const auto claimed = claim(std::move(batch), claims);
-        if (!claims.empty()) {
-            const auto taken = take(std::move(claims), reports);
-            if (!taken.done()) worst = taken;
+        Answer claimed;
+        std::optional<Received> now;
+        try {
+            // What was taken before this batch is on the disk now.
+            spool_.require_room(source_.queue, size, batch.size() * files_of_message);
+            claimed = claim(std::move(batch), claims);
+            if (!claims.empty()) now = receive(std::move(claims), reports);
+        } catch (const Error&) {
+            commit_before();
+            throw;
         }
+        commit_before();
+        before = std::move(now);
         pace_.end(messages);
         if (!claimed.done()) worst = claimed;
-        if (!worst.done() && worst.verdict != Verdict::absent && worst.verdict != Verdict::refused) break;
+        const auto& seen = before && worst.done() ? before->worst : worst;
+        if (!seen.done() && seen.verdict != Verdict::absent && seen.verdict != Verdict::refused) break;
     }
+    commit_before();
     save_looks(reports);
     save_open_claims();
     return worst;

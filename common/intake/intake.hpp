@@ -13,6 +13,8 @@
 //  5. The claim is deleted at the source, durably where we can; then the note. What a server says that it deleted is
 //     remembered in state/deleted/ until a listing is without it: some say so and keep it.
 //
+// Batches overlap: while the disk writes what one has brought (end of 2), the next is claimed and downloaded.
+//
 // Recovery of what a dead run left: note and file in tmp/: go on at 4. Note alone: it was accepted; go on at 5. A claim
 // of ours without a note: go on at 2. Ours is what is noted in state/: anybody who may write to the source can name a file
 // like a claim, and its id would be believed. Such a file is claimed anew, under an id of its own. Equal content is not a
@@ -90,7 +92,16 @@ class Intake {
     transport::Answer list(std::vector<transport::Item>& ripe, std::vector<Report>& reports);
     bool is_ours(const std::string& name) const;
     transport::Answer claim(std::vector<transport::Item> items, std::vector<Claim>& claims);
-    transport::Answer take(std::vector<Claim> claims, std::vector<Report>& reports);
+    /// Messages whose content is here, and on its way to the disk.
+    struct Received {
+        std::vector<Claim> claims;
+        std::vector<spool::Draft> drafts;
+        spool::Spool::Syncing syncing;  ///< of these drafts: after them, so that it ends before they do
+        transport::Answer worst;        ///< of those that could not be received
+    };
+    Received receive(std::vector<Claim> claims, std::vector<Report>& reports);
+    /// The rest of the protocol: what was received is accepted, and deleted at the source.
+    transport::Answer commit(Received& received, std::vector<Report>& reports);
     void save_open_claims();
     void read_open_claims();
     static std::optional<Bytes> size_of(const Claim& claim);

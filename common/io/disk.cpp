@@ -80,6 +80,65 @@ std::optional<Fd> open_regular(const std::string& path, int mode, Fault fault) {
     return fd;
 }
 
+// No error that the next fsync has to report is taken from it: sync_file_range(2) looks for one only if told to wait.
+void begin_write_back(const Fd& fd) { static_cast<void>(::sync_file_range(fd.get(), 0, 0, SYNC_FILE_RANGE_WRITE)); }
+
+class PosixSync final : public Disk::Sync {
+  public:
+    PosixSync(std::vector<const Fd*> fds, std::string what) : fds_(std::move(fds)), what_(std::move(what)) {
+        constexpr std::size_t most_threads = 16;
+        // All of them allocated in one transaction of the file system, in place of one for each few that are synced
+        // together.
+        for (const Fd* fd : fds_) begin_write_back(*fd);
+        const std::size_t count = std::min(fds_.size(), most_threads);
+        for (std::size_t i = 0; i < count; ++i) {
+            try {
+                threads_.emplace_back([this] { work(); });
+            } catch (const std::system_error&) {
+                break;  // fewer threads do the same work, or finish() does
+            }
+        }
+    }
+
+    void finish() override {
+        work();
+        threads_.clear();
+        if (first_error_ != 0) {
+            errno = first_error_;
+            fail(Fault::cannot_write, "sync", what_);
+        }
+    }
+
+  private:
+    void work() {
+        for (std::size_t i = next_++; i < fds_.size(); i = next_++) {
+            if (retried([&] { return ::fsync(fds_[i]->get()); }) != 0) {
+                int none = 0;
+                first_error_.compare_exchange_strong(none, errno);
+            }
+        }
+    }
+
+    std::vector<const Fd*> fds_;
+    std::string what_;
+    std::atomic<std::size_t> next_ = 0;
+    std::atomic<int> first_error_ = 0;
+    std::vector<std::jthread> threads_;  // last: they end before what they use
+};
+
+// What start_sync() does where nothing goes on beside it.
+class LateSync final : public Disk::Sync {
+  public:
+    LateSync(Disk& disk, std::vector<const Fd*> fds, std::string what)
+        : disk_(disk), fds_(std::move(fds)), what_(std::move(what)) {}
+    void finish() override { disk_.sync_all(fds_, what_); }
+
+  private:
+    Disk& disk_;
+    std::vector<const Fd*> fds_;
+    std::string what_;
+};
+
 }  // namespace
 
 Fd PosixDisk::create(const std::string& path) {
@@ -166,46 +225,23 @@ void PosixDisk::sync(const Fd& fd, const std::string& path) {
     if (retried([&] { return ::fsync(fd.get()); }) != 0) fail(Fault::cannot_write, "sync", path);
 }
 
+std::unique_ptr<Disk::Sync> Disk::start_sync(std::vector<const Fd*> fds, std::string what) {
+    return std::make_unique<LateSync>(*this, std::move(fds), std::move(what));
+}
+
 void PosixDisk::sync_all(std::span<const Fd* const> fds, const std::string& what) {
-    constexpr std::size_t most_threads = 16;
     if (fds.size() < 2) {
         for (const Fd* fd : fds) sync(*fd, what);
         return;
     }
-    // All of them allocated in one transaction of the file system, in place of one for each few that are synced together.
-    for (const Fd* fd : fds) write_back(*fd);
-    std::atomic<std::size_t> next = 0;
-    std::atomic<int> first_error = 0;
-    const auto work = [&] {
-        for (std::size_t i = next++; i < fds.size(); i = next++) {
-            if (retried([&] { return ::fsync(fds[i]->get()); }) != 0) {
-                int none = 0;
-                first_error.compare_exchange_strong(none, errno);
-            }
-        }
-    };
-    {
-        std::vector<std::jthread> threads;
-        const std::size_t count = std::min(fds.size(), most_threads);
-        for (std::size_t i = 1; i < count; ++i) {
-            try {
-                threads.emplace_back(work);
-            } catch (const std::system_error&) {
-                break;  // fewer threads do the same work
-            }
-        }
-        work();
-    }
-    if (first_error != 0) {
-        errno = first_error;
-        fail(Fault::cannot_write, "sync", what);
-    }
+    PosixSync({fds.begin(), fds.end()}, what).finish();
 }
 
-void PosixDisk::write_back(const Fd& fd) {
-    // No error that the next fsync has to report is taken from it: sync_file_range(2) looks for one only if told to wait.
-    static_cast<void>(::sync_file_range(fd.get(), 0, 0, SYNC_FILE_RANGE_WRITE));
+std::unique_ptr<Disk::Sync> PosixDisk::start_sync(std::vector<const Fd*> fds, std::string what) {
+    return std::make_unique<PosixSync>(std::move(fds), std::move(what));
 }
+
+void PosixDisk::write_back(const Fd& fd) { begin_write_back(fd); }
 
 void PosixDisk::sync_directory(const std::string& path) {
     const Fd fd(retried([&] { return ::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC); }));

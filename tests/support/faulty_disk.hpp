@@ -31,6 +31,9 @@ class FaultyDisk final : public io::ForwardingDisk {
     io::Fd create(const std::string& path) override {
         return step("create", [&] { return ForwardingDisk::create(path); });
     }
+    io::Fd open_or_create(const std::string& path) override {
+        return step("open or create", [&] { return ForwardingDisk::open_or_create(path); });
+    }
     void write(const io::Fd& fd, std::string_view data, const std::string& path) override {
         step("write", [&] { ForwardingDisk::write(fd, data, path); });
     }

@@ -28,8 +28,9 @@ struct World {
     clock::ManualClock clock{start_time};
     FakeStore store;
     std::vector<std::string> contents;
+    double rate;  ///< of the runs' pace: 1 makes a batch of each message, and the next begins before it is committed
 
-    explicit World(unsigned messages) {
+    explicit World(unsigned messages, double messages_per_second = 0) : rate(messages_per_second) {
         spool::Spool spool(real, clock, directory.path() + "/spool", "BER1");
         store.directories.insert("Out");
         for (unsigned i = 0; i < messages; ++i) {
@@ -50,7 +51,7 @@ struct World {
         spool::Spool spool(disk, clock, directory.path() + "/" + spool_name, mds);
         // As ums-route does: it sweeps what belongs to nobody.
         static_cast<void>(spool.work(Queue::outgoing()));
-        transport::Pace pace(clock);
+        transport::Pace pace(clock, rate);
         intake::Intake intake(spool, store, source(), settle, clock, pace);
         std::vector<intake::Report> reports;
         if (intake.recover(reports).done())
@@ -147,72 +148,45 @@ TEST_CASE("what is not for us is left alone", "[intake]") {
 
 TEST_CASE("every request, every fault: each file is accepted exactly once", "[intake][fault]") {
     using F = FakeStore::Fault;
-    std::size_t requests = 0;
-    {
-        World world(3);
-        world.run();
-        requests = world.store.requests();
-    }
-    REQUIRE(requests >= 11);
-    for (const bool hides_dotfiles : {false, true}) {
-        for (const F fault :
-             {F::unreachable, F::lost_request, F::lost_answer, F::error, F::full, F::crash_before, F::crash_after}) {
-            for (std::size_t at = 1; at <= requests; ++at) {
-                INFO("fault " << static_cast<int>(fault) << " at request " << at
-                              << (hides_dotfiles ? ", dotfiles hidden" : ""));
-                World world(3);
-                world.store.hides_dotfiles = hides_dotfiles;
-                world.store.plan(fault, at);
-                try {
-                    world.run();
-                } catch (const test::Crash&) {
+    for (const double rate : {0.0, 1.0}) {
+        std::size_t requests = 0;
+        {
+            World world(3, rate);
+            world.run();
+            requests = world.store.requests();
+        }
+        REQUIRE(requests >= 11);
+        for (const bool hides_dotfiles : {false, true}) {
+            for (const F fault : {F::unreachable, F::lost_request, F::lost_answer, F::error, F::full, F::crash_before,
+                                  F::crash_after}) {
+                for (std::size_t at = 1; at <= requests; ++at) {
+                    INFO("fault " << static_cast<int>(fault) << " at request " << at << ", rate " << rate
+                                  << (hides_dotfiles ? ", dotfiles hidden" : ""));
+                    World world(3, rate);
+                    world.store.hides_dotfiles = hides_dotfiles;
+                    world.store.plan(fault, at);
+                    try {
+                        world.run();
+                    } catch (const test::Crash&) {
+                    }
+                    REQUIRE(world.store.fired());
+                    world.recover();
+                    world.check_accepted_once();
                 }
-                REQUIRE(world.store.fired());
-                world.recover();
-                world.check_accepted_once();
             }
         }
     }
 }
 
 TEST_CASE("a claim or a removal that is carried out late", "[intake][fault]") {
-    for (std::size_t at = 1; at <= 12; ++at) {
-        for (std::size_t delay = 1; delay <= 25; ++delay) {
-            INFO("request " << at << " late by " << delay);
-            World world(2);
-            world.store.plan(FakeStore::Fault::late, at, delay);
-            world.run();
-            world.store.plan(FakeStore::Fault::none, 0);
-            world.recover();
-            world.check_accepted_once();
-        }
-    }
-}
-
-TEST_CASE("a crash at every change of the disk: each file is accepted exactly once", "[intake][fault]") {
-    std::size_t calls = 0;
-    {
-        World world(3);
-        world.disk.plan(FaultyDisk::Fault::none, 0);
-        world.run();
-        calls = world.disk.calls();
-    }
-    REQUIRE(calls > 15);
-    for (const bool hides_dotfiles : {false, true}) {
-        for (const auto fault :
-             {FaultyDisk::Fault::crash_before, FaultyDisk::Fault::crash_after, FaultyDisk::Fault::fail}) {
-            for (std::size_t at = 1; at <= calls; ++at) {
-                INFO("fault " << static_cast<int>(fault) << " at change " << at
-                              << (hides_dotfiles ? ", dotfiles hidden" : ""));
-                World world(3);
-                world.store.hides_dotfiles = hides_dotfiles;
-                world.disk.plan(fault, at);
-                try {
-                    world.run();
-                } catch (const test::Crash&) {
-                } catch (const Error&) {
-                }
-                REQUIRE(world.disk.fired());
+    for (const double rate : {0.0, 1.0}) {
+        for (std::size_t at = 1; at <= 12; ++at) {
+            for (std::size_t delay = 1; delay <= 25; ++delay) {
+                INFO("request " << at << " late by " << delay << ", rate " << rate);
+                World world(2, rate);
+                world.store.plan(FakeStore::Fault::late, at, delay);
+                world.run();
+                world.store.plan(FakeStore::Fault::none, 0);
                 world.recover();
                 world.check_accepted_once();
             }
@@ -220,23 +194,78 @@ TEST_CASE("a crash at every change of the disk: each file is accepted exactly on
     }
 }
 
+TEST_CASE("a crash at every change of the disk: each file is accepted exactly once", "[intake][fault]") {
+    for (const double rate : {0.0, 1.0}) {
+        std::size_t calls = 0;
+        {
+            World world(3, rate);
+            world.disk.plan(FaultyDisk::Fault::none, 0);
+            world.run();
+            calls = world.disk.calls();
+        }
+        REQUIRE(calls > (rate > 0 ? 40 : 15));
+        for (const bool hides_dotfiles : {false, true}) {
+            for (const auto fault :
+                 {FaultyDisk::Fault::crash_before, FaultyDisk::Fault::crash_after, FaultyDisk::Fault::fail}) {
+                for (std::size_t at = 1; at <= calls; ++at) {
+                    INFO("fault " << static_cast<int>(fault) << " at change " << at << ", rate " << rate
+                                  << (hides_dotfiles ? ", dotfiles hidden" : ""));
+                    World world(3, rate);
+                    world.store.hides_dotfiles = hides_dotfiles;
+                    world.disk.plan(fault, at);
+                    try {
+                        world.run();
+                    } catch (const test::Crash&) {
+                    } catch (const Error&) {
+                    }
+                    REQUIRE(world.disk.fired());
+                    world.recover();
+                    world.check_accepted_once();
+                }
+            }
+        }
+    }
+}
+
+TEST_CASE("a batch is committed although the one after it cannot be taken", "[intake][fault]") {
+    World world(3, 1);
+    spool::Spool spool(world.disk, world.clock, world.directory.path() + "/spool", "BER1");
+    transport::Pace pace(world.clock, 1);
+    intake::Intake intake(spool, world.store, world.source(), std::chrono::milliseconds(0), world.clock, pace);
+    std::vector<intake::Report> reports;
+    REQUIRE(intake.recover(reports).done());
+    std::size_t batches = 0;
+    const auto full = [&] {
+        if (++batches == 2) world.disk.plan(FaultyDisk::Fault::fail, 1);
+        return false;
+    };
+    REQUIRE_THROWS_AS(intake.collect(0, full, reports), Error);
+    REQUIRE(world.disk.fired());
+    REQUIRE(reports.size() == 1);
+    REQUIRE(world.accepted().size() == 1);
+    world.recover();
+    world.check_accepted_once();
+}
+
 TEST_CASE("a second crash while recovering", "[intake][fault]") {
-    for (std::size_t first = 1; first <= 40; ++first) {
-        for (std::size_t second = 1; second <= 30; second += 2) {
-            INFO("crash at " << first << ", then at " << second);
-            World world(1);
-            world.disk.plan(FaultyDisk::Fault::crash_after, first);
-            try {
-                world.run();
-            } catch (const test::Crash&) {
+    for (const double rate : {0.0, 1.0}) {
+        for (std::size_t first = 1; first <= 40; ++first) {
+            for (std::size_t second = 1; second <= 30; second += 2) {
+                INFO("crash at " << first << ", then at " << second << ", rate " << rate);
+                World world(2, rate);
+                world.disk.plan(FaultyDisk::Fault::crash_after, first);
+                try {
+                    world.run();
+                } catch (const test::Crash&) {
+                }
+                world.disk.plan(FaultyDisk::Fault::crash_before, second);
+                try {
+                    world.run();
+                } catch (const test::Crash&) {
+                }
+                world.recover();
+                world.check_accepted_once();
             }
-            world.disk.plan(FaultyDisk::Fault::crash_before, second);
-            try {
-                world.run();
-            } catch (const test::Crash&) {
-            }
-            world.recover();
-            world.check_accepted_once();
         }
     }
 }
@@ -673,7 +702,7 @@ TEST_CASE("a crash of any kind does not take again what a server only says that 
         for (const F fault : {F::lost_answer, F::crash_before, F::crash_after}) {
             for (std::size_t at = 1; at <= 14; ++at) {
                 INFO("fault " << static_cast<int>(fault) << " at request " << at);
-                World world(3);
+                World world(3, at % 2 == 0 ? 1 : 0);
                 world.store.keeps_deleted = true;
                 world.store.hides_dotfiles = hides_dotfiles;
                 world.store.plan(fault, at);
