@@ -72,6 +72,7 @@ struct Report {
     spool::EntryName name;
     Outcome outcome = Outcome::deferred;
     std::string detail;
+    bool told_before = false;  ///< of `in_doubt`: an earlier run has said so
 };
 
 /// Final name of a message: its id and a hash that tells spools apart, of `[A-Za-z0-9._-]`.

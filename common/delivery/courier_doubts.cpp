@@ -156,11 +156,12 @@ void Courier::leave_in_doubt(std::span<const std::pair<Entry, std::string>> entr
     std::vector<spool::Move> marks;
     for (const auto& [entry, why] : entries) {
         auto name = entry.name;
-        if (name.get(attribute::doubt_since).empty()) {
+        const bool told_before = !name.get(attribute::doubt_since).empty();
+        if (!told_before) {
             name = name.with(attribute::doubt_since, now);
             marks.push_back({entry, {entry.queue, State::publishing, name}});
         }
-        reports.push_back({name, Outcome::in_doubt, reason(doubts, entry) + why});
+        reports.push_back({name, Outcome::in_doubt, reason(doubts, entry) + why, told_before});
     }
     if (!marks.empty()) spool_.move(marks);
 }

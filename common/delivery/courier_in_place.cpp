@@ -122,7 +122,11 @@ void Courier::resolve_in_place(std::span<const Entry> entries, const Doubts& dou
                                  "cannot be told");
         } else {
             if (!looks[i].done()) blame_target(looks[i]);
-            waiting.emplace_back(entries[i], looks[i].done() ? wrong : looks[i].text);
+            waiting.emplace_back(entries[i], looks[i].done()
+                                                 ? wrong +
+                                                       "; once it is removed there, 'ums-failover settle --send-again' "
+                                                       "sends the message anew"
+                                                 : looks[i].text);
         }
     }
     complete(published, false, reports);

@@ -235,7 +235,7 @@ bool Intake::is_being_written(const Item& item, std::vector<Report>& reports) {
     }
 }
 
-Answer Intake::claim(std::vector<Item> items, std::vector<Claim>& claims) {
+Answer Intake::claim(std::vector<Item> items, std::vector<Claim>& claims, std::vector<Report>& reports) {
     std::vector<Claim> wanted;
     std::vector<transport::Rename> renames;
     for (auto& item : items) {
@@ -282,8 +282,15 @@ Answer Intake::claim(std::vector<Item> items, std::vector<Claim>& claims) {
         // then, calls it one (500).
         const bool gone = answer.verdict == Verdict::absent ||
                           (answer.verdict == Verdict::broken && looks[2 * k + 1].verdict == Verdict::absent);
-        if (!gone) note(answer);
-        if (gone && at_claim.verdict == Verdict::absent) open_claims_.erase(one.claim);
+        // Somebody has this one open, or locked: its own matter, and the others go on.
+        const bool held =
+            answer.verdict == Verdict::refused && at_claim.verdict == Verdict::absent && looks[2 * k + 1].done();
+        if (held) {
+            reports.push_back({one.original, Report::Outcome::left, answer.text});
+        } else if (!gone) {
+            note(answer);
+        }
+        if ((gone || held) && at_claim.verdict == Verdict::absent) open_claims_.erase(one.claim);
         if (at_claim.done()) {
             looks_.claimed(one.item.name, one.claim);
             claims.push_back(std::move(one));
@@ -581,7 +588,7 @@ Answer Intake::collect(std::size_t limit, const std::function<bool()>& pause, st
         try {
             // What was taken before this batch is on the disk now.
             spool_.require_room(source_.queue, size, batch.size() * files_of_message);
-            claimed = claim(std::move(batch), claims);
+            claimed = claim(std::move(batch), claims, reports);
             if (!claims.empty()) now = receive(std::move(claims), reports);
         } catch (const Error&) {
             commit_before();

@@ -91,7 +91,8 @@ class Intake {
     spool::EntryName new_name() const;
     transport::Answer list(std::vector<transport::Item>& ripe, std::vector<Report>& reports);
     bool is_ours(const std::string& name) const;
-    transport::Answer claim(std::vector<transport::Item> items, std::vector<Claim>& claims);
+    transport::Answer claim(std::vector<transport::Item> items, std::vector<Claim>& claims,
+                            std::vector<Report>& reports);
     /// Messages whose content is here, and on its way to the disk.
     struct Received {
         std::vector<Claim> claims;

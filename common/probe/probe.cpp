@@ -72,6 +72,23 @@ int show(const cli::Common& common, const std::string& what, const std::string& 
     return code;
 }
 
+// What a delivery needs is not what a fetch needs.
+void adapt(transport::Check& check, Use use, bool in_place) {
+    const bool overwrite = check.name == "overwrite protection";
+    if (check.name != "rename" && !overwrite) return;
+    if (use == Use::fetching && overwrite) {
+        // The name of a claim is nobody else's.
+        check.finding = transport::Finding::warning;
+    } else if (use == Use::fetching) {
+        check.detail +=
+            "; what is fetched is claimed by a rename first, so nothing can be fetched from here: "
+            "'fetch: no', or a server that can";
+    } else if (in_place) {
+        check.finding = transport::Finding::warning;
+        check.detail += ", as it is here";
+    }
+}
+
 bool is_mail(const target::Target& target) noexcept {
     return target.scheme == target::Scheme::smtp || target.scheme == target::Scheme::smtps ||
            target.scheme == target::Scheme::lmtp;
@@ -80,7 +97,10 @@ bool is_mail(const target::Target& target) noexcept {
 int probe_mail(const cli::Common& common, const std::string& what, const config::Deliver& deliver,
                report::Reporter& reporter) {
     io::PosixDisk disk;
-    const auto server = delivery::mail_server_of(deliver, {}, disk, cli::stopping);
+    // Who looks at a table does not want to wait as long as a delivery does.
+    auto patient = deliver;
+    patient.timeout = std::min<config::Duration>(patient.timeout, std::chrono::seconds(30));
+    const auto server = delivery::mail_server_of(patient, {}, disk, cli::stopping);
     // A number of no one's: its sender has the form that all have.
     config::Config none;
     config::Connector connector;
@@ -91,7 +111,8 @@ int probe_mail(const cli::Common& common, const std::string& what, const config:
 
 }  // namespace
 
-int run(const cli::Common& common, const config::Config& config, const std::string& what, report::Reporter& reporter) {
+int run(const cli::Common& common, const config::Config& config, const std::string& what, Use use,
+        report::Reporter& reporter) {
     io::PosixDisk disk(io::Sharing::by_umask);
     clock::SystemClock clock;
     std::unique_ptr<transport::Store> store;
@@ -104,8 +125,11 @@ int run(const cli::Common& common, const config::Config& config, const std::stri
         in_place = kernel->in_place;
         address = target::to_string(kernel->url);
     } else if (const auto* connector = config.connector(what)) {
-        if (connector->deliver) return probe_mail(common, what, *connector->deliver, reporter);
-        if (!connector->root) throw Error(Fault::usage, "the connector " + text::quote(what) + " has no root to probe");
+        if (use == Use::sending && connector->deliver) return probe_mail(common, what, *connector->deliver, reporter);
+        if (!connector->root) {
+            throw Error(Fault::usage,
+                        "nothing is fetched from the connector " + text::quote(what) + ": it has no 'root'");
+        }
         store = delivery::store_of(*connector, disk);
         in_place = connector->in_place;
         address = target::to_string(*connector->root) + "/" + connector->name;
@@ -126,12 +150,14 @@ int run(const cli::Common& common, const config::Config& config, const std::stri
     }
 
     auto checks = transport::probe(*store, scratch, clock);
+    // Who does not answer is not asked again.
+    const bool reached = std::none_of(checks.begin(), checks.end(), [](const auto& check) {
+        return check.name == "connect" && check.finding == transport::Finding::bad;
+    });
+    if (!reached) return show(common, what, address, checks, reporter);
     if (auto check = owner(common, config, *store, scratch, clock)) checks.push_back(std::move(*check));
     for (auto& check : checks) {
-        // Renames are not used there.
-        const bool of_rename = check.name == "rename" || check.name == "overwrite protection";
-        if (in_place && of_rename && check.finding == transport::Finding::bad)
-            check.finding = transport::Finding::warning;
+        if (check.finding == transport::Finding::bad) adapt(check, use, in_place);
     }
     return show(common, what, address, checks, reporter);
 }

@@ -106,6 +106,7 @@ std::variant<Target, std::string> parse_target(std::string_view text, std::strin
         return "it has a control character";
     }
     if (text.starts_with("\\\\")) return parse_unc(text);
+    if (text.starts_with('\\')) return "a UNC path begins with two backslashes: \\\\server\\share\\directory";
 
     const auto colon = text.find(':');
     const auto slash = text.find('/');

@@ -248,7 +248,9 @@ void Exchange::set_deadline(const Request& request) {
         most += limits.answer.count();
     }
     set(CURLOPT_TIMEOUT_MS, static_cast<long>(std::max<std::int64_t>(most, 1)));
-    const auto stall = std::chrono::ceil<std::chrono::seconds>(limits.stall).count();
+    // A listing has no message in it: what it may wait for is an answer.
+    const auto patience = request.streaming ? std::min(limits.stall, limits.answer) : limits.stall;
+    const auto stall = std::chrono::ceil<std::chrono::seconds>(patience).count();
     set(CURLOPT_LOW_SPEED_TIME, watched ? std::max<long>(stall, 1) : 0L);
     set(CURLOPT_LOW_SPEED_LIMIT, watched ? static_cast<long>(limits.slowest.count) : 0L);
 }
@@ -386,7 +388,9 @@ void Exchange::learn_login(Seen& seen) {
         } else if (login_methods_ == CURLAUTH_NONE) {
             reply_.offered = "the server wants a user and a password";
         } else if (both == 0 && (static_cast<unsigned long>(offered) & CURLAUTH_BASIC) != 0 && !settings_.tls()) {
-            reply_.offered = "the server offers only basic login, which shows the password unless over TLS";
+            reply_.offered =
+                "the server offers only basic login, which shows the password unless over TLS: use davs://, or "
+                "'method: basic' if that may be";
         } else if (both == 0 && offered != 0) {
             reply_.offered = "the server offers only these logins: " + names_of(static_cast<unsigned long>(offered));
         }
@@ -493,7 +497,10 @@ std::string Exchange::failure_text(CURLcode code) const {
         case CURLE_OPERATION_TIMEDOUT:
             if (!open_) return "no connection within " + seconds(settings_.limits.connect);
             if (headers_done_ || request_.body != nullptr || request_.streaming || request_.expected) {
-                return "nothing moved for " + seconds(settings_.limits.stall) + ", or all of it took too long";
+                const auto& limits = settings_.limits;
+                return "nothing moved for " +
+                       seconds(request_.streaming ? std::min(limits.stall, limits.answer) : limits.stall) +
+                       ", or all of it took too long";
             }
             return "no answer within " + seconds(settings_.limits.answer);
         case CURLE_PEER_FAILED_VERIFICATION: return certificate_text();

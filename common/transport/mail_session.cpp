@@ -312,6 +312,18 @@ MailAnswer MailSession::open_connection() {
     const std::string said = c.reply.code >= 400 ? c.reply.text() : "";
     if (code != CURLE_OK) {
         std::string why = c.error[0] != '\0' ? c.error.data() : curl_easy_strerror(code);
+        if (code == CURLE_COULDNT_CONNECT && local) {
+            long error = 0;
+            curl_easy_getinfo(c.easy.get(), CURLINFO_OS_ERRNO, &error);
+            why = "cannot connect to the socket " + text::quote(target_.path) + ": " +
+                  std::generic_category().message(static_cast<int>(error));
+        }
+        if (code == CURLE_PEER_FAILED_VERIFICATION) why += " (see 'tls: {ca: ...}')";
+        if (code == CURLE_SSL_PINNEDPUBKEYNOTMATCH) why = "TLS: the server's key is not the pinned one";
+        if (code == CURLE_SSL_CONNECT_ERROR && smtps)
+            why += "; if the server does not begin with TLS, its URL is smtp://";
+        if (code == CURLE_OPERATION_TIMEDOUT && c.first.empty() && !smtps && !lmtp)
+            why += "; if the server begins with TLS, its URL is smtps://";
         if (code == CURLE_ABORTED_BY_CALLBACK) why = c.silent ? "no connection in time" : "asked to end";
         if (code == CURLE_USE_SSL_FAILED) why = "the server offers no STARTTLS, and without TLS nothing is sent";
         if (!said.empty()) why = said;

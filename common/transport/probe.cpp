@@ -81,7 +81,10 @@ class Prober {
             return fail("connect", answer);
         say("connect", Finding::good, store_.describe());
         if (answer.verdict == Verdict::denied) {
-            return fail("login", answer, "see 'auth:' of this target, and its rights on the server");
+            const bool proxy = answer.status == 407;
+            return fail(
+                "login", answer,
+                proxy ? "see 'proxy:' of this target" : "see 'auth:' of this target, and its rights on the server");
         }
         say("login", Finding::good, "accepted");
         if (answer.verdict == Verdict::absent) return fail("directory", answer, "the target's directory must be there");
@@ -165,7 +168,7 @@ class Prober {
         }
         Item item;
         if (const auto answer = move(name(".b"), name(".c")); !answer.done()) {
-            fail("rename", answer, "without a rename, messages can only be delivered in place (in-place: yes)");
+            fail("rename", answer, "messages can only be delivered in place (in-place: yes)");
             return;
         }
         if (!holds(name(".c"), content) || look(name(".b"), item).verdict != Verdict::absent) {

@@ -270,6 +270,10 @@ class Worker {
         if (context_ == nullptr) connect();
         struct stat info {};
         if (library_->get_stat(context_)(context_, url("").c_str(), &info) != 0) {
+            // What the library makes of a name that it cannot resolve, and of a share that is not there.
+            if (errno == EINVAL) throw Failure{ENXIO, "connect: the host name '" + session_.host + "' is not known"};
+            if (errno == ENOENT || errno == ENODEV)
+                throw Failure{errno, "connect: the server has no share '" + session_.share + "'"};
             if (errno != EACCES && errno != EPERM) fail("connect");
             const std::string who =
                 wants_kerberos(session_) ? "no ticket (Kerberos), or it" : "the user '" + session_.user + "'";
@@ -289,7 +293,7 @@ class Worker {
 
     void list(const std::string& path) {
         auto* directory = library_->get_opendir(context_)(context_, url(path).c_str());
-        if (directory == nullptr) fail("list");
+        if (directory == nullptr) fail("list '" + path + "'");
         constexpr std::uint16_t is_directory = 0x10;  // FILE_ATTRIBUTE_DIRECTORY, MS-FSCC 2.6
         const auto next = library_->get_readdirplus(context_);
         while (const auto* entry = next(context_, directory)) {
@@ -470,7 +474,7 @@ class Worker {
 
     void make_directory(const std::string& path) {
         if (library_->get_mkdir(context_)(context_, url(path).c_str(), 0777) != 0) {
-            if (errno != EEXIST) fail("make a directory");
+            if (errno != EEXIST) fail("make the directory '" + path + "'");
             const auto there = status(path);
             if (!there || !S_ISDIR(there->st_mode)) throw Failure{EEXIST, "it exists and is no directory"};
         }

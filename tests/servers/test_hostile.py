@@ -359,8 +359,13 @@ class Lesser(unittest.TestCase):
             dav.files["R_ExConn/In/a.tmp"] = CONTENTS[0]
             code, _, stderr = world.run("ums-fetch", "--from", "k1")
             self.assertNotEqual(code, 0)
-            self.assertIn(b"does not allow", stderr)
+            self.assertIn(b"fetch: no", stderr)
             self.assertEqual(dav.under("R_ExConn/In"), {"a.tmp": CONTENTS[0]})
+        for options in ("", ", in-place: yes"):
+            with self.world(options, has_move=False) as (world, _, _):
+                code, stdout, _ = world.run("ums-fetch", "--probe", "k1")
+                self.assertEqual(code, 1)
+                self.assertIn(b"nothing can be fetched", stdout)
 
     def test_a_delete_that_deletes_nothing(self):
         with self.world(deletes=False) as (world, dav, _):

@@ -916,6 +916,17 @@ class RealServers(MailTest):
             self.assertIn("login was refused", error)
             self.assertEqual(len(site.entries()), 1)
 
+    def test_what_is_told_of_a_socket_that_is_not_there(self):
+        mds = Installation(self.directory, name="socket", config=f"kernels: {{k: {{url: '{self.directory}/k'}}}}\nconnectors: {{Mail: {{deliver: "
+                           f"{{url: 'lmtp://{self.directory}/no-socket', address: 'a@{DOMAIN}'}}, root: '{self.directory}/no-root', numbers: ['*']}}}}\n"
+                           "sites: {s: {kernels: [k]}}\nroutes: [{to: s}]\n")
+        done = mds.run("ums-push", "--probe", "Mail", codes=(69,))
+        self.assertIn(f"{self.directory}/no-socket".encode(), done.stdout)
+        self.assertIn(b"No such file", done.stdout)
+        # What is fetched comes from the root, wherever it is delivered to.
+        done = mds.run("ums-fetch", "--probe", "Mail", codes=(69,))
+        self.assertIn(b"no-root", done.stdout)
+
     def test_postfix_and_a_thousand(self):
         with Postfix(self.directory, self.certificates) as host:
             site = Site(self.directory, f"url: '{host.url}', address: '{{digits}}@{DOMAIN}'")

@@ -4,13 +4,14 @@
 
 import contextlib
 import os
+import shutil
 import signal
 import socket
 import subprocess
 import time
 import unittest
 
-from installation import process_tree
+from installation import Installation, process_tree
 from patience import within
 from samba import SHARE, Samba
 from servers import PASSWORD, program, scratch_directory
@@ -208,6 +209,38 @@ class Sessions(unittest.TestCase):
             self.assertEqual(caller.call("claim", "job", "job.revoked")[-1][0], "exists", "nobody has it open now")
             self.assertEqual(caller.verdict("download", "job.revoked", "1000")[0], "done")
             self.assertEqual(caller.verdict("remove", "job.revoked")[0], "done")
+
+    def test_a_file_that_is_held_open_is_named_and_stops_no_other(self):
+        inbox = os.path.join(self.server.root, "held", "R_Ex", "In")
+        os.makedirs(inbox)
+        for name in ("open.tmp", "other.tmp"):
+            with open(os.path.join(inbox, name), "wb") as out:
+                out.write(b"RCPT TO:fax#1\r\n\r\n" + name.encode())
+        for path, _, names in os.walk(os.path.join(self.server.root, "held")):
+            for one in (path, *(os.path.join(path, name) for name in names)):
+                shutil.chown(one, self.server.unix)
+        with scratch_directory() as directory:
+            mds = Installation(directory, config=f"kernels: {{k: {{url: '{self.server.url}/held', auth: {{user: {self.server.user}, password-file: {self.server.password_file}}}}}}}\n"
+                               f"connectors: {{Ex: {{root: '{directory}/C', numbers: ['*']}}}}\nsites: {{s: {{kernels: [k]}}}}\nroutes: [{{to: s}}]\n")
+            holder = subprocess.Popen([program("smbclient", "smbclient"), "-s", os.devnull, "-p", str(self.server.port),
+                                       f"//127.0.0.1/{SHARE}", "-U", self.server.user + "%" + self.server.password, "-D", "held/R_Ex/In"],
+                                      stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+            try:
+                end = time.monotonic() + within(20)
+                with Caller(self.server.url, **access(self.server)) as caller:
+                    while caller.verdict("download", "held/R_Ex/In/open.tmp", "25")[0] == "done":
+                        holder.stdin.write("open open.tmp\n")
+                        holder.stdin.flush()
+                        time.sleep(0.2)
+                        self.assertLess(time.monotonic(), end, "smbclient opens the file")
+                done = mds.run("ums-fetch", "--from", "k", codes=(75,))
+                self.assertIn(b"open.tmp", done.stdout + done.stderr)
+                self.assertEqual(len(os.listdir(os.path.join(mds.spool, "incoming", "new"))), 1)
+                self.assertEqual(os.listdir(inbox), ["open.tmp"])
+            finally:
+                holder.communicate("exit\n", timeout=within(20))
+            mds.run("ums-fetch", "--from", "k")
+            self.assertEqual(len(os.listdir(os.path.join(mds.spool, "incoming", "new"))), 2)
 
     def test_workers_end_with_their_parent_and_hold_nothing_of_it(self):
         caller = Caller(self.server.url, **access(self.server))

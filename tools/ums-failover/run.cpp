@@ -485,8 +485,11 @@ class Pass {
                                 : report.outcome == delivery::Outcome::deferred ? Result::deferred
                                                                                 : Result::in_doubt;
             reporter_.line({report.name.text(), result, report.detail, {{"target", seat.kernel->name}}});
-            events.push_back({std::string(report.name.id()), "settled",
-                              std::string(report::to_string(result)) + ": " + report.detail});
+            // Told once, not by every look.
+            if (report.outcome == delivery::Outcome::in_doubt && report.told_before) continue;
+            const bool open = report.outcome == delivery::Outcome::in_doubt;
+            events.push_back({std::string(report.name.id()), open ? std::string(report::to_string(result)) : "settled",
+                              (open ? "" : std::string(report::to_string(result)) + ": ") + report.detail});
         }
         spool_.journal("ums-failover", events);
         // ums-push may find no reason to come by.

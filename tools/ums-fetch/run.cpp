@@ -179,9 +179,12 @@ class Collector {
             ++failures_;
             rest_until_ = clock_.steady() + pause;
         }
+        const bool no_rename = answer.status == 405 || answer.status == 501;
         reporter_.error(
             "cannot fetch from " + text::quote(where) + ": " + text::escape(answer.text) +
-            (common_.watch ? "; next try in " + std::to_string(pause.count()) + " s" : "; the next run tries again"));
+            (no_rename ? "; what is fetched is claimed by a rename first: the server must allow it, or say 'fetch: no'"
+             : common_.watch ? "; next try in " + std::to_string(pause.count()) + " s"
+                             : "; the next run tries again"));
         code_.note(exit_code(answer.verdict == Verdict::unreachable ? Fault::unreachable
                              : answer.verdict == Verdict::denied    ? Fault::permission
                                                                     : Fault::later));
@@ -339,7 +342,7 @@ int put(const cli::Common& common, const Options& options, const config::Config&
 int run(const cli::Common& common, const Options& options, report::Reporter& reporter) {
     const transport::Library library;
     const auto config = cli::load_config(common);
-    if (!options.probe.empty()) return probe::run(common, config, options.probe, reporter);
+    if (!options.probe.empty()) return probe::run(common, config, options.probe, probe::Use::fetching, reporter);
     if (!options.files.empty()) return put(common, options, config, reporter);
     if (!options.connector.empty()) throw Error(Fault::usage, "--connector goes with a FILE or -");
     if (!common.names.empty())

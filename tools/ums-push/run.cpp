@@ -256,8 +256,12 @@ class Pusher {
         std::vector<spool::Spool::Event> events;
         for (const auto& report : reports) {
             reporter_.line({report.name.text(), result_of(report.outcome), report.detail, {{"target", target_.name}}});
-            events.push_back({std::string(report.name.id()), std::string(report::to_string(result_of(report.outcome))),
-                              target_.name + ": " + report.detail});
+            // The journal is told of a doubt once, not by every look.
+            if (report.outcome != Outcome::in_doubt || !report.told_before) {
+                events.push_back({std::string(report.name.id()),
+                                  std::string(report::to_string(result_of(report.outcome))),
+                                  target_.name + ": " + report.detail});
+            }
             ++done_;
             if (report.outcome == Outcome::deferred || report.outcome == Outcome::in_doubt) {
                 code_.note(exit_code(Fault::later));
@@ -328,7 +332,7 @@ class Pusher {
 int run(const cli::Common& common, const Options& options, report::Reporter& reporter) {
     const transport::Library library;
     const auto config = cli::load_config(common);
-    if (!options.probe.empty()) return probe::run(common, config, options.probe, reporter);
+    if (!options.probe.empty()) return probe::run(common, config, options.probe, probe::Use::sending, reporter);
     if (!options.file.empty()) return push_single(common, options, config, reporter);
     if (!options.connector.empty()) throw Error(Fault::usage, "--connector goes with a FILE or -");
 

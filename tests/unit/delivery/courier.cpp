@@ -298,7 +298,12 @@ TEST_CASE("a stage directory that was cleared proves nothing: the doubt stays", 
         REQUIRE(reports.size() == 1);
         REQUIRE(reports[0].outcome == Outcome::in_doubt);
         REQUIRE(reports[0].name.number('w') == 1'800'000'000);
+        REQUIRE(!reports[0].told_before);
         REQUIRE(one.left() == 1);
+        reports.clear();
+        one.run(&reports);
+        REQUIRE(reports.size() == 1);
+        REQUIRE(reports[0].told_before);
         // Another message goes out, with a witness of its own: that proves nothing for the first.
         {
             spool::Spool spool(one.real, one.clock, one.directory.path() + "/spool", "BER1");

@@ -96,6 +96,7 @@ TEST_CASE("what is no target says why", "[target]") {
         {"dav://host/a\nb", "control"},
         {"smb://host", "share"},
         {"\\\\host", "UNC"},
+        {"\\host\\share", "two backslashes"},
         {"\\\\host\\", "share"},
         {"\\\\\\share", "UNC"},
         {"\\\\host\\share\\..\\x", "'..'"},
