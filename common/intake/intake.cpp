@@ -283,8 +283,9 @@ Answer Intake::claim(std::vector<Item> items, std::vector<Claim>& claims, std::v
         const bool gone = answer.verdict == Verdict::absent ||
                           (answer.verdict == Verdict::broken && looks[2 * k + 1].verdict == Verdict::absent);
         // Somebody has this one open, or locked: its own matter, and the others go on.
-        const bool held =
-            answer.verdict == Verdict::refused && at_claim.verdict == Verdict::absent && looks[2 * k + 1].done();
+        const bool by_server = answer.status == 405 || answer.status == 501;  // it has no rename at all
+        const bool held = !by_server && answer.verdict == Verdict::refused && at_claim.verdict == Verdict::absent &&
+                          looks[2 * k + 1].done();
         if (held) {
             reports.push_back({one.original, Report::Outcome::left, answer.text});
         } else if (!gone) {
