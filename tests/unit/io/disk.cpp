@@ -13,6 +13,7 @@
 #include <thread>
 
 #include "faulty_disk.hpp"
+#include "forwarding_disk.hpp"
 #include "random_text.hpp"
 #include "temporary_directory.hpp"
 
@@ -234,6 +235,50 @@ TEST_CASE("many files are synced at once, and a bad one is told", "[io]") {
     REQUIRE_THROWS_WITH(place.disk.sync_all(all, "the batch"), Catch::Contains("the batch"));
     REQUIRE_THROWS_AS(place.disk.sync_all(std::span(all).subspan(57, 1), "one"), Error);
     REQUIRE_THROWS_AS(place.disk.sync(closed, "closed"), Error);
+}
+
+TEST_CASE("a sync goes on while other things are done, and tells at its end", "[io]") {
+    Place place;
+    std::vector<io::Fd> files;
+    for (int i = 0; i < 40; ++i) files.push_back(place.disk.create(place.path("f" + std::to_string(i))));
+    std::vector<const io::Fd*> all;
+    for (const auto& fd : files) {
+        place.disk.write(fd, "content", "f");
+        all.push_back(&fd);
+    }
+    auto none = place.disk.start_sync({}, "none");
+    REQUIRE_NOTHROW(none->finish());
+    auto sync = place.disk.start_sync(all, "all");
+    place.disk.write_back(files.front());
+    REQUIRE_NOTHROW(sync->finish());
+    REQUIRE_NOTHROW(sync->finish());
+    const io::Fd closed;
+    all[7] = &closed;
+    sync = place.disk.start_sync(all, "the batch");
+    REQUIRE_THROWS_WITH(sync->finish(), Catch::Contains("the batch"));
+    // Nobody asks any more: it comes to its end all the same.
+    sync = place.disk.start_sync(all, "forgotten");
+    sync.reset();
+    REQUIRE_NOTHROW(place.disk.write_back(closed));
+}
+
+TEST_CASE("a disk that cannot do anything beside a sync does it at the end", "[io]") {
+    class Counting final : public io::ForwardingDisk {
+      public:
+        explicit Counting(io::Disk& real) : ForwardingDisk(real) {}
+        std::size_t synced = 0;
+        void sync_all(std::span<const io::Fd* const> fds, const std::string& what) override {
+            synced += fds.size();
+            ForwardingDisk::sync_all(fds, what);
+        }
+    };
+    Place place;
+    Counting disk(place.disk);
+    const auto file = disk.create(place.path("f"));
+    const auto sync = disk.start_sync({&file}, "one");
+    REQUIRE(disk.synced == 0);
+    sync->finish();
+    REQUIRE(disk.synced == 1);
 }
 
 TEST_CASE("a lock excludes every other descriptor, in this process and in others", "[io]") {
