@@ -23,8 +23,10 @@ constexpr std::string_view claim_word = ".ums-claim-";
 constexpr std::size_t recovered_at_once = 64;
 constexpr Bytes batch_bytes{64 << 20};
 constexpr Bytes largest_state{256 << 20};
-constexpr std::size_t files_of_message = 2;  // itself and its note
-constexpr std::size_t longest_name = 255;    // of a file, in every file system that we know
+constexpr std::size_t files_of_message = 2;     // itself and its note
+constexpr std::chrono::minutes remembered{10};  // what was deleted, at least
+constexpr std::size_t most_forgotten = 1000;    // and is not remembered any more, before the list is written anew
+constexpr std::size_t longest_name = 255;       // of a file, in every file system that we know
 
 bool is_ignored(std::string_view name) { return name.starts_with('.') || name.ends_with(".part"); }
 
@@ -166,14 +168,19 @@ void Intake::see_to_undeleted(std::vector<Report>& reports) {
              "it was taken, and the server said that it deleted it, but it is still there; it is not taken "
              "again"});
     }
+    // One listing without it proves little: the next may be of a replica that is late, or of a disk that is back.
     const auto path = spool_.state_path("deleted/" + source_.key);
+    const std::set<std::string, std::less<>> still_there(undeleted_.begin(), undeleted_.end());
     std::map<std::string, std::optional<Bytes>> left;
-    std::string text;
-    for (const auto& name : undeleted_) {
-        left[name] = deleted_[name];
-        text += line_of_deleted(name, left[name]);
+    for (const auto& one : deleted_) {
+        const auto id = id_of_claim(one.first, claim_prefix_);
+        if (still_there.contains(one.first) || (id && clock_.now() - id->arrival() < remembered)) left.insert(one);
     }
+    // Not for each name that grows old.
+    if (left.size() + most_forgotten > deleted_.size() && !left.empty()) return;
     if (left == deleted_) return;
+    std::string text;
+    for (const auto& [name, size] : left) text += line_of_deleted(name, size);
     if (text.empty()) {
         spool_.disk().remove(path);
     } else {
@@ -211,7 +218,14 @@ Answer Intake::list(std::vector<Item>& ripe, std::vector<Report>& reports) {
         // restored: its id may be that of another message. It is a file like any other.
         if (is_ignored(item.name) && !item.name.starts_with(claim_prefix_)) return true;
         // An empty file is one that somebody is about to write.
-        if (item.size.count > 0 && looks_.look(item, now)) ripe.push_back(item);
+        if (item.size.count == 0 || !looks_.look(item, now)) return true;
+        if (looks_.rests_until(item.name, now)) {
+            reports.push_back({item.name, Report::Outcome::left,
+                               "it could not be claimed again and again (" + looks_.why(item.name) +
+                                   "); it is tried again after 10 minutes, later every hour"});
+            return true;
+        }
+        ripe.push_back(item);
         return true;
     });
     if (too_long > 0) {
@@ -282,10 +296,12 @@ Answer Intake::claim(std::vector<Item> items, std::vector<Claim>& claims, std::v
         // then, calls it one (500).
         const bool gone = answer.verdict == Verdict::absent ||
                           (answer.verdict == Verdict::broken && looks[2 * k + 1].verdict == Verdict::absent);
+        // What stays where it is although others are claimed, again and again, must not keep them waiting for ever.
+        const bool stays = at_claim.verdict == Verdict::absent && looks[2 * k + 1].done();
+        if (stays && answer.verdict != Verdict::unknown) looks_.failed(one.item.name, clock_.now(), answer.text);
         // Somebody has this one open, or locked: its own matter, and the others go on.
         const bool by_server = answer.status == 405 || answer.status == 501;  // it has no rename at all
-        const bool held = !by_server && answer.verdict == Verdict::refused && at_claim.verdict == Verdict::absent &&
-                          looks[2 * k + 1].done();
+        const bool held = stays && !by_server && answer.verdict == Verdict::refused;
         if (held) {
             reports.push_back({one.original, Report::Outcome::left, answer.text});
         } else if (!gone) {
@@ -373,17 +389,33 @@ Intake::Received Intake::receive(std::vector<Claim> claims, std::vector<Report>&
     return received;
 }
 
-Answer Intake::commit(Received& received, std::vector<Report>& reports) {
+// The notes themselves too: a file system without a journal keeps a name, and loses what it stands for.
+void Intake::write_notes(const std::vector<Claim>& claims) {
+    constexpr std::size_t at_once = 64;  // of the descriptors that a process may have the messages hold most
     auto& disk = spool_.disk();
+    for (std::size_t i = 0; i < claims.size();) {
+        std::vector<io::Fd> notes;
+        for (; i < claims.size() && notes.size() < at_once; ++i)
+            notes.push_back(disk.open_or_create(note_of(claims[i].name)));
+        std::vector<const io::Fd*> fds;
+        for (const auto& note : notes) fds.push_back(&note);
+        disk.sync_all(fds, io::parent_of(note_of(claims.front().name)));
+    }
+    disk.sync_directory(io::parent_of(note_of(claims.front().name)));
+}
+
+Answer Intake::commit(Received& received, std::vector<Report>& reports) {
     const auto& accepted = received.claims;
     if (accepted.empty()) return received.worst;
+    // A claim that a power failure at the source undoes must not be one that was accepted.
+    const std::array<std::string, 1> directory{source_.directory};
+    if (const auto synced = store_.sync(directory); !synced.done()) return synced;
     // 2. and 3.: content, then the notes.
     static_cast<void>(spool_.state_path("fetch/" + source_.key + "/note"));
     received.syncing.finish();
     // With its note the draft is the message: whatever fails from here on, it must stay for the next run to accept.
     for (auto& draft : received.drafts) draft.keep();
-    for (const auto& claim : accepted) disk.open_or_create(note_of(claim.name));
-    disk.sync_directory(io::parent_of(note_of(accepted.front().name)));
+    write_notes(accepted);
 
     spool_.accept(received.drafts);
     for (const auto& claim : accepted) {
@@ -404,7 +436,8 @@ Answer Intake::finish(const std::vector<Claim>& accepted) {
     Answer worst = store_.sync(directory);
     std::vector<Claim> deleted;
     for (std::size_t i = 0; i < accepted.size(); ++i) {
-        if (answers[i].done()) deleted.push_back(accepted[i]);
+        // Also what is not there now: some servers show it again later.
+        if (answers[i].done() || answers[i].verdict == Verdict::absent) deleted.push_back(accepted[i]);
     }
     remember_deleted(deleted);
     for (std::size_t i = 0; i < accepted.size(); ++i) {
@@ -605,6 +638,7 @@ Answer Intake::collect(std::size_t limit, const std::function<bool()>& pause, st
     commit_before();
     save_looks(reports);
     save_open_claims();
+    spool_.disk().remove_directory(spool_.root() + "/state/fetch/" + source_.key);  // if nothing is left in it
     return worst;
 }
 

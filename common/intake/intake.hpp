@@ -11,7 +11,7 @@
 //     it.
 //  4. It is moved to new/: accepted.
 //  5. The claim is deleted at the source, durably where we can; then the note. What a server says that it deleted is
-//     remembered in state/deleted/ until a listing is without it: some say so and keep it.
+//     remembered in state/deleted/ until a listing is without it, and for ten minutes: some say so and keep it.
 //
 // Batches overlap: while the disk writes what one has brought (end of 2), the next is claimed and downloaded.
 //
@@ -103,6 +103,7 @@ class Intake {
     Received receive(std::vector<Claim> claims, std::vector<Report>& reports);
     /// The rest of the protocol: what was received is accepted, and deleted at the source.
     transport::Answer commit(Received& received, std::vector<Report>& reports);
+    void write_notes(const std::vector<Claim>& claims);
     void save_open_claims();
     void read_open_claims();
     static std::optional<Bytes> size_of(const Claim& claim);

@@ -582,12 +582,23 @@ MailAnswer MailSession::send_data(const Mail& mail, Bytes size) {
 }
 
 MailAnswer MailSession::commit() {
+    // Who speaks before the dot came does not mean it; without the dot he has nothing.
+    if (auto early = unasked()) {
+        auto answer = early->code >= 400 ? judge(*early) : not_here(Verdict::broken, "in the message: " + trouble_);
+        close();
+        return answer;
+    }
     const auto until = Steady::now() + 2 * settings_.answer;
     // What libcurl has taken may leave. Less than the whole line is no end of the data.
     if (!send(end_of_data, until)) return lost("at the end of the message");
-    const auto reply = receive(until);
+    auto reply = receive(until);
     owed_ = false;
     dirty_ = false;
+    if (reply && !buffer_.empty()) {
+        // Two answers to one dot: nobody knows which is meant.
+        reply.reset();
+        trouble_ = "the server gave two answers";
+    }
     if (!reply) {
         MailAnswer answer{Mailed::unknown, {Verdict::unknown, "sent, but " + trouble_, 0, {}}};
         close();

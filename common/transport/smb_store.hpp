@@ -7,7 +7,8 @@
 // all. A session that the server has dropped while nobody used it is replaced without anybody noticing; one that ends within
 // a request leaves a doubt. A request without an answer within its deadline ends with the death of its worker.
 //
-// SMB2 and SMB3 only, names found by DNS alone. Every packet is signed unless the session is anonymous.
+// SMB2 and SMB3 only, names found by DNS alone. A share's links to other servers (MS-DFSC) are not followed: once a session
+// stands, its worker can connect to nobody else. Every packet is signed unless the session is anonymous.
 //
 // A rename of SMB is two requests, open and rename, and what was opened is renamed under whatever name it has by then. So
 // of two that claim a file both can be told that they did, and a publish that was held up on its way could still win

@@ -4,16 +4,20 @@
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <libsmbclient.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <cstddef>
 #include <cstring>
 #include <optional>
 #include <vector>
@@ -279,7 +283,27 @@ class Worker {
                 wants_kerberos(session_) ? "no ticket (Kerberos), or it" : "the user '" + session_.user + "'";
             throw Failure{errno, who + " was not accepted, or may not use this share"};
         }
+        stay_here();
         reply(Kind::done);
+    }
+
+    // A share may have links to other servers (MS-DFSC), and the library would follow them and log in there as us. A session
+    // that stands needs no other connection: from now on the kernel refuses them.
+    void stay_here() {
+        if (stays_) return;
+        std::array<sock_filter, 4> program{{
+            BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
+            BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_connect, 0, 1),
+            BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EACCES),
+            BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+        }};
+        const sock_fprog filter{static_cast<unsigned short>(program.size()), program.data()};
+        if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 ||
+            ::prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter) != 0) {
+            const int error = errno;
+            throw Failure{error, std::string("cannot be kept from other servers (seccomp): ") + std::strerror(error)};
+        }
+        stays_ = true;
     }
 
     void tell(ItemKind kind, std::string_view name, std::uint64_t size, const timespec& modified) {
@@ -330,9 +354,15 @@ class Worker {
     }
 
     // So long that no more than our share passes.
-    void slow_down(std::size_t bytes) const {
-        if (session_.bytes_per_second > 0)
-            ::usleep(static_cast<useconds_t>(bytes * 1'000'000 / session_.bytes_per_second));
+    void slow_down(std::size_t bytes) {
+        if (session_.bytes_per_second == 0) return;
+        constexpr std::uint64_t slice_us = 200'000;
+        for (std::uint64_t left = bytes * 1'000'000 / session_.bytes_per_second; left > 0;) {
+            const auto now = std::min(left, slice_us);
+            ::usleep(static_cast<useconds_t>(now));
+            left -= now;
+            reply(Kind::progress);  // it is we who wait
+        }
     }
 
     void put(SMBCFILE* file, std::string_view bytes) {
@@ -484,6 +514,7 @@ class Worker {
     const Session& session_;
     io::Fd socket_;
     const Library* library_ = nullptr;
+    bool stays_ = false;
     SMBCCTX* context_ = nullptr;
     std::string buffer_;
 };

@@ -2,7 +2,9 @@
 #include "transport/store.hpp"
 
 #include <curl/curl.h>
+
 #include <unistd.h>
+#include <cstdlib>
 
 #include <cerrno>
 
@@ -59,6 +61,8 @@ std::unique_ptr<Store> open_store(const target::Target& target, const Access& ac
 }
 
 Library::Library() {
+    // The keys of our sessions are written to no file, whoever set that variable.
+    ::unsetenv("SSLKEYLOGFILE");
     if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK) throw Error(Fault::internal, "cannot set libcurl up");
 }
 

@@ -210,6 +210,26 @@ class Sessions(unittest.TestCase):
             self.assertEqual(caller.verdict("download", "job.revoked", "1000")[0], "done")
             self.assertEqual(caller.verdict("remove", "job.revoked")[0], "done")
 
+    def test_a_link_to_another_server_is_not_followed(self):
+        """A share can send its clients elsewhere (MS-DFSC): nobody there gets our login, or a message."""
+        with scratch_directory() as directory, contextlib.ExitStack() as stack:
+            others = []
+            for address in (("127.0.0.1", 445), ("127.0.0.1", 139), ("127.0.0.2", 445), ("127.0.0.2", 139)):
+                with contextlib.suppress(OSError):  # only root may listen there
+                    others.append(stack.enter_context(socket.create_server(address)))
+            server = stack.enter_context(Samba(directory, settings=("host msdfs = yes",), share_settings=("msdfs root = yes",)))
+            os.symlink("msdfs:127.0.0.2\\ums$", os.path.join(server.root, "K1"))
+            with Caller(server.url, **access(server)) as caller:
+                self.assertEqual(caller.verdict("upload", "here", "5")[0], "done")
+                for operation in (("upload", "K1/a", "5"), ("mkdir", "K1/d"), ("list", "K1")):
+                    verdict, said = caller.verdict(*operation)
+                    self.assertNotIn(verdict, ("done", "unknown"), said)
+                self.assertEqual(caller.verdict("upload", "here too", "5")[0], "done")
+            for other in others:
+                other.settimeout(0.2)
+                with self.assertRaises(TimeoutError):
+                    other.accept()
+
     def test_a_file_that_is_held_open_is_named_and_stops_no_other(self):
         inbox = os.path.join(self.server.root, "held", "R_Ex", "In")
         os.makedirs(inbox)

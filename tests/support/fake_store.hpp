@@ -37,13 +37,17 @@ class FakeStore final : public transport::Store {
     std::map<std::string, std::uint64_t> false_sizes;  ///< content -> what is said of its length
     std::string unreadable;                            ///< what has this content cannot be downloaded
     bool keeps_deleted = false;                        ///< a server that says that it deletes, and does not
-    bool renames_copy = false;                         ///< a server whose MOVE leaves the source
+    bool loses_sight = false;                          ///< DELETE says that nothing is there, and that is not so
+    std::function<void(std::span<const std::string>)> on_sync = nullptr;
+    bool renames_copy = false;       ///< a server whose MOVE leaves the source
     bool renames_by_handle = false;  ///< SMB: what was opened is renamed, whatever its name is by then
     bool renames_replace = false;    ///< `Overwrite: F` is ignored
     bool knows_rename = true;        ///< else 405
     bool crash_at_arrival = false;   ///< our process ends as a message arrives, before it hears of it
     /// What the other side answers to an upload with this content; nothing: it takes it.
     std::function<std::optional<transport::Answer>(const std::string&)> dislikes;
+    /// What it answers to a rename of this name; nothing: it does it.
+    std::function<std::optional<transport::Answer>(const std::string&)> refuses_rename = nullptr;
     /// Called before each request with its number: what others do meanwhile. Requests that it makes itself do not count.
     std::function<void(std::size_t)> meanwhile;
 
@@ -140,6 +144,10 @@ class FakeStore final : public transport::Store {
             const bool held = one.contested && is_open(one.from);
             const auto handle = held ? nullptr : open_handle(one.from);
             const auto answer = request([this, one, held, handle, result] {
+                if (auto refused = refuses_rename ? refuses_rename(one.from) : std::nullopt) {
+                    *result = *refused;
+                    return;
+                }
                 if (!held) *result = move(handle ? name_of(*handle) : one.from, one.to);
                 if (held || (one.contested && is_open(one.to, handle.get()))) {
                     *result = answer_of(transport::Verdict::unknown);
@@ -195,6 +203,10 @@ class FakeStore final : public transport::Store {
             auto result = std::make_shared<transport::Answer>();
             const auto answer = request([this, path, result] {
                 if (keeps_deleted && files.contains(path)) return;
+                if (loses_sight) {
+                    *result = answer_of(transport::Verdict::absent);
+                    return;
+                }
                 if (files.erase(path) == 0) *result = answer_of(transport::Verdict::absent);
             });
             answers.push_back(answer.done() ? *result : answer);
@@ -213,7 +225,10 @@ class FakeStore final : public transport::Store {
         });
         return answer.done() ? *result : answer;
     }
-    transport::Answer sync(std::span<const std::string>) override { return {}; }
+    transport::Answer sync(std::span<const std::string> directories_to_sync) override {
+        if (on_sync) on_sync(directories_to_sync);
+        return {};
+    }
     std::string describe() const override { return "in memory"; }
 
   private:

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <catch2/catch.hpp>
+#include <filesystem>
 
 #include "fake_store.hpp"
 #include "recording_disk.hpp"
@@ -84,12 +85,17 @@ struct World {
         REQUIRE(store.files.empty());
         const auto root = directory.path() + "/spool";
         REQUIRE(test::names_in(root + "/outgoing/tmp").empty());
-        REQUIRE(test::names_in(root + "/state/fetch/connector.ExConn.Out").empty());
+        REQUIRE(test::names_in(root + "/state/fetch").empty());
         REQUIRE(test::names_in(root + "/state/claims").empty());
     }
 };
 
 std::string id_of(const std::string& name) { return name.substr(0, name.find(',')); }
+
+std::string claim_of(World& world, const std::string& id) {
+    spool::Spool spool(world.real, world.clock, world.directory.path() + "/spool", "BER1");
+    return ".ums-claim-" + spool.uuid().substr(0, 8) + "-" + id;
+}
 
 }  // namespace
 
@@ -111,6 +117,12 @@ TEST_CASE("content is durable before its note, and the note before the message m
     std::vector<intake::Report> reports;
     REQUIRE(intake.recover(reports).done());
     disk.steps.clear();
+    std::size_t source_synced = 0;
+    world.store.on_sync = [&](std::span<const std::string> directories) {
+        REQUIRE(directories.size() == 1);
+        REQUIRE(directories[0] == "Out");
+        if (source_synced == 0) source_synced = disk.steps.size();
+    };
     REQUIRE(intake
                 .collect(
                     0, [] { return false; }, reports)
@@ -119,10 +131,16 @@ TEST_CASE("content is durable before its note, and the note before the message m
     const auto content = disk.find("content", "outgoing/tmp");
     REQUIRE(content < disk.steps.size());
     REQUIRE(disk.steps[content].to == "3");
-    // Nothing is synced twice: the notes are empty.
+    // Nothing is synced twice.
     REQUIRE(std::count_if(disk.steps.begin(), disk.steps.end(),
-                          [](const auto& step) { return step.what == "content"; }) == 1);
-    const auto notes = disk.find("directory", "state/fetch/connector.ExConn.Out", content);
+                          [](const auto& step) { return step.what == "content" && step.path == "outgoing/tmp"; }) == 1);
+    const auto written = disk.find("content", "state/fetch/connector.ExConn.Out", content);
+    REQUIRE(written < disk.steps.size());
+    REQUIRE(disk.steps[written].to == "3");
+    // Nor is anything noted whose claim a power failure at the source could undo.
+    REQUIRE(source_synced > 0);
+    REQUIRE(source_synced <= written);
+    const auto notes = disk.find("directory", "state/fetch/connector.ExConn.Out", written);
     for (const auto& report : reports) {
         const auto note = disk.find("open", "state/fetch/connector.ExConn.Out/" + id_of(report.name));
         REQUIRE(content < note);
@@ -432,14 +450,7 @@ TEST_CASE("a claim that cannot be taken is tried less and less often, for ever, 
     world.check_accepted_once();
 }
 
-namespace {
-
-std::string claim_of(World& world, const std::string& id) {
-    spool::Spool spool(world.real, world.clock, world.directory.path() + "/spool", "BER1");
-    return ".ums-claim-" + spool.uuid().substr(0, 8) + "-" + id;
-}
-
-}  // namespace
+namespace {}  // namespace
 
 TEST_CASE("a file named like a claim of ours is a new message, whatever id it names", "[intake]") {
     World world(1);
@@ -501,6 +512,7 @@ TEST_CASE("a note whose message clashes stops no other", "[intake]") {
     const auto id = id_of(name);
     const auto spool = world.directory.path() + "/spool";
     test::write_to(spool + "/outgoing/tmp/" + name, "RCPT TO:9\r\n\r\n");
+    std::filesystem::create_directories(spool + "/state/fetch/connector.ExConn.Out");
     test::write_to(spool + "/state/fetch/connector.ExConn.Out/" + id, "");
     world.contents.emplace_back("RCPT TO:2\r\n\r\n");
     world.store.files["Out/good.tmp"] = world.contents.back();
@@ -693,7 +705,52 @@ TEST_CASE("what a server says that it deleted is not taken again while it is the
     REQUIRE(world.run().size() == 3);
     REQUIRE(world.run().empty());
     world.check_accepted_once();
+    REQUIRE(test::names_in(world.directory.path() + "/spool/state/deleted").size() == 1);
+    world.clock.sleep(std::chrono::minutes(11));
+    REQUIRE(world.run().empty());
     REQUIRE(test::names_in(world.directory.path() + "/spool/state/deleted").empty());
+}
+
+TEST_CASE("what a server only lost sight of is not taken again", "[intake]") {
+    World world(3);
+    world.store.loses_sight = true;
+    REQUIRE(world.run().size() == 3);
+    REQUIRE(world.store.files.size() == 3);
+    world.store.loses_sight = false;
+    for (int i = 0; i < 3; ++i) world.run();
+    world.check_accepted_once();
+}
+
+TEST_CASE("what comes back in a later listing is not taken again", "[intake]") {
+    World world(1);
+    const auto name = id_of(world.run().at(0).name);
+    REQUIRE(world.run().empty());
+    world.clock.sleep(std::chrono::minutes(9));
+    REQUIRE(world.run().empty());
+    world.store.files["Out/" + claim_of(world, name)] = world.contents[0];
+    const auto reports = world.run();
+    REQUIRE(reports.size() == 1);
+    REQUIRE(reports[0].outcome == intake::Report::Outcome::left);
+    world.run();
+    world.check_accepted_once();
+}
+
+TEST_CASE("files that cannot be claimed do not keep younger ones waiting for ever", "[intake]") {
+    for (const auto verdict : {transport::Verdict::denied, transport::Verdict::broken, transport::Verdict::full}) {
+        World world(0);
+        for (int i = 0; i < 40; ++i) world.store.files["Out/bad" + std::to_string(i)] = "RCPT TO:1\r\n\r\n";
+        world.contents.emplace_back("RCPT TO:2\r\n\r\n");
+        world.store.files["Out/good"] = world.contents[0];
+        world.store.refuses_rename = [&](const std::string& path) -> std::optional<transport::Answer> {
+            if (path.find("/bad") == std::string::npos) return std::nullopt;
+            return transport::Answer{verdict, "no", 403, {}};
+        };
+        std::size_t runs = 0;
+        while (world.accepted().empty() && ++runs < 20) world.run();
+        INFO("verdict " << static_cast<int>(verdict));
+        REQUIRE(world.accepted().size() == 1);
+        REQUIRE(world.store.files.size() == 40);
+    }
 }
 
 TEST_CASE("a crash of any kind does not take again what a server only says that it deleted", "[intake][fault]") {
