@@ -531,7 +531,7 @@ class Worker {
     for (int standard = 0; standard < socket_number; ++standard) ::dup2(nothing, standard);
     ::close(nothing);
     ::fcntl(socket_number, F_SETFD, FD_CLOEXEC);
-#ifndef __SANITIZE_ADDRESS__  // which maps terabytes
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)  // which map terabytes
     const rlimit memory{most_memory, most_memory};
     ::setrlimit(RLIMIT_DATA, &memory);
 #endif

@@ -453,7 +453,7 @@ class Killed(MailTest):
                             return CLOSE
                         return None
                     server = self.server(script, lmtp=lmtp)
-                    site = self.site(server, "timeout: 60s", wait="1s")
+                    site = self.site(server, "timeout: 60s", wait="5s")
                     # More than a socket holds, where nobody is to have all of it.
                     site.hand(message(body=b"x" * (12_000_000 if stage == "body" else 1000)))
                     process = site.installation.start("ums-push", stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
@@ -468,7 +468,7 @@ class Killed(MailTest):
                     if stage == "dot":
                         self.assertRegex(doubts[0], ",w=")
                         self.assertEqual(site.results(), [])
-                        time.sleep(2.1)
+                        time.sleep(6.1)
                         self.assertEqual(site.results(codes=(75, 0)), ["deferred", "delivered"])
                     else:
                         self.assertEqual(site.results(codes=(0,)), ["delivered"])
