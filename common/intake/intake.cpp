@@ -413,6 +413,8 @@ Answer Intake::commit(Received& received, std::vector<Report>& reports) {
     // 2. and 3.: content, then the notes.
     static_cast<void>(spool_.state_path("fetch/" + source_.key + "/note"));
     received.syncing.finish();
+    // And their names, which a file system need not keep with them.
+    spool_.disk().sync_directory(spool_.path(source_.queue, spool::State::tmp));
     // With its note the draft is the message: whatever fails from here on, it must stay for the next run to accept.
     for (auto& draft : received.drafts) draft.keep();
     write_notes(accepted);

@@ -137,6 +137,7 @@ TEST_CASE("content is durable before its note, and the note before the message m
     const auto written = disk.find("content", "state/fetch/connector.ExConn.Out", content);
     REQUIRE(written < disk.steps.size());
     REQUIRE(disk.steps[written].to == "3");
+    REQUIRE(disk.find("directory", "outgoing/tmp", content) < written);
     // Nor is anything noted whose claim a power failure at the source could undo.
     REQUIRE(source_synced > 0);
     REQUIRE(source_synced <= written);
