@@ -197,6 +197,7 @@ class Worker {
   private:
     void obey(Frame& request) {
         auto& fields = request.fields;
+        errno = 0;  // not every call of the library that fails sets it
         switch (request.kind) {
             case Kind::check: return check();
             case Kind::list: return list(std::string(fields.text()));
