@@ -101,6 +101,8 @@ void Exchange::set_constants() {
     set_proxy();
     set(CURLOPT_CONNECTTIMEOUT_MS, static_cast<long>(std::max<std::int64_t>(settings_.limits.connect.count(), 1)));
 
+    // Apache and lighttpd close a connection that was idle for 5 s, and a request that meets that is a doubt.
+    set(CURLOPT_MAXAGE_CONN, 4L);
     set(CURLOPT_PIPEWAIT, 1L);  // rather another stream of a connection than another connection
     if (settings_.tls()) {
         set(CURLOPT_SSLVERSION, static_cast<long>(CURL_SSLVERSION_TLSv1_2));
