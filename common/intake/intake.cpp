@@ -23,23 +23,10 @@ constexpr std::string_view claim_word = ".ums-claim-";
 constexpr std::size_t recovered_at_once = 64;
 constexpr Bytes batch_bytes{64 << 20};
 constexpr Bytes largest_state{256 << 20};
-constexpr std::size_t files_of_message = 2;     // itself and its note
-constexpr std::chrono::minutes remembered{10};  // what was deleted, at least
-constexpr std::size_t most_forgotten = 1000;    // and is not remembered any more, before the list is written anew
-constexpr std::size_t longest_name = 255;       // of a file, in every file system that we know
+constexpr std::size_t files_of_message = 2;  // itself and its note
+constexpr std::size_t longest_name = 255;    // of a file, in every file system that we know
 
 bool is_ignored(std::string_view name) { return name.starts_with('.') || name.ends_with(".part"); }
-
-// The id in a claim: what follows the spool's mark. Claims have no attributes.
-std::optional<EntryName> id_of_claim(std::string_view name, std::string_view prefix) {
-    if (!name.starts_with(prefix)) return std::nullopt;
-    auto id = EntryName::parse(name.substr(prefix.size()));
-    return id && id->id() == id->text() ? id : std::nullopt;
-}
-
-std::string line_of_deleted(const std::string& claim, std::optional<Bytes> size) {
-    return claim + "\t" + (size ? std::to_string(size->count) : "-") + "\n";
-}
 
 }  // namespace
 
@@ -52,16 +39,11 @@ Intake::Intake(spool::Spool& spool, transport::Store& store, Source source, std:
       pace_(pace),
       looks_(settle),
       // Two spools that were given one MDS id by mistake must not take each other's claims for their own.
-      claim_prefix_(std::string(claim_word) + spool_.uuid().substr(0, 8) + "-") {
+      claim_prefix_(std::string(claim_word) + spool_.uuid().substr(0, 8) + "-"),
+      deleted_(spool_, source_.key, claim_prefix_) {
     looks_.read(memory("looks/"));
     read_open_claims();
-    const auto deleted = memory("deleted/");
-    for (const auto line : text::split(deleted, '\n')) {
-        const auto tab = line.find('\t');
-        if (tab == std::string_view::npos || !id_of_claim(line.substr(0, tab), claim_prefix_)) continue;
-        const auto size = text::parse_number(line.substr(tab + 1));
-        deleted_.emplace(line.substr(0, tab), size ? std::optional(Bytes{*size}) : std::nullopt);
-    }
+    deleted_.read(memory("deleted/"));
 }
 
 // What is lost here is seen, or claimed, once more: a file that cannot be read stops nothing.
@@ -136,27 +118,6 @@ std::optional<Bytes> Intake::size_of(const Claim& claim) {
     return claim.item.size.count > 0 ? std::optional(claim.item.size) : std::nullopt;
 }
 
-bool Intake::was_deleted(const Item& item) const {
-    const auto found = deleted_.find(item.name);
-    return found != deleted_.end() && (!found->second || *found->second == item.size);
-}
-
-void Intake::remember_deleted(const std::vector<Claim>& claims) {
-    // A file system does what it says, and would pay for each batch.
-    if (!source_.local.empty() || claims.empty()) return;
-    auto& disk = spool_.disk();
-    const auto path = spool_.state_path("deleted/" + source_.key);
-    const bool is_new = !disk.info(path);
-    std::string lines;
-    for (const auto& claim : claims) {
-        lines += line_of_deleted(claim.claim, size_of(claim));
-        deleted_.emplace(claim.claim, size_of(claim));
-    }
-    disk.append(path, lines);
-    if (const auto fd = disk.open(path)) disk.sync(*fd, path);
-    if (is_new) disk.sync_directory(io::parent_of(path));
-}
-
 void Intake::see_to_undeleted(std::vector<Report>& reports) {
     if (deleted_.empty()) return;
     std::vector<std::string> paths;
@@ -168,25 +129,7 @@ void Intake::see_to_undeleted(std::vector<Report>& reports) {
              "it was taken, and the server said that it deleted it, but it is still there; it is not taken "
              "again"});
     }
-    // One listing without it proves little: the next may be of a replica that is late, or of a disk that is back.
-    const auto path = spool_.state_path("deleted/" + source_.key);
-    const std::set<std::string, std::less<>> still_there(undeleted_.begin(), undeleted_.end());
-    std::map<std::string, std::optional<Bytes>> left;
-    for (const auto& one : deleted_) {
-        const auto id = id_of_claim(one.first, claim_prefix_);
-        if (still_there.contains(one.first) || (id && clock_.now() - id->arrival() < remembered)) left.insert(one);
-    }
-    // Not for each name that grows old.
-    if (left.size() + most_forgotten > deleted_.size() && !left.empty()) return;
-    if (left == deleted_) return;
-    std::string text;
-    for (const auto& [name, size] : left) text += line_of_deleted(name, size);
-    if (text.empty()) {
-        spool_.disk().remove(path);
-    } else {
-        io::write_file(spool_.disk(), path, text);
-    }
-    deleted_ = left;
+    deleted_.forget_others_than({undeleted_.begin(), undeleted_.end()}, clock_.now());
 }
 
 bool Intake::is_ours(const std::string& name) const {
@@ -206,7 +149,7 @@ Answer Intake::list(std::vector<Item>& ripe, std::vector<Report>& reports) {
             ++too_long;
             return true;
         }
-        if (was_deleted(item)) {
+        if (deleted_.contains(item)) {
             undeleted_.push_back(item.name);
             return true;
         }
@@ -220,9 +163,7 @@ Answer Intake::list(std::vector<Item>& ripe, std::vector<Report>& reports) {
         // An empty file is one that somebody is about to write.
         if (item.size.count == 0 || !looks_.look(item, now)) return true;
         if (looks_.rests_until(item.name, now)) {
-            reports.push_back({item.name, Report::Outcome::left,
-                               "it could not be claimed again and again (" + looks_.why(item.name) +
-                                   "); it is tried again after 10 minutes, later every hour"});
+            reports.push_back(left_resting(item.name, item.name));
             return true;
         }
         ripe.push_back(item);
@@ -365,7 +306,7 @@ Intake::Received Intake::receive(std::vector<Claim> claims, std::vector<Report>&
             if (received.worst.done() && answers[i].verdict != Verdict::absent) received.worst = answers[i];
             if (answers[i].verdict != Verdict::absent) {
                 if (looks_.failed(claims[i].claim, clock_.now(), answers[i].text) >= Looks::most_failures) {
-                    reports.push_back(left_resting(claims[i]));
+                    reports.push_back(left_resting(claims[i].claim, claims[i].original));
                 } else {
                     reports.push_back({claims[i].original.empty() ? claims[i].claim : claims[i].original,
                                        Report::Outcome::left, answers[i].text});
@@ -436,12 +377,14 @@ Answer Intake::finish(const std::vector<Claim>& accepted) {
     const auto answers = store_.remove(paths);
     const std::array<std::string, 1> directory{source_.directory};
     Answer worst = store_.sync(directory);
-    std::vector<Claim> deleted;
+    std::vector<Deleted::Claim> deleted;
     for (std::size_t i = 0; i < accepted.size(); ++i) {
         // Also what is not there now: some servers show it again later.
-        if (answers[i].done() || answers[i].verdict == Verdict::absent) deleted.push_back(accepted[i]);
+        if (answers[i].done() || answers[i].verdict == Verdict::absent)
+            deleted.emplace_back(accepted[i].claim, size_of(accepted[i]));
     }
-    remember_deleted(deleted);
+    // A file system does what it says, and would pay for each batch.
+    if (source_.local.empty()) deleted_.add(deleted);
     for (std::size_t i = 0; i < accepted.size(); ++i) {
         if (!answers[i].done() && answers[i].verdict != Verdict::absent) {
             worst = answers[i];  // its note stays, and with it the knowledge that it was accepted
@@ -508,7 +451,7 @@ Answer Intake::recover(std::vector<Report>& reports) {
         try {
             if (disk.info(note_of(claim.name))) return true;
             if (looks_.rests_until(claim.claim, clock_.now())) {
-                reports.push_back(left_resting(claim));
+                reports.push_back(left_resting(claim.claim, claim.original));
                 return true;
             }
             // What the dead run left without a note was never accepted: its draft in tmp/ is worth nothing. Nobody else can
@@ -543,7 +486,7 @@ Answer Intake::claims_at_source(std::vector<Claim>& ours) {
     auto hidden = open_claims_;
     const auto add = [&](const std::string& name, const Item& item) {
         if (item.kind != ItemKind::file) return;
-        if (was_deleted(item)) {
+        if (deleted_.contains(item)) {
             open_claims_.erase(name);  // taken by a run that died before it could write that down
             return;
         }
@@ -575,10 +518,10 @@ Report Intake::left(const Claim& claim, const Error& error) const {
 }
 
 // The same text as long as nothing changes, so that --watch says it once.
-Report Intake::left_resting(const Claim& claim) const {
-    const auto why = looks_.why(claim.claim);
-    return {claim.original.empty() ? claim.claim : claim.original, Report::Outcome::left,
-            (why.empty() ? "it cannot be taken" : why) + "; it stays there as " + claim.claim +
+Report Intake::left_resting(const std::string& name, const std::string& original) const {
+    const auto why = looks_.why(name);
+    return {original.empty() ? name : original, Report::Outcome::left,
+            (why.empty() ? "it cannot be taken" : why) + "; it stays there as " + name +
                 ", and is tried again after 10 minutes, later every hour; rename it there to any other name to have it "
                 "taken at once"};
 }
@@ -653,7 +596,7 @@ Answer Intake::examine(const std::function<void(Report)>& each) {
     answer = claims_at_source(ours);
     for (const auto& claim : ours) {
         if (looks_.rests_until(claim.claim, clock_.now())) {
-            each(left_resting(claim));
+            each(left_resting(claim.claim, claim.original));
         } else {
             each({claim.original.empty() ? claim.claim : claim.original, Report::Outcome::fetched,
                   source_.name + " (would be)"});

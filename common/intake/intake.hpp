@@ -30,6 +30,7 @@
 #include <vector>
 
 #include "clock/clock.hpp"
+#include "intake/deleted.hpp"
 #include "intake/looks.hpp"
 #include "spool/spool.hpp"
 #include "transport/pace.hpp"
@@ -107,14 +108,13 @@ class Intake {
     void save_open_claims();
     void read_open_claims();
     static std::optional<Bytes> size_of(const Claim& claim);
-    bool was_deleted(const transport::Item& item) const;
-    void remember_deleted(const std::vector<Claim>& claims);
     /// After a whole listing: deletes once more what is still there, tells of it, and forgets the rest.
     void see_to_undeleted(std::vector<Report>& reports);
     spool::EntryName with_attributes(spool::EntryName name) const;
     transport::Answer finish(const std::vector<Claim>& accepted);
     transport::Answer claims_at_source(std::vector<Claim>& ours);
-    Report left_resting(const Claim& claim) const;
+    /// `name` as it is called now: a claim, or a file that could not be claimed.
+    Report left_resting(const std::string& name, const std::string& original) const;
     Report left(const Claim& claim, const Error& error) const;
     bool fits(Bytes size, std::size_t messages) const;
     bool is_too_large(const transport::Item& item, std::vector<Report>& reports) const;
@@ -131,8 +131,7 @@ class Intake {
     std::string claim_prefix_;
     std::set<std::string> open_claims_;   ///< claims that may stand at the source: state/claims/<key>
     std::set<std::string> saved_claims_;  ///< as they are on disk
-    /// By earlier runs, as the source said, and their sizes: state/deleted/<key>. Another size is another file.
-    std::map<std::string, std::optional<Bytes>> deleted_;
+    Deleted deleted_;                     ///< by earlier runs, as the source said
     std::vector<std::string> undeleted_;  ///< of them, what the last listing has shown all the same
 };
 

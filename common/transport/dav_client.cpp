@@ -20,9 +20,9 @@ namespace {
 // that takes requests and never answers the time-out.
 constexpr unsigned most_silent = 3;
 
-// Requests at a time to a server that answers at once. One that is some milliseconds away would have nothing to do between
-// them: it gets as many for each millisecond of its quickest answer, up to Limits::connections, until it complains.
+// Requests at a time to a server that answers at once, or has complained; see Limits::width().
 constexpr std::size_t near_width = 8;
+constexpr std::chrono::milliseconds far_step{1};
 
 using Steady = std::chrono::steady_clock;
 
@@ -113,10 +113,9 @@ class Run {
   private:
     // A wrong password tried many times at once can lock the account: the first login goes alone.
     std::size_t width() const {
-        const std::size_t most = std::max(1U, state_.settings.limits.connections);
         if (state_.needs_login() && !state_.known) return 1;
-        const auto far = static_cast<std::size_t>(state_.quickest / std::chrono::milliseconds(1));
-        return std::min(most, state_.overloaded || far < 2 ? near_width : near_width * far);
+        const auto quickest = state_.overloaded ? std::chrono::microseconds(0) : state_.quickest;
+        return state_.settings.limits.width(near_width, quickest, far_step);
     }
 
     bool start_some() {

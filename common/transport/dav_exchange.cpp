@@ -130,8 +130,7 @@ void Exchange::set_constants() {
     set(CURLOPT_PRIVATE, static_cast<void*>(this));
     set(CURLOPT_BUFFERSIZE, 128L * 1024);
     set(CURLOPT_UPLOAD_BUFFERSIZE, 128L * 1024);
-    if (const auto& limits = settings_.limits; limits.bandwidth.count > 0) {
-        const auto share = std::max<std::uint64_t>(limits.bandwidth.count / std::max(1U, limits.connections), 1);
+    if (const auto share = settings_.limits.share(); share > 0) {
         set(CURLOPT_MAX_SEND_SPEED_LARGE, static_cast<curl_off_t>(share));
         set(CURLOPT_MAX_RECV_SPEED_LARGE, static_cast<curl_off_t>(share));
     }

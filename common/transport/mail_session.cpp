@@ -571,23 +571,20 @@ MailAnswer MailSession::send_data(const Mail& mail, Bytes size) {
         early = words;
     }
     if (!sent && !early) return lost("in the message");
-    if (early) {
-        // It does not want the rest; or is gone. Without the dot it has nothing.
-        auto answer = early->code >= 400 ? judge(*early) : not_here(Verdict::broken, "in the message: " + trouble_);
-        close();
-        return answer;
-    }
+    if (early) return before_the_dot(*early);
     owed_ = true;
     return {};
 }
 
+// It does not want the rest, or speaks of something else, or is gone. Without the dot it has nothing.
+MailAnswer MailSession::before_the_dot(const MailReply& early) {
+    auto answer = early.code >= 400 ? judge(early) : not_here(Verdict::broken, "in the message: " + trouble_);
+    close();
+    return answer;
+}
+
 MailAnswer MailSession::commit() {
-    // Who speaks before the dot came does not mean it; without the dot he has nothing.
-    if (auto early = unasked()) {
-        auto answer = early->code >= 400 ? judge(*early) : not_here(Verdict::broken, "in the message: " + trouble_);
-        close();
-        return answer;
-    }
+    if (const auto early = unasked()) return before_the_dot(*early);
     const auto until = Steady::now() + 2 * settings_.answer;
     // What libcurl has taken may leave. Less than the whole line is no end of the data.
     if (!send(end_of_data, until)) return lost("at the end of the message");

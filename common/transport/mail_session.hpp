@@ -76,6 +76,7 @@ class MailSession {
     std::optional<MailReply> command(const std::string& line);
     /// What the server said unasked; nothing if it said nothing.
     std::optional<MailReply> unasked();
+    MailAnswer before_the_dot(const MailReply& early);
     MailAnswer lost(std::string_view doing);
     Deadline deadline() const;
 

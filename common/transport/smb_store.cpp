@@ -29,7 +29,7 @@ using Steady = std::chrono::steady_clock;
 constexpr std::chrono::seconds fresh{2};
 // The library gives up by itself first, and then knows more than that it was killed.
 constexpr std::chrono::milliseconds grace{2'000};
-// Sessions with a server that is near, and how long its quickest answer takes if so many more would help.
+// Sessions with a server that is near: each costs a login. See Limits::width().
 constexpr std::size_t near_width = 4;
 constexpr std::chrono::milliseconds far_step{8};
 
@@ -145,9 +145,9 @@ class Pool {
             }));
         if (!closed_ && (may_grow_ || workers_.empty()) && next_job() != nullptr) {
             // The first one alone: it finds out for all.
-            auto wanted = std::min(jobs_.size() - next_, width());
-            if (none_connected) wanted = 1;
-            for (auto missing = wanted; missing > starting && workers_.size() < width(); --missing) {
+            const auto width = limits_.width(near_width, quickest_, far_step);
+            const auto wanted = none_connected ? 1 : std::min(jobs_.size() - next_, width);
+            for (auto missing = wanted; missing > starting && workers_.size() < width; --missing) {
                 workers_.emplace_back();
                 workers_.back().child = smb::start(session_);
                 give(workers_.back(), nullptr);
@@ -162,12 +162,6 @@ class Pool {
             ++next_;
         }
         return false;
-    }
-
-    // A server that answers at once keeps few sessions busy, and each costs a login; a distant one gets more.
-    std::size_t width() const {
-        const auto far = static_cast<std::size_t>(quickest_ / far_step);
-        return std::min<std::size_t>(limits_.connections, near_width * std::max<std::size_t>(far, 1));
     }
 
     void give(Worker& worker, Job* job) {
@@ -471,9 +465,7 @@ std::unique_ptr<Store> open_smb_store(const target::Target& target, const Access
     session.user = backslash == std::string::npos ? access.user : access.user.substr(backslash + 1);
     session.password = access.password;
     session.patience = limits.answer;
-    if (limits.bandwidth.count > 0)
-        session.bytes_per_second =
-            std::max<std::uint64_t>(limits.bandwidth.count / std::max(1U, limits.connections), 1);
+    session.bytes_per_second = limits.share();
     const std::string root(slash == std::string_view::npos ? std::string_view{} : path.substr(slash + 1));
     return std::make_unique<SmbStore>(session, root, limits);
 }

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "transport/smb_worker.hpp"
 
-#include <dlfcn.h>
 #include <fcntl.h>
 #include <libsmbclient.h>
 #include <linux/filter.h>
@@ -24,6 +23,7 @@
 
 #include "target/target.hpp"
 #include "transport/paths.hpp"
+#include "transport/smb_library.hpp"
 #include "transport/smb_wire.hpp"
 
 namespace ums::transport::smb {
@@ -36,10 +36,6 @@ constexpr int most_tries = 40;
 constexpr unsigned pause_us = 50'000;
 constexpr rlim_t most_memory = 512UL << 20;  // a server that lists without end must not eat the machine
 
-struct Missing {
-    std::string what;
-};
-
 // A call of the library that failed.
 struct Failure {
     int error;
@@ -50,84 +46,6 @@ struct Failure {
 // Our own file could not be read or written.
 struct OwnFault {
     int error;
-};
-
-class Library {
-  public:
-    /// Loaded once, by the process that forks, so that its workers need not do that each for itself. Throws Missing.
-    static const Library& shared() {
-        static const Library library;
-        return library;
-    }
-
-    Library() : handle_(::dlopen(name, RTLD_NOW | RTLD_LOCAL)) {
-        if (handle_ == nullptr) fail();
-        find(new_context, "smbc_new_context");
-        find(init_context, "smbc_init_context");
-        find(set_debug, "smbc_setDebug");
-        find(set_configuration, "smbc_setConfiguration");
-        find(set_timeout, "smbc_setTimeout");
-        find(set_port, "smbc_setPort");
-        find(set_protocols, "smbc_setOptionProtocols");
-        find(set_kerberos, "smbc_setOptionUseKerberos");
-        find(set_fallback, "smbc_setOptionFallbackAfterKerberos");
-        find(set_ccache, "smbc_setOptionUseCCache");
-        find(set_no_anonymous, "smbc_setOptionNoAutoAnonymousLogin");
-        find(set_share_mode, "smbc_setOptionOpenShareMode");
-        find(set_auth, "smbc_setFunctionAuthDataWithContext");
-        find(get_open, "smbc_getFunctionOpen");
-        find(get_read, "smbc_getFunctionRead");
-        find(get_write, "smbc_getFunctionWrite");
-        find(get_close, "smbc_getFunctionClose");
-        find(get_rename, "smbc_getFunctionRename");
-        find(get_unlink, "smbc_getFunctionUnlink");
-        find(get_stat, "smbc_getFunctionStat");
-        find(get_mkdir, "smbc_getFunctionMkdir");
-        find(get_opendir, "smbc_getFunctionOpendir");
-        find(get_closedir, "smbc_getFunctionClosedir");
-        find(get_readdirplus, "smbc_getFunctionReaddirPlus");
-    }
-
-    decltype(&smbc_new_context) new_context;
-    decltype(&smbc_init_context) init_context;
-    decltype(&smbc_setDebug) set_debug;
-    decltype(&smbc_setConfiguration) set_configuration;
-    decltype(&smbc_setTimeout) set_timeout;
-    decltype(&smbc_setPort) set_port;
-    decltype(&smbc_setOptionProtocols) set_protocols;
-    decltype(&smbc_setOptionUseKerberos) set_kerberos;
-    decltype(&smbc_setOptionFallbackAfterKerberos) set_fallback;
-    decltype(&smbc_setOptionUseCCache) set_ccache;
-    decltype(&smbc_setOptionNoAutoAnonymousLogin) set_no_anonymous;
-    decltype(&smbc_setOptionOpenShareMode) set_share_mode;
-    decltype(&smbc_setFunctionAuthDataWithContext) set_auth;
-    decltype(&smbc_getFunctionOpen) get_open;
-    decltype(&smbc_getFunctionRead) get_read;
-    decltype(&smbc_getFunctionWrite) get_write;
-    decltype(&smbc_getFunctionClose) get_close;
-    decltype(&smbc_getFunctionRename) get_rename;
-    decltype(&smbc_getFunctionUnlink) get_unlink;
-    decltype(&smbc_getFunctionStat) get_stat;
-    decltype(&smbc_getFunctionMkdir) get_mkdir;
-    decltype(&smbc_getFunctionOpendir) get_opendir;
-    decltype(&smbc_getFunctionClosedir) get_closedir;
-    decltype(&smbc_getFunctionReaddirPlus) get_readdirplus;
-
-  private:
-    static constexpr const char* name = "libsmbclient.so.0";
-
-    [[noreturn]] static void fail() {
-        const char* why = ::dlerror();
-        throw Missing{std::string("cannot load ") + name + ": " + (why != nullptr ? why : "unknown error")};
-    }
-
-    template <typename Function>
-    void find(Function& function, const char* symbol) {
-        function = reinterpret_cast<Function>(::dlsym(handle_, symbol));
-        if (function == nullptr) fail();
-    }
-
-    void* handle_;
 };
 
 bool wants_kerberos(const Session& session) {
@@ -547,11 +465,7 @@ class Worker {
 }  // namespace
 
 Child start(const Session& session) {
-    try {
-        Library::shared();
-    } catch (const Missing& missing) {
-        throw Error(Fault::configuration, missing.what);
-    }
+    Library::shared();
     std::array<int, 2> ends{};
     if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends.data()) != 0) {
         throw system_error(Fault::later, "make a socket pair", errno);

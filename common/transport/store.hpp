@@ -10,6 +10,7 @@
 // operation ends within its deadline.
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 #include <cstdint>
 #include <functional>
@@ -164,6 +165,18 @@ struct Limits {
     std::chrono::milliseconds stall{60'000};    ///< a transfer in which nothing moves for so long is ended
     Bytes slowest{1024};                        ///< per second: below it for `stall` counts as not moving
     Bytes bandwidth{0};                         ///< per second and direction, of all connections together; 0: no limit
+
+    /// What of the bandwidth each connection may use; 0: no limit.
+    std::uint64_t share() const noexcept {
+        return bandwidth.count == 0 ? 0 : std::max<std::uint64_t>(bandwidth.count / std::max(1U, connections), 1);
+    }
+    /// How many of the connections a target gets that takes `quickest` for its quickest answer: `near`, and so many more for
+    /// each further `step`, as a distant one would have nothing to do between them.
+    std::size_t width(std::size_t near, std::chrono::nanoseconds quickest,
+                      std::chrono::nanoseconds step) const noexcept {
+        return std::min<std::size_t>(std::max(1U, connections),
+                                     near * static_cast<std::size_t>(std::max<long>(quickest / step, 1)));
+    }
 };
 
 /// A store at `target`. Opens no connection: a dead target shows in the first answer. Throws Error{configuration} for

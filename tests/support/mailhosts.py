@@ -12,13 +12,12 @@ import contextlib
 import os
 import pwd
 import re
-import signal
 import socket
 import subprocess
 import tempfile
 import time
 
-from servers import DEADLINE, Missing, free_port, program
+from servers import DEADLINE, Missing, end, free_port, program
 
 USER = "mds"
 PASSWORD = "Post-canary-7391 :%"
@@ -61,14 +60,7 @@ class MailHost:
         self._stop()
 
     def _stop(self):
-        if self._process is None:
-            return
-        os.kill(self._pid(), signal.SIGTERM)
-        try:
-            self._process.wait(DEADLINE)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
+        end(self._process, self._process and self._pid())
         self._process = None
 
     def _pid(self):

@@ -34,6 +34,18 @@ class Missing(Exception):
     """A program that the tests need is not installed."""
 
 
+def end(process, pid=None):
+    """Ends a server, by the pid of what ends it when it is told to. None is one that does not run."""
+    if process is None:
+        return
+    os.kill(pid or process.pid, signal.SIGTERM)
+    try:
+        process.wait(DEADLINE)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
 def program(name, package):
     found = shutil.which(name, path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin:/usr/local/sbin")
     if not found:
@@ -185,14 +197,7 @@ class Server:
         raise RuntimeError(f"{self.name} does not start:\n{self.log()}")
 
     def stop(self):
-        if self._process is None:
-            return
-        self._process.send_signal(signal.SIGTERM)
-        try:
-            self._process.wait(DEADLINE)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
+        end(self._process)
         self._process = None
 
     def log(self):

@@ -4,7 +4,10 @@
 import os
 import subprocess
 
+from servers import PASSWORD
+
 PROGRAMS = os.path.join(os.environ["UMS_BUILD"], "tests")
+WRONG = "not-the-one"
 
 
 def environment(url, **more):
@@ -50,6 +53,26 @@ class Caller:
         """The verdict and the text of an operation with one answer."""
         answer = self.call(*words)[-1]
         return answer[0], answer[2]
+
+
+def wrong_password(directory):
+    """A password file with another password than a server's."""
+    path = os.path.join(directory, "wrong-password")
+    with open(path, "w", encoding="utf-8") as out:
+        out.write(WRONG + "\n")
+    return path
+
+
+class Calls:
+    """Of a test case: one operation, its verdict, and a text that tells no password."""
+
+    def check(self, url, operation, verdict, text="", **more):
+        with Caller(url, **more) as caller:
+            got, said = caller.verdict(*operation)
+        self.assertEqual(got, verdict, said)
+        self.assertIn(text, said)
+        self.assertNotIn(PASSWORD, said)
+        self.assertNotIn(WRONG, said)
 
 
 def conform(test, url, tests="[conformance]", **more):

@@ -45,6 +45,18 @@ inline void write_to(const std::string& path, const std::string& content) {
     std::ofstream(path, std::ios::binary) << content;
 }
 
+/// A file with a content, removed with the object.
+class TemporaryFile {
+  public:
+    explicit TemporaryFile(const std::string& content) : path(directory_.path() + "/file") { write_to(path, content); }
+
+  private:
+    TemporaryDirectory directory_;
+
+  public:
+    const std::string path;
+};
+
 /// The names in a directory; empty if there is none.
 inline std::set<std::string> names_in(const std::string& path) {
     std::set<std::string> names;

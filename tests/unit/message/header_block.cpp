@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "message/header_block.hpp"
 
-#include <unistd.h>
 #include <catch2/catch.hpp>
 #include <chrono>
-#include <cstdlib>
 
 #include "error/error.hpp"
 #include "random_text.hpp"
+#include "temporary_directory.hpp"
 #include "text/text.hpp"
 
 using namespace ums;
@@ -53,20 +52,6 @@ std::string joined_lines(const HeaderBlock& block) {
     for (const auto& line : block.lines()) out += line.raw;
     return out;
 }
-
-// A file with `content`, open for reading.
-struct TemporaryFile {
-    std::string path = "/tmp/ums-unit-XXXXXX";
-    io::Fd fd;
-    explicit TemporaryFile(std::string_view content) {
-        fd = io::Fd(mkstemp(path.data()));
-        REQUIRE(fd);
-        REQUIRE(write(fd.get(), content.data(), content.size()) == static_cast<ssize_t>(content.size()));
-    }
-    TemporaryFile(const TemporaryFile&) = delete;
-    TemporaryFile& operator=(const TemporaryFile&) = delete;
-    ~TemporaryFile() { unlink(path.c_str()); }
-};
 
 }  // namespace
 
@@ -358,8 +343,8 @@ TEST_CASE("fields go behind the envelope, and replace those of their name") {
 TEST_CASE("the header of a file is read, and its body is not") {
     io::PosixDisk disk;
     SECTION("small") {
-        const TemporaryFile file(example + "body");
-        const auto header = read_header(disk, file.fd, file.path);
+        const test::TemporaryFile file(example + "body");
+        const auto header = read_header(disk, *disk.open(file.path), file.path);
         CHECK(header.block.bytes() == example);
         CHECK(header.body_offset == example.size());
     }
@@ -367,29 +352,29 @@ TEST_CASE("the header of a file is read, and its body is not") {
         for (const std::size_t length : {4090u, 4092u, 4093u, 4094u, 4095u, 4096u, 12286u, 12287u, 12288u, 100000u}) {
             std::string block = "RCPT TO:1\r\nX:";
             block += std::string(length - block.size(), 'x') + "\r\n\r\n";
-            const TemporaryFile file(block + "body\r\n\r\n");
-            const auto header = read_header(disk, file.fd, file.path);
+            const test::TemporaryFile file(block + "body\r\n\r\n");
+            const auto header = read_header(disk, *disk.open(file.path), file.path);
             CHECK(header.block.bytes() == block);
             CHECK(header.body_offset == block.size());
         }
     }
     SECTION("without an empty line") {
-        const TemporaryFile file("RCPT TO:1\n");
-        const auto header = read_header(disk, file.fd, file.path);
+        const test::TemporaryFile file("RCPT TO:1\n");
+        const auto header = read_header(disk, *disk.open(file.path), file.path);
         CHECK(header.body_offset == 10);
     }
     SECTION("empty") {
-        const TemporaryFile file("");
-        CHECK_THROWS_AS(read_header(disk, file.fd, file.path), Error);
+        const test::TemporaryFile file("");
+        CHECK_THROWS_AS(read_header(disk, *disk.open(file.path), file.path), Error);
     }
     SECTION("too long, without reading all of it") {
-        const TemporaryFile file(std::string(3 << 20, 'x'));
-        CHECK_THROWS_WITH(read_header(disk, file.fd, file.path), Catch::Contains("longer than"));
+        const test::TemporaryFile file(std::string(3 << 20, 'x'));
+        CHECK_THROWS_WITH(read_header(disk, *disk.open(file.path), file.path), Catch::Contains("longer than"));
     }
     SECTION("as long as is allowed") {
         const std::string block = "X:" + std::string(longest_header.count - 4, 'x') + "\n\n";
-        const TemporaryFile file(block + std::string(100, 'b'));
-        CHECK(read_header(disk, file.fd, file.path).body_offset == longest_header.count);
+        const test::TemporaryFile file(block + std::string(100, 'b'));
+        CHECK(read_header(disk, *disk.open(file.path), file.path).body_offset == longest_header.count);
     }
 }
 

@@ -1,18 +1,15 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "rules/rules.hpp"
 
-#include <unistd.h>
-
 #include <algorithm>
 #include <catch2/catch.hpp>
-#include <cstdlib>
-#include <fstream>
 #include <map>
 #include <set>
 
 #include "config_builder.hpp"
 #include "error/error.hpp"
 #include "random_text.hpp"
+#include "temporary_directory.hpp"
 
 using namespace ums;
 using namespace ums::rules;
@@ -51,19 +48,6 @@ std::string why_refused(const config::Config& config) {
     }
     return "accepted";
 }
-
-struct TemporaryFile {
-    std::string path = "/tmp/ums-unit-XXXXXX";
-    explicit TemporaryFile(const std::string& content) {
-        const int fd = mkstemp(path.data());
-        REQUIRE(fd >= 0);
-        close(fd);
-        std::ofstream(path) << content;
-    }
-    TemporaryFile(const TemporaryFile&) = delete;
-    TemporaryFile& operator=(const TemporaryFile&) = delete;
-    ~TemporaryFile() { unlink(path.c_str()); }
-};
 
 // The table that the manuals publish.
 config::Config published() {
