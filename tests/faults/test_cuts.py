@@ -3,7 +3,7 @@
 """ums-push and ums-fetch over connections that are cut or stalled after N bytes, in front of real servers.
 
 For each direction N goes over every byte that the undisturbed run sends, but of the messages themselves only over every
-1,024th; the usual run takes a sample of that, UMS_ALL=1 all for nginx, every third for Apache, and every seventh for Samba,
+1,024th; the usual run takes a sample of that, UMS_ALL=1 (tests/long cuts) all for nginx, every third for Apache, and every seventh for Samba,
 whose runs log in anew; a stall costs its deadline, so that is tried at every 64th, and of Samba every 256th. After the
 fault the tools run again, undisturbed, until nothing is left: then every message is there exactly once, byte for byte, and
 the source, the stage directory and the spool are clean.
