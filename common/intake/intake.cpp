@@ -326,12 +326,23 @@ Intake::Received Intake::receive(std::vector<Claim> claims, std::vector<Report>&
         received.drafts.push_back(std::move(drafts[i]));
         received.claims.push_back(std::move(claims[i]));
     }
-    received.syncing = spool_.start_sync(received.drafts);
+    if (received.claims.empty()) return received;
+    // A claim that a power failure at the source undoes must not be one that was accepted.
+    const std::array<std::string, 1> directory{source_.directory};
+    if (const auto synced = store_.sync(directory); !synced.done()) {
+        received.worst = synced;
+        received.claims.clear();
+        received.drafts.clear();
+        return received;
+    }
+    static_cast<void>(spool_.state_path("fetch/" + source_.key + "/note"));
+    received.acceptance = disk.start([this, drafts = std::span(received.drafts),
+                                      accepted = std::span(received.claims)] { accept(drafts, accepted); });
     return received;
 }
 
 // The notes themselves too: a file system without a journal keeps a name, and loses what it stands for.
-void Intake::write_notes(const std::vector<Claim>& claims) {
+void Intake::write_notes(std::span<const Claim> claims) {
     constexpr std::size_t at_once = 64;  // of the descriptors that a process may have the messages hold most
     auto& disk = spool_.disk();
     for (std::size_t i = 0; i < claims.size();) {
@@ -345,22 +356,20 @@ void Intake::write_notes(const std::vector<Claim>& claims) {
     disk.sync_directory(io::parent_of(note_of(claims.front().name)));
 }
 
+// 2. and 3.: content and its names, which a file system need not keep with it, then the notes.
+void Intake::accept(std::span<spool::Draft> drafts, std::span<const Claim> claims) {
+    spool_.sync(drafts);
+    spool_.disk().sync_directory(spool_.path(source_.queue, spool::State::tmp));
+    // With its note the draft is the message: whatever fails from here on, it must stay for the next run to accept.
+    for (auto& draft : drafts) draft.keep();
+    write_notes(claims);
+    spool_.accept(drafts);
+}
+
 Answer Intake::commit(Received& received, std::vector<Report>& reports) {
     const auto& accepted = received.claims;
     if (accepted.empty()) return received.worst;
-    // A claim that a power failure at the source undoes must not be one that was accepted.
-    const std::array<std::string, 1> directory{source_.directory};
-    if (const auto synced = store_.sync(directory); !synced.done()) return synced;
-    // 2. and 3.: content, then the notes.
-    static_cast<void>(spool_.state_path("fetch/" + source_.key + "/note"));
-    received.syncing.finish();
-    // And their names, which a file system need not keep with them.
-    spool_.disk().sync_directory(spool_.path(source_.queue, spool::State::tmp));
-    // With its note the draft is the message: whatever fails from here on, it must stay for the next run to accept.
-    for (auto& draft : received.drafts) draft.keep();
-    write_notes(accepted);
-
-    spool_.accept(received.drafts);
+    received.acceptance->finish();
     for (const auto& claim : accepted) {
         looks_.forget(claim.claim);
         open_claims_.erase(claim.claim);
@@ -538,7 +547,7 @@ Answer Intake::collect(std::size_t limit, const std::function<bool()>& pause, st
         ripe.shrink_to_fit();  // a source may hold 100,000 files
     }
     Answer worst;
-    // While the disk writes what one batch brought, the next is claimed and received.
+    // While one batch is accepted, the next is claimed and received.
     std::optional<Received> before;
     const auto commit_before = [&] {
         if (!before) return;

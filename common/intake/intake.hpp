@@ -24,8 +24,10 @@
 
 #include <functional>
 #include <map>
+#include <memory>
 #include <optional>
 #include <set>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -94,17 +96,21 @@ class Intake {
     bool is_ours(const std::string& name) const;
     transport::Answer claim(std::vector<transport::Item> items, std::vector<Claim>& claims,
                             std::vector<Report>& reports);
-    /// Messages whose content is here, and on its way to the disk.
+    /// Messages whose content is here, and which are being accepted.
     struct Received {
         std::vector<Claim> claims;
         std::vector<spool::Draft> drafts;
-        spool::Spool::Syncing syncing;  ///< of these drafts: after them, so that it ends before they do
-        transport::Answer worst;        ///< of those that could not be received
+        std::unique_ptr<io::Disk::Work>
+            acceptance;           ///< after what it uses, so that it ends before; nothing without claims
+        transport::Answer worst;  ///< of those that could not be received
     };
     Received receive(std::vector<Claim> claims, std::vector<Report>& reports);
-    /// The rest of the protocol: what was received is accepted, and deleted at the source.
+    /// Makes messages durable, notes and accepts them, while the next ones are claimed and received: it uses these
+    /// alone, and of the spool what changes nothing in it.
+    void accept(std::span<spool::Draft> drafts, std::span<const Claim> claims);
+    /// Waits for the acceptance; then they are deleted at the source.
     transport::Answer commit(Received& received, std::vector<Report>& reports);
-    void write_notes(const std::vector<Claim>& claims);
+    void write_notes(std::span<const Claim> claims);
     void save_open_claims();
     void read_open_claims();
     static std::optional<Bytes> size_of(const Claim& claim);

@@ -83,26 +83,26 @@ std::optional<Fd> open_regular(const std::string& path, int mode, Fault fault) {
 // No error that the next fsync has to report is taken from it: sync_file_range(2) looks for one only if told to wait.
 void begin_write_back(const Fd& fd) { static_cast<void>(::sync_file_range(fd.get(), 0, 0, SYNC_FILE_RANGE_WRITE)); }
 
-class PosixSync final : public Disk::Sync {
+// Several files at once.
+class Syncing {
   public:
-    PosixSync(std::vector<const Fd*> fds, std::string what) : fds_(std::move(fds)), what_(std::move(what)) {
+    Syncing(std::span<const Fd* const> fds, const std::string& what) : fds_(fds), what_(what) {}
+
+    void run() {
         constexpr std::size_t most_threads = 16;
         // All of them allocated in one transaction of the file system, in place of one for each few that are synced
         // together.
         for (const Fd* fd : fds_) begin_write_back(*fd);
-        const std::size_t count = std::min(fds_.size(), most_threads);
-        for (std::size_t i = 0; i < count; ++i) {
+        std::vector<std::jthread> threads;
+        for (std::size_t i = 1; i < std::min(fds_.size(), most_threads); ++i) {
             try {
-                threads_.emplace_back([this] { work(); });
+                threads.emplace_back([this] { work(); });
             } catch (const std::system_error&) {
-                break;  // fewer threads do the same work, or finish() does
+                break;  // fewer threads do the same work
             }
         }
-    }
-
-    void finish() override {
         work();
-        threads_.clear();
+        threads.clear();
         if (first_error_ != 0) {
             errno = first_error_;
             fail(Fault::cannot_write, "sync", what_);
@@ -119,24 +119,42 @@ class PosixSync final : public Disk::Sync {
         }
     }
 
-    std::vector<const Fd*> fds_;
-    std::string what_;
+    std::span<const Fd* const> fds_;
+    const std::string& what_;
     std::atomic<std::size_t> next_ = 0;
     std::atomic<int> first_error_ = 0;
-    std::vector<std::jthread> threads_;  // last: they end before what they use
 };
 
-// What start_sync() does where nothing goes on beside it.
-class LateSync final : public Disk::Sync {
+class LateWork final : public Disk::Work {
   public:
-    LateSync(Disk& disk, std::vector<const Fd*> fds, std::string what)
-        : disk_(disk), fds_(std::move(fds)), what_(std::move(what)) {}
-    void finish() override { disk_.sync_all(fds_, what_); }
+    explicit LateWork(std::function<void()> work) : work_(std::move(work)) {}
+    void finish() override {
+        if (const auto work = std::exchange(work_, nullptr)) work();
+    }
 
   private:
-    Disk& disk_;
-    std::vector<const Fd*> fds_;
-    std::string what_;
+    std::function<void()> work_;
+};
+
+class ThreadWork final : public Disk::Work {
+  public:
+    explicit ThreadWork(const std::function<void()>& work) : thread_([this, work] { run(work); }) {}
+    void finish() override {
+        if (thread_.joinable()) thread_.join();
+        if (const auto thrown = std::exchange(thrown_, nullptr)) std::rethrow_exception(thrown);
+    }
+
+  private:
+    void run(const std::function<void()>& work) noexcept {
+        try {
+            work();
+        } catch (...) {
+            thrown_ = std::current_exception();
+        }
+    }
+
+    std::exception_ptr thrown_;
+    std::jthread thread_;  // last: it ends before what it uses
 };
 
 }  // namespace
@@ -225,8 +243,16 @@ void PosixDisk::sync(const Fd& fd, const std::string& path) {
     if (retried([&] { return ::fsync(fd.get()); }) != 0) fail(Fault::cannot_write, "sync", path);
 }
 
-std::unique_ptr<Disk::Sync> Disk::start_sync(std::vector<const Fd*> fds, std::string what) {
-    return std::make_unique<LateSync>(*this, std::move(fds), std::move(what));
+std::unique_ptr<Disk::Work> Disk::start(std::function<void()> work) {
+    return std::make_unique<LateWork>(std::move(work));
+}
+
+std::unique_ptr<Disk::Work> PosixDisk::start(std::function<void()> work) {
+    try {
+        return std::make_unique<ThreadWork>(work);
+    } catch (const std::system_error&) {
+        return Disk::start(std::move(work));
+    }
 }
 
 void PosixDisk::sync_all(std::span<const Fd* const> fds, const std::string& what) {
@@ -234,11 +260,7 @@ void PosixDisk::sync_all(std::span<const Fd* const> fds, const std::string& what
         for (const Fd* fd : fds) sync(*fd, what);
         return;
     }
-    PosixSync({fds.begin(), fds.end()}, what).finish();
-}
-
-std::unique_ptr<Disk::Sync> PosixDisk::start_sync(std::vector<const Fd*> fds, std::string what) {
-    return std::make_unique<PosixSync>(std::move(fds), std::move(what));
+    Syncing(fds, what).run();
 }
 
 void PosixDisk::write_back(const Fd& fd) { begin_write_back(fd); }

@@ -100,18 +100,18 @@ class Disk {
     virtual void sync(const Fd& fd, const std::string& path) = 0;
     /// Several at once, so that the disk can write them together. All are tried; the first failure is thrown.
     virtual void sync_all(std::span<const Fd* const> fds, const std::string& what) = 0;
-    /// A sync_all() that goes on while other things are done.
-    class Sync {
+    /// Something that waits for the disk, going on while other things are done.
+    class Work {
       public:
-        Sync() = default;
-        Sync(const Sync&) = delete;
-        Sync& operator=(const Sync&) = delete;
-        virtual ~Sync() = default;  ///< waits too
-        /// Waits for it. Only then, and if it does not throw, are the files durable.
+        Work() = default;
+        Work(const Work&) = delete;
+        Work& operator=(const Work&) = delete;
+        virtual ~Work() = default;  ///< if it has begun it comes to its end
+        /// Waits for it, and throws what it threw. A second call does nothing.
         virtual void finish() = 0;
     };
-    /// The descriptors must stay open, and where they are, until it is finished. This one does it all in finish().
-    virtual std::unique_ptr<Sync> start_sync(std::vector<const Fd*> fds, std::string what);
+    /// Begins `work`. What it uses must stay where it is until the Work is gone. This one does it all in finish().
+    virtual std::unique_ptr<Work> start(std::function<void()> work);
     /// Begins to write what is dirty and does not wait for it: a sync later on has less to do. It never fails, and promises
     /// nothing.
     virtual void write_back(const Fd&) {}
@@ -162,7 +162,8 @@ class PosixDisk final : public Disk {
     void append(const std::string& path, std::string_view data) override;
     void sync(const Fd& fd, const std::string& path) override;
     void sync_all(std::span<const Fd* const> fds, const std::string& what) override;
-    std::unique_ptr<Sync> start_sync(std::vector<const Fd*> fds, std::string what) override;
+    /// On a thread of its own.
+    std::unique_ptr<Work> start(std::function<void()> work) override;
     void write_back(const Fd& fd) override;
     void sync_directory(const std::string& path) override;
     Renamed rename(const std::string& from, const std::string& to) override;

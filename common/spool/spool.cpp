@@ -287,25 +287,14 @@ void Spool::require_room(const Queue& queue, Bytes size, std::uint64_t files) {
     }
 }
 
-void Spool::sync(std::span<Draft> drafts) { start_sync(drafts).finish(); }
-
-Spool::Syncing Spool::start_sync(std::span<Draft> drafts) {
-    Syncing syncing;
+void Spool::sync(std::span<Draft> drafts) {
     std::vector<const io::Fd*> fds;
     for (const auto& draft : drafts) {
         if (!draft.synced_) fds.push_back(&draft.fd_);
     }
-    if (fds.empty()) return syncing;
-    syncing.drafts_ = drafts;
-    syncing.sync_ = disk_.start_sync(std::move(fds), io::parent_of(drafts.front().path_));
-    return syncing;
-}
-
-void Spool::Syncing::finish() {
-    if (!sync_) return;
-    sync_->finish();
-    sync_.reset();
-    for (auto& draft : drafts_) draft.synced_ = true;
+    if (fds.empty()) return;
+    disk_.sync_all(fds, io::parent_of(drafts.front().path_));
+    for (auto& draft : drafts) draft.synced_ = true;
 }
 
 void Spool::accept(std::span<Draft> drafts) {

@@ -168,17 +168,6 @@ class Spool {
     void accept(std::span<Draft> drafts);
     /// Only the content of the drafts made durable, if it is not yet.
     void sync(std::span<Draft> drafts);
-    /// The same, going on until finish() is called. The drafts must stay where they are meanwhile.
-    class Syncing {
-      public:
-        void finish();
-
-      private:
-        friend class Spool;
-        std::span<Draft> drafts_;
-        std::unique_ptr<io::Disk::Sync> sync_;
-    };
-    Syncing start_sync(std::span<Draft> drafts);
     /// Removes what lies in tmp/ of `queue` and belongs to nobody: it can be locked, and no intake note names it.
     void sweep(const Queue& queue);
     /// The intake note of `id` for a source, an empty file: while it is there, the draft is not swept.

@@ -128,8 +128,8 @@ void Exchange::set_constants() {
     set(CURLOPT_PREREQFUNCTION, &Exchange::on_send);
     set(CURLOPT_PREREQDATA, static_cast<void*>(this));
     set(CURLOPT_PRIVATE, static_cast<void*>(this));
-    set(CURLOPT_BUFFERSIZE, 128L * 1024);
-    set(CURLOPT_UPLOAD_BUFFERSIZE, 128L * 1024);
+    set(CURLOPT_BUFFERSIZE, 256L * 1024);
+    set(CURLOPT_UPLOAD_BUFFERSIZE, 256L * 1024);
     if (const auto share = settings_.limits.share(); share > 0) {
         set(CURLOPT_MAX_SEND_SPEED_LARGE, static_cast<curl_off_t>(share));
         set(CURLOPT_MAX_RECV_SPEED_LARGE, static_cast<curl_off_t>(share));

@@ -29,8 +29,8 @@ using Steady = std::chrono::steady_clock;
 constexpr std::chrono::seconds fresh{2};
 // The library gives up by itself first, and then knows more than that it was killed.
 constexpr std::chrono::milliseconds grace{2'000};
-// Sessions with a server that is near: each costs a login. See Limits::width().
-constexpr std::size_t near_width = 4;
+// Sessions with a server that is near: each costs a login, and more than three are no quicker. See Limits::width().
+constexpr std::size_t near_width = 3;
 constexpr std::chrono::milliseconds far_step{8};
 
 // One request of a batch.

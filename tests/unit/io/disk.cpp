@@ -8,8 +8,10 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <catch2/catch.hpp>
 #include <filesystem>
+#include <future>
 #include <thread>
 
 #include "faulty_disk.hpp"
@@ -237,48 +239,46 @@ TEST_CASE("many files are synced at once, and a bad one is told", "[io]") {
     REQUIRE_THROWS_AS(place.disk.sync(closed, "closed"), Error);
 }
 
-TEST_CASE("a sync goes on while other things are done, and tells at its end", "[io]") {
+TEST_CASE("work goes on while other things are done, and tells at its end", "[io]") {
     Place place;
-    std::vector<io::Fd> files;
-    for (int i = 0; i < 40; ++i) files.push_back(place.disk.create(place.path("f" + std::to_string(i))));
-    std::vector<const io::Fd*> all;
-    for (const auto& fd : files) {
-        place.disk.write(fd, "content", "f");
-        all.push_back(&fd);
-    }
-    auto none = place.disk.start_sync({}, "none");
-    REQUIRE_NOTHROW(none->finish());
-    auto sync = place.disk.start_sync(all, "all");
-    place.disk.write_back(files.front());
-    REQUIRE_NOTHROW(sync->finish());
-    REQUIRE_NOTHROW(sync->finish());
+    std::promise<void> may_end;
+    std::atomic<int> ended = 0;
+    auto work = place.disk.start([&] {
+        may_end.get_future().wait();
+        ++ended;
+    });
+    REQUIRE(ended == 0);
+    may_end.set_value();  // it would wait for ever if it ran only in finish()
+    REQUIRE_NOTHROW(work->finish());
+    REQUIRE(ended == 1);
+    REQUIRE_NOTHROW(work->finish());
+    REQUIRE(ended == 1);
     const io::Fd closed;
-    all[7] = &closed;
-    sync = place.disk.start_sync(all, "the batch");
-    REQUIRE_THROWS_WITH(sync->finish(), Catch::Contains("the batch"));
+    work = place.disk.start([&] { place.disk.sync(closed, "the batch"); });
+    REQUIRE_THROWS_WITH(work->finish(), Catch::Contains("the batch"));
+    REQUIRE_NOTHROW(work->finish());
     // Nobody asks any more: it comes to its end all the same.
-    sync = place.disk.start_sync(all, "forgotten");
-    sync.reset();
+    work = place.disk.start([&] {
+        std::this_thread::sleep_for(std::chrono::milliseconds(20));
+        ++ended;
+        place.disk.sync(closed, "forgotten");
+    });
+    work.reset();
+    REQUIRE(ended == 2);
     REQUIRE_NOTHROW(place.disk.write_back(closed));
 }
 
-TEST_CASE("a disk that cannot do anything beside a sync does it at the end", "[io]") {
-    class Counting final : public io::ForwardingDisk {
-      public:
-        explicit Counting(io::Disk& real) : ForwardingDisk(real) {}
-        std::size_t synced = 0;
-        void sync_all(std::span<const io::Fd* const> fds, const std::string& what) override {
-            synced += fds.size();
-            ForwardingDisk::sync_all(fds, what);
-        }
-    };
+TEST_CASE("a disk that can do one thing at a time does the work at its end", "[io]") {
     Place place;
-    Counting disk(place.disk);
-    const auto file = disk.create(place.path("f"));
-    const auto sync = disk.start_sync({&file}, "one");
-    REQUIRE(disk.synced == 0);
-    sync->finish();
-    REQUIRE(disk.synced == 1);
+    io::ForwardingDisk disk(place.disk);
+    int done = 0;
+    const auto work = disk.start([&] { ++done; });
+    REQUIRE(done == 0);
+    work->finish();
+    work->finish();
+    REQUIRE(done == 1);
+    disk.start([&] { ++done; });
+    REQUIRE(done == 1);
 }
 
 TEST_CASE("a lock excludes every other descriptor, in this process and in others", "[io]") {
