@@ -173,9 +173,6 @@ void read_mds(const Node& node, Draft& draft) {
     section.duration("settle", mds.settle, Duration::zero());
     if (const Node* in_doubt = section.find("in-doubt")) read_in_doubt(*in_doubt, mds.in_doubt, draft.report);
     section.duration("expire", mds.expire, Duration(1));
-    if (const Node* expire = section.find("expire")) {
-        draft.report.warning(*expire, "this version does not act on 'expire' yet: messages wait as long as it takes");
-    }
     section.duration("keep-sent", mds.keep_sent, Duration::zero());
     if (const Node* on_event = section.find("on-event")) read_on_event(*on_event, mds.on_event, draft.report);
     if (const Node* mail = section.find("mail")) read_mail(*mail, mds.mail, draft.report);

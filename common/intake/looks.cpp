@@ -15,18 +15,32 @@ constexpr std::chrono::minutes first_rest{10};
 constexpr std::chrono::minutes longest_rest{60};
 constexpr std::size_t longest_why = 500;
 constexpr unsigned long long most_counted = 1'000'000;
-constexpr std::size_t longest_version = 255;
 
 }  // namespace
+
+Looks::Past& Looks::past_of(Seen& seen) {
+    if (!seen.past) seen.past = std::make_unique<Past>();
+    return *seen.past;
+}
+
+const Looks::Past* Looks::past_of(const std::string& name) const {
+    const auto found = seen_.find(name);
+    return found == seen_.end() ? nullptr : found->second.past.get();
+}
 
 bool Looks::look(const transport::Item& item, clock::Instant now) {
     if (seen_.size() >= 2 * most) forget_oldest();
     auto [found, is_new] = seen_.try_emplace(item.name);
     auto& seen = found->second;
-    const auto version = item.version.size() > longest_version ? text::hex(text::hash(item.version)) : item.version;
+    const auto version = text::hash(item.version);
     const bool changed = is_new || seen.size != item.size || seen.version != version;
     // A clock set back since the first look would make the file wait for ever: begin again.
-    if (changed || seen.first > now) seen = {item.size, version, now, 0, {}, seen.original, "", true};
+    if (changed || seen.first > now) {
+        seen.size = item.size;
+        seen.version = version;
+        seen.first = now;
+        if (seen.past) *seen.past = Past{0, {}, std::move(seen.past->original), {}};
+    }
     seen.now = true;
     return settle_.count() == 0 || (!changed && now - seen.first >= settle_);
 }
@@ -34,38 +48,38 @@ bool Looks::look(const transport::Item& item, clock::Instant now) {
 unsigned Looks::failed(const std::string& name, clock::Instant now, std::string_view why) {
     auto& seen = seen_[name];
     seen.now = true;
-    seen.last_failure = now;
-    seen.why = why.substr(0, longest_why);
-    return ++seen.failures;
+    auto& past = past_of(seen);
+    past.last_failure = now;
+    past.why = why.substr(0, longest_why);
+    return ++past.failures;
 }
 
 std::optional<clock::Instant> Looks::rests_until(const std::string& name, clock::Instant now) const {
-    const auto found = seen_.find(name);
-    if (found == seen_.end() || found->second.failures < most_failures) return std::nullopt;
-    const auto& seen = found->second;
-    const auto doublings = std::min(seen.failures - most_failures, 3U);
-    const auto until = seen.last_failure + std::min<std::chrono::minutes>(first_rest * (1 << doublings), longest_rest);
-    if (now < seen.last_failure || now >= until) return std::nullopt;
+    const auto* past = past_of(name);
+    if (past == nullptr || past->failures < most_failures) return std::nullopt;
+    const auto doublings = std::min(past->failures - most_failures, 3U);
+    const auto until = past->last_failure + std::min<std::chrono::minutes>(first_rest * (1 << doublings), longest_rest);
+    if (now < past->last_failure || now >= until) return std::nullopt;
     return until;
 }
 
 std::string Looks::why(const std::string& name) const {
-    const auto found = seen_.find(name);
-    return found == seen_.end() ? "" : found->second.why;
+    const auto* past = past_of(name);
+    return past == nullptr ? "" : past->why;
 }
 
 void Looks::claimed(const std::string& name, const std::string& claim) {
     const auto found = seen_.find(name);
     if (found == seen_.end()) return;
-    auto seen = found->second;
-    if (seen.original.empty()) seen.original = name;
+    auto seen = std::move(found->second);
+    if (auto& past = past_of(seen); past.original.empty()) past.original = name;
     seen_.erase(found);
     seen_[claim] = std::move(seen);
 }
 
 std::string Looks::original(const std::string& claim) const {
-    const auto found = seen_.find(claim);
-    return found == seen_.end() ? "" : found->second.original;
+    const auto* past = past_of(claim);
+    return past == nullptr ? "" : past->original;
 }
 
 void Looks::forget_unseen() {
@@ -87,11 +101,13 @@ void Looks::forget_oldest() {
 
 std::string Looks::to_text() const {
     std::string text;
+    const Past none;
     for (const auto& [name, seen] : seen_) {
+        const auto& past = seen.past ? *seen.past : none;
         text += target::encode_segment(name) + "\t" + std::to_string(seen.size.count) + "\t" +
-                target::encode_segment(seen.version) + "\t" + clock::format_precise(seen.first) + "\t" +
-                std::to_string(seen.failures) + "\t" + clock::format_precise(seen.last_failure) + "\t" +
-                target::encode_segment(seen.original) + "\t" + target::encode_segment(seen.why) + "\n";
+                std::to_string(seen.version) + "\t" + clock::format_precise(seen.first) + "\t" +
+                std::to_string(past.failures) + "\t" + clock::format_precise(past.last_failure) + "\t" +
+                target::encode_segment(past.original) + "\t" + target::encode_segment(past.why) + "\n";
     }
     return text;
 }
@@ -102,7 +118,7 @@ void Looks::read(std::string_view text) {
         if (fields.size() != 8) continue;
         const auto name = target::decode(fields[0]);
         const auto size = text::parse_number(fields[1]);
-        const auto version = target::decode(fields[2]);
+        const auto version = text::parse_number(fields[2]);
         const auto first = clock::parse(fields[3]);
         const auto failures = text::parse_number(fields[4]);
         const auto last_failure = clock::parse(fields[5]);
@@ -110,8 +126,11 @@ void Looks::read(std::string_view text) {
         const auto why = target::decode(fields[7]);
         if (!name || !size || !version || !first || !failures || !last_failure || !original || !why) continue;
         if (seen_.size() >= most && !seen_.contains(*name)) break;
-        seen_[*name] = {Bytes{*size},  *version,  *first, static_cast<unsigned>(std::min(*failures, most_counted)),
-                        *last_failure, *original, *why,   false};
+        auto& seen = seen_[*name];
+        seen = {Bytes{*size}, *version, *first, nullptr, false};
+        if (*failures > 0 || !original->empty() || !why->empty()) {
+            past_of(seen) = {static_cast<unsigned>(std::min(*failures, most_counted)), *last_failure, *original, *why};
+        }
     }
 }
 

@@ -9,6 +9,7 @@
 
 #include <chrono>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -46,16 +47,23 @@ class Looks {
     void read(std::string_view text);
 
   private:
-    struct Seen {
-        Bytes size;
-        std::string version;
-        clock::Instant first{};
+    /// Of the few that were claimed, or could not be.
+    struct Past {
         unsigned failures = 0;
         clock::Instant last_failure{};
         std::string original;
         std::string why;
+    };
+    /// One for each of 100,000 files: no larger than need be.
+    struct Seen {
+        Bytes size;
+        unsigned long long version = 0;  ///< its hash
+        clock::Instant first{};
+        std::unique_ptr<Past> past;
         bool now = false;
     };
+    static Past& past_of(Seen& seen);
+    const Past* past_of(const std::string& name) const;
     void forget_oldest();
 
     std::chrono::milliseconds settle_;

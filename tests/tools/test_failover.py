@@ -18,10 +18,17 @@ routes:
   - {{to: munich}}
 """
 F_OFD_SETLK = 37
+HOUR = 3600
+DAY = 24 * HOUR
 ENTRY = "1795406406000001.doubtful.BER1,c=ExConn,s=munich,n=1"
 # It begins with the hash of its queue, kernel/k1.
 TOKEN = "fbada2token1"
 WITNESSED = ENTRY + ",v=" + TOKEN
+
+
+def aged(seconds, token, **attributes):
+    """The name of an entry that arrived so long ago."""
+    return f"{int((time.time() - seconds) * 1e6):016d}.{token}.BER1" + "".join(f",{k}={v}" for k, v in attributes.items())
 
 
 def site(kernels="k1, k2", more=""):
@@ -225,13 +232,14 @@ class Failover(Case):
     def test_refused_by_one_kernel(self):
         """What one kernel does not take is offered to the next at once, and parked when five times nobody wanted it."""
         world = self.rooms(("k1", "k2", "k3"), site("k1, k2, k3"))
-        name = ENTRY.replace("n=1", "n=1,t=4000000000,r=1")
+        asked = aged(60, "doubtful", c="ExConn", s="munich", n=1)
+        name = asked.replace("n=1", "n=1,t=4000000000,r=1")
         world.place("kernel/k1", name, message(1))
         # Moved here and not tried yet: it stays.
-        world.place("kernel/k2", "1795406406000002.untried2.BER1,c=ExConn,s=munich,n=1,r=1", message(2))
+        world.place("kernel/k2", aged(50, "untried2", c="ExConn", s="munich", n=1, r=1), message(2))
         line, = self.json_lines(world, "ums-failover", "--json")
         self.assertEqual((line["result"], line["detail"], line["why"]), ("assigned", "k2", "k1 did not take it"))
-        self.assertIn(ENTRY + ",r=1", world.queue("kernel/k2"))
+        self.assertIn(asked + ",r=1", world.queue("kernel/k2"))
         self.assertIn("k1 did not take it", world.run("ums-spool", "trace", name).stdout.decode())
         self.assertEqual(self.run_clean(world, "ums-failover").stdout, b"", "no ping-pong")
         world.run("ums-push")
@@ -239,13 +247,13 @@ class Failover(Case):
         # k2 refuses it, then k3: round it goes; a kernel that is down is passed over, and so is k1 while it drains.
         world.place("kernel/k2", name, message(1))
         world.run("ums-failover")
-        self.assertEqual(world.queue("kernel/k3"), [ENTRY + ",r=1"])
-        os.rename(os.path.join(world.spool, "kernel/k3/new", ENTRY + ",r=1"), os.path.join(world.spool, "kernel/k3/new", name))
+        self.assertEqual(world.queue("kernel/k3"), [asked + ",r=1"])
+        os.rename(os.path.join(world.spool, "kernel/k3/new", asked + ",r=1"), os.path.join(world.spool, "kernel/k3/new", name))
         world.run("ums-failover", "drain", "k1")
         world.run("ums-failover")
-        self.assertEqual(world.queue("kernel/k2"), [ENTRY + ",r=1"])
+        self.assertEqual(world.queue("kernel/k2"), [asked + ",r=1"])
         # Nobody else takes it: it waits its pause.
-        os.rename(os.path.join(world.spool, "kernel/k2/new", ENTRY + ",r=1"), os.path.join(world.spool, "kernel/k2/new", name))
+        os.rename(os.path.join(world.spool, "kernel/k2/new", asked + ",r=1"), os.path.join(world.spool, "kernel/k2/new", name))
         self.away(world, "k3")
         world.run("ums-failover")
         self.assertEqual(world.queue("kernel/k2"), [name])
@@ -254,7 +262,7 @@ class Failover(Case):
         soon, late = str(int(time.time()) - 5), str(int(time.time()) + 1000)
         os.remove(os.path.join(world.spool, "kernel/k2/new", name))
         for time_, queue in ((late, "kernel/k2"), (soon, "kernel/k3")):
-            world.place("kernel/k2", ENTRY + f",t={time_},r=3", message(1))
+            world.place("kernel/k2", asked + f",t={time_},r=3", message(1))
             for _ in range(3):
                 world.run("ums-failover")
             self.assertEqual([len(world.queue(q)) for q in ("kernel/k2", "kernel/k3")], [queue == "kernel/k2", queue == "kernel/k3"])
@@ -711,6 +719,102 @@ routes:
         world.run("ums-failover")
         self.assertEqual(len(world.queue("kernel/k1")), 300)
         self.assertEqual(lines, 300)
+
+
+class Waiting(Case):
+    """What waits for too long."""
+
+    def world(self, **options):
+        world = self.rooms(("k1",), site("k1"), mds=", expire: 5d", **options)
+        world.run("ums-push")  # makes the spool
+        os.rename(world.kernels["k1"], world.kernels["k1"] + ".away")
+        return world
+
+    def test_expired_goes_to_failed_and_its_sender_is_told(self):
+        world = self.world()
+        old = {place: world.place(place, aged(5 * DAY + 60, "expired%d" % i, c="ExConn", s="munich", n="7"), message(i, ("fax#1", "fax#2")))
+               for i, place in enumerate(("site/munich", "kernel/k1"))}
+        young = world.place("kernel/k1", aged(5 * DAY - 60, "waiting1", c="ExConn", s="munich", l="3"), message(5))
+        held = world.place("kernel/k1", aged(9 * DAY, "onhold01", c="ExConn", s="munich"), message(6), state="hold")
+        doubt = world.place("kernel/k1", aged(9 * DAY, "doubtful", c="ExConn", s="munich", n="1", w=int(time.time())), message(7), state="publishing")
+        done = world.run("ums-failover", codes=(1, 69, 75))
+        self.assertIn(b"within 5d", done.stdout)
+        self.assertEqual(world.queue("site/munich"), [])
+        self.assertEqual(world.queue("kernel/k1"), [young])
+        self.assertEqual(world.queue("kernel/k1", "hold"), [held])
+        self.assertEqual(world.queue("kernel/k1", "publishing"), [doubt])
+        world.run("ums-route", codes=(1,))
+        failed = world.queue("failed")
+        self.assertEqual(sorted(name.split(".")[1] for name in failed), ["expired0", "expired1"])
+        for name in failed:
+            self.assertIn(b"it could not be sent within 5d", read(os.path.join(world.spool, "failed", "new", name + ".why")))
+            self.assertIn(",n=7", name)
+        world.run("ums-push", "--to", "ExConn")
+        reports = world.received()
+        self.assertEqual(len(reports), 2)
+        for report in reports:
+            self.assertIn(b"RCPT TO:sales@example.com", report)
+            self.assertIn(b"could not be sent within 5d", report)
+            self.assertIn(b"Final-Recipient: x-ums; fax#2", report)
+        identity = old["kernel/k1"].split(",")[0]
+        trace = world.run("ums-spool", "trace", identity).stdout
+        self.assertIn(b"expired", trace)
+        # A person sends it on its way again: it has five more days.
+        self.assertEqual(len(failed), 2)
+        world.run("ums-spool", "requeue", *(name.split(",")[0] for name in failed))
+        world.run("ums-route")
+        done = world.run("ums-failover", codes=(69, 75))
+        self.assertEqual(world.queue("failed"), [])
+        self.assertEqual(len(world.queue("site/munich") + world.queue("kernel/k1")), 3)
+
+    def test_expired_without_a_sender_and_of_nobody(self):
+        world = self.world()
+        world.place("kernel/k1", aged(6 * DAY, "nosender", c="ExConn", s="munich"), b"RCPT TO:fax#1\r\n\r\nbody")
+        world.place("kernel/k1", aged(6 * DAY, "noconn00", s="munich"), message(1))
+        world.place("kernel/k1", aged(6 * DAY, "nobody00", c="ExConn", s="munich"), b"no header")
+        world.run("ums-failover", codes=(1, 69, 75))
+        world.run("ums-route", codes=(1,))
+        self.assertEqual(sorted(name.split(".")[1] for name in world.queue("failed")), ["nobody00", "noconn00", "nosender"])
+        self.assertEqual(world.queue("connector/ExConn"), [])
+
+    def test_expired_incoming(self):
+        world = self.world()
+        name = world.place("connector/ExConn", aged(6 * DAY, "incoming", c="ExConn", o="k1"), message(1))
+        world.run("ums-failover", codes=(1, 69, 75))
+        self.assertEqual(world.queue("failed"), [name])
+        self.assertIn(b"expired: it could not be delivered to the connector 'ExConn' within 5d",
+                      read(os.path.join(world.spool, "failed", "new", name + ".why")))
+
+    def test_delays_are_told_once_each(self):
+        world = self.world()
+        for age, token in ((14 * 60, "quarter0"), (16 * 60, "quarter1"), (61 * 60, "anhour00"), (5 * HOUR, "fourhrs0")):
+            world.place("kernel/k1", aged(age, token, c="ExConn", s="munich"), message(1))
+        done = world.run("ums-failover", codes=(69, 75))
+        for time_ in (b"15m", b"1h", b"4h"):
+            self.assertIn(b"1 message waits for the kernel 'k1' for more than " + time_, done.stderr)
+        self.assertEqual({n.split(".")[1]: n.partition(",l=")[2] for n in world.queue("kernel/k1")},
+                         {"quarter0": "", "quarter1": "1", "anhour00": "2", "fourhrs0": "3"})
+        self.assertNotIn(b"for more than", world.run("ums-failover", codes=(69, 75)).stderr)
+        self.assertIn(b"delayed", world.run("ums-spool", "trace", world.queue("kernel/k1")[0].split(",")[0]).stdout)
+
+    def test_nothing_is_concluded_from_a_clock_that_was_set(self):
+        world = self.world()
+        name = world.place("kernel/k1", aged(6 * DAY, "expired0", c="ExConn", s="munich"), message(1))
+        # The last look was an hour ago by the clock, and is as long ago as nothing in truth.
+        steady = time.clock_gettime_ns(time.CLOCK_MONOTONIC)
+        hour_ago = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() - HOUR))
+        write(os.path.join(world.spool, "state", "clock"), f"{hour_ago} {steady} 0\n".encode())
+        done = world.run("ums-failover", codes=(69, 75))
+        self.assertIn(b"the clock was set", done.stderr)
+        self.assertEqual(world.queue("kernel/k1"), [name])
+        done = world.run("ums-failover", codes=(69, 75))
+        self.assertNotIn(b"the clock was set", done.stderr)
+        self.assertEqual(world.queue("kernel/k1"), [name])
+        # Ten minutes later.
+        now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+        write(os.path.join(world.spool, "state", "clock"), f"{now} {steady} {steady - 1}\n".encode())
+        world.run("ums-failover", codes=(1, 69, 75))
+        self.assertEqual(world.queue("kernel/k1"), [])
 
 
 if __name__ == "__main__":

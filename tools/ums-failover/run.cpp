@@ -10,6 +10,7 @@
 #include "delivery/doubt.hpp"
 #include "delivery/store_of.hpp"
 #include "health/balance.hpp"
+#include "late.hpp"
 #include "message/address.hpp"
 #include "message/header_block.hpp"
 #include "options.hpp"
@@ -73,6 +74,7 @@ class Pass {
                 }
             }
             settle();
+            Late(common_, config_, names_, spool_, clock_, reporter_, code_).look();
         }
         for (const auto& site : config_.sites) {
             if (cli::stopping()) break;
@@ -520,6 +522,7 @@ class Pass {
             if (delivery::policy_of(config_.mds.in_doubt, spool_, entry) == config::DoubtPolicy::resend) {
                 const auto name = entry.name.without(attribute::doubt_since)
                                       .without(attribute::witness)
+                                      .with(attribute::counted_from, static_cast<unsigned long long>(now))
                                       .with(attribute::duplicate, 1)
                                       .with(attribute::site, choice->site);
                 if (!spool_.move(entry, {Queue::kernel(choice->kernel), State::fresh, name})) continue;

@@ -33,7 +33,7 @@ struct Verdict {
     std::string detail;
 };
 
-Verdict judge(const config::Config& config, Decision decision, const Entry& entry) {
+Verdict judge(const config::Config& config, Decision decision, const Entry& entry, clock::Instant now) {
     const auto settled = entry.name.without(attribute::doubt_since).without(attribute::witness);
     switch (decision) {
         case Decision::delivered: {
@@ -42,8 +42,13 @@ Verdict judge(const config::Config& config, Decision decision, const Entry& entr
             return {Entry{Queue::sent(), State::fresh, settled}, Result::delivered, detail};
         }
         case Decision::send_again: {
+            const auto seconds = static_cast<unsigned long long>(
+                std::chrono::floor<std::chrono::seconds>(now).time_since_epoch().count());
             // The attempt number stays: stage names are used once. What ums-sitemap chose, it chooses again.
-            auto name = settled.without(attribute::site).without(attribute::not_before).with(attribute::duplicate, 1);
+            auto name = settled.without(attribute::site)
+                            .without(attribute::not_before)
+                            .with(attribute::duplicate, 1)
+                            .with(attribute::counted_from, seconds);
             if (name.number(attribute::chosen) > 0) {
                 name = name.without(attribute::connector).without(attribute::chosen);
             }
@@ -100,7 +105,7 @@ int settle_by_hand(const cli::Common& common, const std::vector<std::string>& gi
             code.note(exit_code(Fault::unusable));
             continue;
         }
-        const auto verdict = judge(config, decision, *entry);
+        const auto verdict = judge(config, decision, *entry, clock.now());
         if (!common.dry_run) {
             const bool done = !verdict.to                  ? spool.remove(std::span(&*entry, 1)) == 1
                               : decision == Decision::hold ? spool.park(*entry, *verdict.to, verdict.detail + by)

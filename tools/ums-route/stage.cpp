@@ -40,6 +40,10 @@ class Stage {
         }
 
         std::vector<split::Part> parts;
+        if (message.entry.name.get(attribute::ruled) == attribute::expired) {
+            put_aside(message, envelope, parts);
+            return parts;
+        }
         for (const auto& group : table_.split(subject)) add(group, message, envelope, parts);
         return parts;
     }
@@ -91,6 +95,26 @@ class Stage {
         if (group.action == Decision::Action::reject) report(group, message, envelope, parts);
     }
 
+    // No rule decides about what has waited too long: it goes to failed/, and a report to its sender.
+    void put_aside(const split::Message& message, const message::Envelope& envelope,
+                   std::vector<split::Part>& parts) const {
+        rules::Table::Group group;
+        group.action = Decision::Action::reject;
+        group.text = "it could not be sent within " + text::format_duration(config_.mds.expire);
+        for (std::size_t i = 0; i < envelope.recipients.size(); ++i) group.recipients.push_back(i);
+        split::Part part{
+            message.entry.name.without(attribute::not_before).without(attribute::site).with(attribute::ruled, "failed"),
+            Queue::failed()};
+        part.result = report::Result::parked;
+        part.reason = "expired: " + group.text;
+        part.detail = "failed: " + part.reason;
+        for (const auto& recipient : envelope.recipients)
+            if (!envelope.formed) part.lines.push_back(recipient.line);
+        if (envelope.formed) part.envelope = message::envelope_lines(envelope, group.recipients);
+        parts.push_back(std::move(part));
+        report(group, message, envelope, parts);
+    }
+
     // The report and what is rejected leave together, or not at all: as the parts of a split do.
     void report(const rules::Table::Group& group, const split::Message& message, const message::Envelope& envelope,
                 std::vector<split::Part>& parts) const {
@@ -106,7 +130,7 @@ class Stage {
                              .with(attribute::ruled, "report"),
                          Queue::connector(connector)};
         part.detail = connector + ", a report to the sender";
-        part.reason = "rejected: " + group.text;
+        part.reason = parts.back().reason;
         part.content = [content](const spool::EntryName& name) { return content(name).value_or(""); };
         parts.push_back(std::move(part));
     }

@@ -59,6 +59,7 @@ std::vector<std::pair<std::string, std::string>> facts(const Entry& entry) {
     };
     time("not-before", attribute::not_before);
     time("in-doubt-since", attribute::doubt_since);
+    time("waits-since", attribute::counted_from);
     return found;
 }
 
@@ -241,8 +242,8 @@ struct Plan {
     std::string word;
 };
 
-/// Where an entry goes, or why it cannot.
-std::variant<Plan, std::string> plan(Action action, const Entry& entry) {
+/// Where an entry goes, or why it cannot. From now on its waiting counts anew.
+std::variant<Plan, std::string> plan(Action action, const Entry& entry, unsigned long long now) {
     if (entry.state == State::sending) return "is being delivered now";
     if (entry.state == State::publishing) {
         const bool split = entry.queue.kind == Queue::Kind::outgoing || entry.queue.kind == Queue::Kind::incoming;
@@ -254,11 +255,13 @@ std::variant<Plan, std::string> plan(Action action, const Entry& entry) {
             if (entry.state == State::hold) return "is on hold already";
             if (entry.queue.kind == Queue::Kind::sent) return "was delivered; there is nothing to hold";
             return Plan{Entry{entry.queue, State::hold, entry.name}, "held"};
-        case Action::release:
+        case Action::release: {
             if (entry.state != State::hold) return "is not on hold";
-            return Plan{Entry{entry.queue, State::fresh,
-                              entry.name.without(attribute::not_before).without(attribute::doubt_since)},
-                        "released"};
+            auto name = entry.name.without(attribute::not_before).without(attribute::doubt_since);
+            // In failed/ and noroute/ it waits for nobody, and the reason beside it bears its name.
+            if (!parked) name = name.without(attribute::delays_told).with(attribute::counted_from, now);
+            return Plan{Entry{entry.queue, State::fresh, name}, "released"};
+        }
         case Action::requeue: {
             if (entry.queue.kind == Queue::Kind::sent) return "was delivered; sending it again would double it";
             const bool incoming = !entry.name.get(attribute::origin).empty();
@@ -275,7 +278,9 @@ std::variant<Plan, std::string> plan(Action action, const Entry& entry) {
                                   .without(attribute::not_before)
                                   .without(attribute::refused)
                                   .without(attribute::ruled)
-                                  .without(attribute::doubt_since)},
+                                  .without(attribute::doubt_since)
+                                  .without(attribute::delays_told)
+                                  .with(attribute::counted_from, now)},
                         "requeued"};
         }
         case Action::remove: return Plan{std::nullopt, "deleted"};
@@ -289,6 +294,8 @@ int act(const cli::Common& common, Action action, const std::vector<std::string>
         report::Reporter& reporter) {
     Desk desk(common);
     cli::ExitCode code;
+    const auto now = static_cast<unsigned long long>(
+        std::chrono::floor<std::chrono::seconds>(desk.clock.now()).time_since_epoch().count());
     for (const auto& id : cli::ids_of(common, given, desk.disk)) {
         const auto found = desk.spool.find(id);
         if (found.empty()) {
@@ -297,7 +304,7 @@ int act(const cli::Common& common, Action action, const std::vector<std::string>
             continue;
         }
         const auto& entry = found.front();
-        const auto planned = plan(action, entry);
+        const auto planned = plan(action, entry, now);
         if (const auto* refusal = std::get_if<std::string>(&planned)) {
             reporter.error("message " + text::quote(id) + " in " + place(entry) + " " + *refusal +
                            "; nothing was done");
