@@ -262,7 +262,8 @@ struct InDoubt {
 struct OnEvent {
     std::string command;
     std::string mail_to;
-    std::string mail_via;
+    std::string mail_via;          ///< as written
+    target::Target mail_server{};  ///< the same
 };
 
 /// What makes recipients of a mail without envelope lines: see message::envelope_of().

@@ -60,6 +60,8 @@ void read_event_mail(const Node& node, OnEvent& on_event, Report& report) {
         } else if (via->scheme != target::Scheme::smtp && via->scheme != target::Scheme::smtps &&
                    via->scheme != target::Scheme::lmtp) {
             report_wrong(*section.find("via"), "via", "smtp://, smtps:// or lmtp://", report);
+        } else {
+            on_event.mail_server = *via;
         }
     }
     if (!section.is_map()) return;
@@ -73,7 +75,6 @@ void read_on_event(const Node& node, OnEvent& on_event, Report& report) {
     if (const Node* mail = section.find("mail")) read_event_mail(*mail, on_event, report);
     if (!section.is_map()) return;
     if (node.keys.empty()) report.error(node, "'on-event' needs 'command' or 'mail'");
-    report.warning(node, "this version does not act on 'on-event' yet: nobody is told of events but the log");
 }
 
 constexpr std::array<std::string_view, 5> services{"fax", "sms", "voc", "mwi", "tts"};

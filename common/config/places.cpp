@@ -424,7 +424,6 @@ void read_kernel(const Named& entry, Draft& draft) {
     if (const Node* node = section.find("stuck"); node && read_flag(*node) != false) {
         if (section.duration("stuck", stuck, std::chrono::seconds(1))) {
             kernel.stuck = stuck;
-            draft.report.warning(*node, "this version does not act on 'stuck' yet");
         }
     }
     if (section.flag("recall", kernel.recall) && kernel.recall) {

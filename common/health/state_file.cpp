@@ -28,30 +28,9 @@ Values read(io::Disk& disk, const std::string& path) {
     return values;
 }
 
-// What text::escape() wrote, as it was before: a text that is read and written again and again must not grow.
-std::string unescape(std::string_view text) {
-    const auto digit = [](char c) { return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1; };
-    std::string out;
-    while (!text.empty()) {
-        const auto backslash = std::min(text.find('\\'), text.size());
-        out += text.substr(0, backslash);
-        text.remove_prefix(backslash);
-        if (text.empty()) break;
-        const char kind = text.size() > 1 ? text[1] : '\0';
-        if (kind == 'x' && text.size() > 3 && digit(text[2]) >= 0 && digit(text[3]) >= 0) {
-            out += static_cast<char>(digit(text[2]) * 16 + digit(text[3]));
-            text.remove_prefix(4);
-            continue;
-        }
-        out += kind == 'n' ? '\n' : kind == 't' ? '\t' : kind == 'r' ? '\r' : '\\';
-        text.remove_prefix(std::min<std::size_t>(text.size(), 2));
-    }
-    return out;
-}
-
 std::string text_of(const Values& values, std::string_view key) {
     const auto found = values.find(key);
-    return found == values.end() ? "" : unescape(found->second);
+    return found == values.end() ? "" : text::unescape(found->second);
 }
 
 unsigned long long number_of(const Values& values, std::string_view key) {

@@ -16,6 +16,8 @@ namespace ums::text {
 /// that are no UTF-8 become `\n`, `\t`, `\r`, `\\` or `\xHH`. Bidirectional overrides (U+202A..202E, U+2066..2069) too:
 /// they can make a line read as another. Printable UTF-8 stays.
 std::string escape(std::string_view text);
+/// What escape() wrote, as it was before: a text that is read and written again and again must not grow.
+std::string unescape(std::string_view text);
 
 /// The same for a sentence that is escaped in its parts already: control characters go, backslashes stay as they are.
 std::string visible(std::string_view text);

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """ums-failover with directories as kernels: a kernel is gone when its directory is."""
 import fcntl
+import json
 import os
 import socket
 import struct
@@ -8,6 +9,7 @@ import subprocess
 import time
 
 import rooms
+from mailserver import SILENT, MailServer
 from patience import within
 from rooms import Case, message, read, write
 
@@ -815,6 +817,184 @@ class Waiting(Case):
         write(os.path.join(world.spool, "state", "clock"), f"{now} {steady} {steady - 1}\n".encode())
         world.run("ums-failover", codes=(1, 69, 75))
         self.assertEqual(world.queue("kernel/k1"), [])
+
+
+class Events(Case):
+    """What people are told: `on-event`."""
+
+    def told(self):
+        path = os.path.join(self.directory, "told")
+        lines = read(path).decode().splitlines() if os.path.exists(path) else []
+        return [json.loads(line) for line in lines]
+
+    def world(self, on_event, **options):
+        return self.rooms(("k1", "k2"), site("k1, k2"), mds=f", on-event: {{{on_event}}}", **options)
+
+    def command(self):
+        script = os.path.join(self.directory, "page-admin")
+        with open(script, "w", encoding="utf-8") as out:
+            out.write(f"#!/bin/sh\necho to stdout\ncat >>'{self.directory}/told'\nenv | grep ^UMS_ >>'{self.directory}/environment'\n")
+        os.chmod(script, 0o755)
+        return script
+
+    def test_a_kernel_that_goes_and_comes_back(self):
+        world = self.world(f"command: {self.command()}")
+        self.run_clean(world, "ums-failover")
+        self.assertEqual(self.told(), [])
+        os.rename(world.kernels["k1"], world.kernels["k1"] + ".away")
+        done = world.run("ums-failover")
+        self.assertNotIn(b"to stdout", done.stdout)
+        world.run("ums-failover")
+        event, = self.told()
+        self.assertEqual((event["event"], event["subject"], event["mds"]), ("down", "kernel/k1", "BER1"))
+        self.assertIn("0 messages queued for it", event["text"])
+        environment = read(os.path.join(self.directory, "environment")).decode().splitlines()
+        self.assertLessEqual({"UMS_EVENT=down", "UMS_SUBJECT=kernel/k1", "UMS_MDS=BER1", "UMS_TEXT=" + event["text"], "UMS_TIME=" + event["time"]},
+                             set(environment))
+        os.rename(world.kernels["k1"] + ".away", world.kernels["k1"])
+        world.run("ums-failover")
+        world.run("ums-failover")
+        self.assertEqual([one["event"] for one in self.told()], ["down", "up"])
+
+    def test_disabled_is_no_event(self):
+        world = self.world(f"command: {self.command()}")
+        os.rename(world.kernels["k1"], world.kernels["k1"] + ".away")
+        world.run("ums-failover", "disable", "k1")
+        world.run("ums-failover")
+        self.assertEqual(self.told(), [])
+
+    def test_delays_and_doubts(self):
+        world = self.world(f"command: {self.command()}")
+        world.place("kernel/k1", aged(20 * 60, "delayed0", c="ExConn", s="munich"), message(1))
+        world.place("kernel/k1", aged(60, "doubtful", c="ExConn", s="munich", n="1", w=int(time.time()) - 70), message(7), state="publishing")
+        for kernel in world.kernels.values():
+            os.rename(kernel, kernel + ".away")
+        world.run("ums-failover", codes=(69, 75))
+        world.run("ums-failover", codes=(69, 75))
+        self.assertEqual(sorted((one["subject"], one["event"]) for one in self.told()),
+                         [("kernel/k1", "down"), ("kernel/k1/new", "delay"), ("kernel/k1/publishing", "doubt"), ("kernel/k2", "down")])
+        for kernel in world.kernels.values():
+            os.rename(kernel + ".away", kernel)
+        world.run("ums-failover", codes=(0, 75))
+        world.run("ums-push", codes=(0, 75))
+        world.run("ums-failover", codes=(0, 75))
+        over = {(one["subject"], one["event"]) for one in self.told()}
+        self.assertLessEqual({("kernel/k1", "up"), ("kernel/k2", "up"), ("kernel/k1/new", "moving")}, over)
+
+    def due_again(self, world):
+        """As if the pause were over."""
+        path = os.path.join(world.spool, "state", "events")
+        lines = [line.split(b"\t") for line in read(path).splitlines()]
+        write(path, b"".join(b"\t".join(f[:5] + [b"2026-01-01T00:00:00.000Z"] + f[6:] if f[0] == b"event" else f) + b"\n" for f in lines))
+
+    def tried_again(self, command):
+        """`command` works once there is a file `works`."""
+        world = self.world(f"command: '{command}'")
+        os.rename(world.kernels["k1"], world.kernels["k1"] + ".away")
+        write(os.path.join(world.out(), "1.tmp"), message(1))
+        begin = time.monotonic()
+        for tool in ("ums-fetch", "ums-route", "ums-failover"):
+            done = world.run(tool, codes=None)
+        self.assertLess(time.monotonic() - begin, within(25))
+        self.assertIn(b"the command of 'on-event' failed, or took too long", done.stderr)
+        self.assertEqual(len(world.queue("kernel/k2")), 1)
+        self.assertEqual(self.told(), [])
+        write(os.path.join(self.directory, "works"), b"")
+        world.run("ums-failover")
+        self.assertEqual(self.told(), [], "not at once")
+        self.due_again(world)
+        world.run("ums-failover")
+        self.assertEqual([one["event"] for one in self.told()], ["down"])
+
+    def test_a_command_that_fails_is_tried_again(self):
+        self.tried_again(f"test -e {self.directory}/works && {self.command()}")
+
+    def test_a_command_that_hangs_is_ended_and_tried_again(self):
+        self.tried_again(f"test -e {self.directory}/works || sleep 600; {self.command()}")
+
+    def test_mail(self):
+        with MailServer() as server:
+            world = self.world(f"mail: {{to: it@example.com, via: '{server.url}'}}")
+            for kernel in world.kernels.values():
+                os.rename(kernel, kernel + ".away")
+            world.run("ums-failover", codes=None)
+            world.run("ums-failover", codes=None)
+            self.assertEqual(sorted(mail.data.split(b"Subject: ")[1].split(b"\r")[0] for mail in server.mails),
+                             [b"ums BER1: kernel/k1 down", b"ums BER1: kernel/k2 down"])
+            for mail in server.mails:
+                self.assertEqual((mail.sender, mail.recipients), ("", ["it@example.com"]))
+                self.assertIn(b"Auto-Submitted: auto-generated", mail.data)
+            self.assertEqual(server.violations, [])
+
+    def test_mail_that_is_refused_is_tried_again(self):
+        answers = [b"451 not now"]
+        with MailServer(lambda stage, session: answers[0] if stage == "rcpt" and answers else None) as server:
+            world = self.world(f"mail: {{to: it@example.com, via: '{server.url}'}}")
+            os.rename(world.kernels["k1"], world.kernels["k1"] + ".away")
+            done = world.run("ums-failover")
+            self.assertIn(b"451", done.stderr)
+            self.assertIn(b"it is tried again", done.stderr)
+            answers.clear()
+            self.due_again(world)
+            world.run("ums-failover")
+            self.assertEqual(len(server.mails), 1)
+
+    def test_mail_server_that_is_silent_takes_some_seconds(self):
+        with MailServer(lambda stage, session: SILENT if stage == "greeting" else None) as server:
+            world = self.world(f"mail: {{to: it@example.com, via: '{server.url}'}}")
+            os.rename(world.kernels["k1"], world.kernels["k1"] + ".away")
+            begin = time.monotonic()
+            done = world.run("ums-failover")
+            self.assertLess(time.monotonic() - begin, within(40))
+            self.assertIn(b"the mail of 'on-event' could not be sent", done.stderr)
+
+    def test_nobody_is_told_where_nobody_is_configured(self):
+        world = self.rooms(("k1", "k2"), site("k1, k2"))
+        os.rename(world.kernels["k1"], world.kernels["k1"] + ".away")
+        world.run("ums-failover")
+        self.assertFalse(os.path.exists(os.path.join(world.spool, "state", "events")))
+
+
+class Stuck(Case):
+    """A kernel that takes files and does not send them."""
+
+    def test_stuck(self):
+        world = self.rooms(("k1", "k2"), site("k1, k2"), kernel_options=", stuck: 10m")
+        for number in (1, 2):
+            write(os.path.join(world.out(), f"{number}.tmp"), message(number))
+            world.run("ums-fetch", "--from", "ExConn")
+            world.passes() if number == 1 else world.run("ums-route")
+        out = world.kernel_out("k1")
+        name, = os.listdir(out)
+        os.utime(os.path.join(out, name), (time.time() - 590,) * 2)
+        self.run_clean(world, "ums-failover")
+        self.assertEqual(len(world.queue("kernel/k1")), 1)
+        os.utime(os.path.join(out, name), (time.time() - 620,) * 2)
+        # What it has lies under a dot, or is no file, is none of it.
+        write(os.path.join(out, ".old"), b"")
+        os.utime(os.path.join(out, ".old"), (1, 1))
+        os.makedirs(os.path.join(out, "directory"))
+        os.utime(os.path.join(out, "directory"), (1, 1))
+        done = world.run("ums-failover")
+        self.assertIn(b"stuck: 1 file has not been fetched by it for 10m, the oldest, in R_ExConn/Out", done.stderr)
+        self.assertEqual([len(world.queue("kernel/" + k)) for k in ("k1", "k2")], [0, 1])
+        states = {x["kernel"]: x["state"] for x in self.json_lines(world, "ums-failover", "status", "--json") if "kernel" in x}
+        self.assertEqual(states, {"k1": "down", "k2": "up"})
+        # It fetches again.
+        os.remove(os.path.join(out, name))
+        world.run("ums-failover")
+        world.run("ums-failover")
+        states = {x["kernel"]: x["state"] for x in self.json_lines(world, "ums-failover", "status", "--json") if "kernel" in x}
+        self.assertEqual(states, {"k1": "up", "k2": "up"})
+
+    def test_off_without_a_word(self):
+        world = self.rooms(("k1", "k2"), site("k1, k2"))
+        write(os.path.join(world.out(), "1.tmp"), message(1))
+        world.run("ums-fetch", "--from", "ExConn")
+        world.passes()
+        out = world.kernel_out("k1")
+        os.utime(os.path.join(out, os.listdir(out)[0]), (1, 1))
+        self.run_clean(world, "ums-failover")
 
 
 if __name__ == "__main__":

@@ -25,6 +25,42 @@ constexpr char finished_mark = '=';
 constexpr char configuration_mark = '!';
 constexpr char permission_mark = '#';
 
+constexpr std::string_view stuck_word = "stuck: ";
+
+/// Empty if what lies in the kernel's `R_*/Out` is not older than `most`, compared with a file that was written just now.
+std::string stuck(transport::Store& store, const std::string& just_written, std::chrono::milliseconds most) {
+    std::vector<transport::Item> now;
+    const std::array<std::string, 1> path{just_written};
+    if (!store.look(path, now).front().done() || !now[0].modified) return "";  // its clock is not known
+    std::vector<std::string> directories;
+    const auto listed = store.list("", [&](const transport::Item& item) {
+        if (item.kind == transport::ItemKind::directory && item.name.starts_with("R_"))
+            directories.push_back(item.name);
+        return true;
+    });
+    if (!listed.done()) return "";
+    std::size_t old = 0;
+    std::chrono::seconds oldest{0};
+    std::string where;
+    for (const auto& directory : directories) {
+        static_cast<void>(store.list(directory + "/Out", [&](const transport::Item& item) {
+            if (item.kind != transport::ItemKind::file || item.name.starts_with('.') || !item.modified) return true;
+            const auto age = *now[0].modified - *item.modified;
+            if (age <= most) return true;
+            ++old;
+            if (age > oldest) {
+                oldest = age;
+                where = directory + "/Out";
+            }
+            return true;
+        }));
+    }
+    if (old == 0) return "";
+    return std::string(stuck_word) + std::to_string(old) + (old == 1 ? " file has" : " files have") +
+           " not been fetched by it for " + text::format_duration(most) + ", the oldest, in " + where + ", for " +
+           text::rough_duration(oldest);
+}
+
 /// Empty if the kernel would take a message now, else why not. Throws Error{configuration} or {permission} where only a person can help.
 std::string canary(const config::Config& config, const config::Kernel& kernel, const std::string& uuid) {
     io::PosixDisk disk(io::Sharing::by_umask);
@@ -57,10 +93,11 @@ std::string canary(const config::Config& config, const config::Kernel& kernel, c
         if (!written.done()) return failed("write", written);
         std::string seen;
         const auto read = store->read(first, Bytes{4096}, seen);
+        const auto is_stuck = kernel.stuck ? stuck(*store, first, *kernel.stuck) : "";
         const auto removed = store->remove(both);
         if (!read.done()) return failed("read", read);
         if (seen != content) return "read: what was read is not what was written";
-        return removed[0].done() ? "" : failed("remove", removed[0]);
+        return removed[0].done() ? is_stuck : failed("remove", removed[0]);
     }
     auto written = store->upload(upload).front();
     auto renamed = written.done() ? store->rename(rename).front() : Answer{};
@@ -77,6 +114,7 @@ std::string canary(const config::Config& config, const config::Kernel& kernel, c
     }
     std::string seen;
     const auto read = renamed.done() ? store->read(second, Bytes{4096}, seen) : Answer{};
+    const auto is_stuck = renamed.done() && kernel.stuck ? stuck(*store, second, *kernel.stuck) : "";
     const auto removed = store->remove(both);
     if (replaces || renamed.status == 405 || renamed.status == 501) {
         throw Error(Fault::configuration, (replaces ? "its rename replaces what is there" : renamed.text) +
@@ -86,7 +124,7 @@ std::string canary(const config::Config& config, const config::Kernel& kernel, c
     if (!read.done()) return failed("read", read);
     if (seen != content) return "read: what was read is not what was written";
     if (!removed[1].done()) return failed("remove", removed[1]);
-    return "";
+    return is_stuck;
 }
 
 struct Child {
@@ -124,6 +162,8 @@ Child start(const config::Config& config, const config::Kernel& kernel, const st
 }
 
 }  // namespace
+
+bool is_stuck(std::string_view why) noexcept { return why.starts_with(stuck_word); }
 
 std::vector<health::Look> look_at(const config::Config& config, const std::vector<const config::Kernel*>& kernels,
                                   const spool::Spool& spool) {

@@ -35,9 +35,9 @@ std::chrono::microseconds waited(const spool::EntryName& name, clock::Instant no
 }  // namespace
 
 void Late::look() {
-    if (!is_clock_trusted()) return;
+    const bool trusted = is_clock_trusted();
     for (const auto kind : {Queue::Kind::site, Queue::Kind::kernel, Queue::Kind::connector}) {
-        for (const auto& queue : spool_.queues(kind)) look(queue);
+        for (const auto& queue : spool_.queues(kind)) look(queue, trusted);
     }
 }
 
@@ -59,22 +59,37 @@ bool Late::is_clock_trusted() {
     return now.is_trusted();
 }
 
-void Late::look(const Queue& queue) {
+void Late::look(const Queue& queue, bool is_clock_trusted) {
     const auto now = clock_.now();
     std::vector<Entry> expired;
     std::map<unsigned, std::vector<Entry>> delayed;
+    unsigned longest = 0;
+    std::size_t count = 0;
+    std::string oldest;
     for (auto& entry : spool_.list(queue, State::fresh)) {
-        if (!names_.wants(entry.name)) continue;
+        const auto told = static_cast<unsigned>(
+            std::min<unsigned long long>(entry.name.number(attribute::delays_told), health::delays.size()));
         const auto age = waited(entry.name, now);
-        const auto level = health::delay_level(age);
-        if (age >= config_.mds.expire) {
+        const auto level = is_clock_trusted ? std::max(told, health::delay_level(age)) : told;
+        const bool expires = is_clock_trusted && age >= config_.mds.expire;
+        if (level > 0 && !expires) {
+            longest = std::max(longest, level);
+            if (count++ == 0) oldest = entry.name.id();
+        }
+        if (!is_clock_trusted || !names_.wants(entry.name)) continue;
+        if (expires) {
             expired.push_back(std::move(entry));
-        } else if (level > entry.name.number(attribute::delays_told)) {
+        } else if (level > told) {
             delayed[level].push_back(std::move(entry));
         }
     }
     if (!expired.empty()) expire(queue, expired);
     if (!delayed.empty()) warn(queue, delayed);
+    if (longest == 0) return;
+    delayed_.push_back({spool::to_string(queue) + "/new", "delay", "moving", longest,
+                        std::to_string(count) + (count == 1 ? " message waits for " : " messages wait for ") +
+                            place(queue) + ", the oldest for more than " +
+                            text::format_duration(health::delays[longest - 1]) + ": " + oldest});
 }
 
 std::string Late::limit() const { return text::format_duration(config_.mds.expire); }

@@ -7,6 +7,7 @@
 
 #include "cli/cli.hpp"
 #include "config/config.hpp"
+#include "health/alarms.hpp"
 #include "report/report.hpp"
 #include "spool/spool.hpp"
 
@@ -33,10 +34,12 @@ class Late {
           code_(code) {}
 
     void look();
+    /// Whose messages wait for too long: those that were told of, whatever the clock says now.
+    const std::vector<health::Condition>& delayed() const noexcept { return delayed_; }
 
   private:
     bool is_clock_trusted();
-    void look(const spool::Queue& queue);
+    void look(const spool::Queue& queue, bool is_clock_trusted);
     void expire(const spool::Queue& queue, const std::vector<spool::Entry>& entries);
     void warn(const spool::Queue& queue, const std::map<unsigned, std::vector<spool::Entry>>& by_level);
     std::string limit() const;
@@ -48,6 +51,7 @@ class Late {
     const clock::Clock& clock_;
     report::Reporter& reporter_;
     cli::ExitCode& code_;
+    std::vector<health::Condition> delayed_;
 };
 
 }  // namespace ums::failover

@@ -14,6 +14,7 @@
 #include "message/address.hpp"
 #include "message/header_block.hpp"
 #include "options.hpp"
+#include "tell.hpp"
 #include "text/text.hpp"
 
 namespace ums::failover {
@@ -28,6 +29,7 @@ using spool::State;
 namespace attribute = spool::attribute;
 
 constexpr std::size_t batch_messages = 256;
+constexpr std::chrono::seconds told_doubt{60};  // of most a look makes an end before
 
 /// What is known of one kernel during a pass.
 struct Seat {
@@ -74,12 +76,13 @@ class Pass {
                 }
             }
             settle();
-            Late(common_, config_, names_, spool_, clock_, reporter_, code_).look();
+            late_.look();
         }
         for (const auto& site : config_.sites) {
             if (cli::stopping()) break;
             assign(site);
         }
+        if (!common_.dry_run && !cli::stopping()) tell(config_, spool_, conditions(), clock_, reporter_);
         return code_.value();
     }
 
@@ -165,6 +168,37 @@ class Pass {
         } else {
             reporter_.info(change);
         }
+    }
+
+    /// All that a person may want to be told of.
+    std::vector<health::Condition> conditions() {
+        std::vector<health::Condition> all = late_.delayed();
+        for (const auto& [name, seat] : seats_) {
+            if (seat.admin == health::Admin::disabled || seat.health.status != health::Status::down) continue;
+            const auto waiting = spool_.list(Queue::kernel(name), State::fresh).size();
+            all.push_back({"kernel/" + name, is_stuck(seat.health.why) ? "stuck" : "down", "up", 0,
+                           seat.health.why + "; " + count_of(waiting, "message") + " queued for it"});
+        }
+        const auto now = std::chrono::floor<std::chrono::seconds>(clock_.now()).time_since_epoch().count();
+        for (const auto kind : {Queue::Kind::kernel, Queue::Kind::connector}) {
+            for (const auto& queue : spool_.queues(kind)) {
+                std::size_t doubts = 0;
+                for (const auto& entry : spool_.list(queue, State::publishing)) {
+                    const auto since = static_cast<long long>(entry.name.number(attribute::doubt_since));
+                    if (since > 0 && now - since >= told_doubt.count()) ++doubts;
+                }
+                if (doubts == 0) continue;
+                all.push_back({spool::to_string(queue) + "/publishing", "doubt", "settled", 0,
+                               count_of(doubts, "message") + " may have arrived there, and cannot be asked after"});
+            }
+        }
+        try {
+            spool_.require_room(Queue::outgoing(), Bytes{0});
+        } catch (const Error& error) {
+            if (error.fault() != Fault::cannot_write) throw;
+            all.push_back({"spool", "full", "room", 0, error.what()});
+        }
+        return all;
     }
 
     // Choosing.
@@ -563,6 +597,7 @@ class Pass {
     std::map<std::string, std::string> saved_;
     std::set<std::string, std::less<>> told_;  ///< kernels that need a person: said once a pass
     cli::ExitCode code_;
+    Late late_{common_, config_, names_, spool_, clock_, reporter_, code_};
     std::size_t handled_ = 0;
 };
 
