@@ -56,7 +56,8 @@ std::vector<Report> Courier::settle() {
 std::size_t Courier::resolve(std::vector<Entry> entries, const Doubts& doubts, std::vector<Report>& reports) {
     directories_.clear();  // a directory that has gone is a common reason for a doubt
     std::vector<transport::Rename> renames;
-    std::vector<std::string> paths;  // per entry: stage, revoked, final
+    std::vector<std::string> stages;
+    std::vector<std::string> paths;  // per entry: revoked, final
     std::vector<Entry> usable;
     for (auto& entry : entries) {
         const auto directory = destination_.directory(entry.name);
@@ -65,7 +66,7 @@ std::size_t Courier::resolve(std::vector<Entry> entries, const Doubts& doubts, s
             continue;
         }
         renames.push_back({stage_path(entry.name, part_suffix), stage_path(entry.name, revoked_suffix), true});
-        paths.push_back(renames.back().from);
+        stages.push_back(renames.back().from);
         paths.push_back(renames.back().to);
         paths.push_back(final_path(entry.name, *directory));
         usable.push_back(std::move(entry));
@@ -76,7 +77,10 @@ std::size_t Courier::resolve(std::vector<Entry> entries, const Doubts& doubts, s
     const auto renamed = store_.rename(renames);
     const std::array<std::string, 1> stage{destination_.stage};
     const auto synced = store_.sync(stage);
+    // The stage first, and only then where it can have gone: the revocation, or the publish, may still be carried out while we
+    // look, and who looks in another order, or at both at once, sees the message nowhere although it was revoked.
     std::vector<transport::Item> items;
+    const auto at_stages = store_.look(stages, items);
     const auto looks = store_.look(paths, items);
     std::map<std::string, Answer, std::less<>> witnesses;
     for (const auto& entry : usable) {
@@ -93,16 +97,16 @@ std::size_t Courier::resolve(std::vector<Entry> entries, const Doubts& doubts, s
     std::vector<std::string> revoked_paths;
     std::vector<std::pair<Entry, std::string>> waiting;  // and why
     for (std::size_t i = 0; i < usable.size(); ++i) {
-        const auto& at_stage = looks[3 * i];
-        const auto& at_revoked = looks[3 * i + 1];
-        const auto& at_final = looks[3 * i + 2];
+        const auto& at_stage = at_stages[i];
+        const auto& at_revoked = looks[2 * i];
+        const auto& at_final = looks[2 * i + 1];
         const auto found_witness = witnesses.find(usable[i].name.get(attribute::witness));
         const Answer witness_answer =
             found_witness == witnesses.end() ? Answer{Verdict::absent, "", 0, {}} : found_witness->second;
         const bool witnessed = witness_answer.done();
         // What stands under the final name is the message only if it is as long.
         const std::string wrong =
-            at_final.done() ? difference(usable[i], items[3 * i + 2], paths[3 * i + 2]) : std::string();
+            at_final.done() ? difference(usable[i], items[2 * i + 1], paths[2 * i + 1]) : std::string();
         const auto known = [](const Answer& answer) { return answer.done() || answer.verdict == Verdict::absent; };
         if (!known(at_stage) || !known(at_revoked) || !known(at_final)) {
             const auto& unclear = !known(at_stage) ? at_stage : !known(at_revoked) ? at_revoked : at_final;
@@ -112,21 +116,21 @@ std::size_t Courier::resolve(std::vector<Entry> entries, const Doubts& doubts, s
             waiting.emplace_back(usable[i], renamed[i].text);
         } else if (at_revoked.done() && at_final.verdict == Verdict::absent && synced.done()) {
             revoked.push_back(usable[i]);
-            revoked_paths.push_back(paths[3 * i + 1]);
+            revoked_paths.push_back(paths[2 * i]);
         } else if (!wrong.empty()) {
             // Half of it, where a server died while it copied; or another's file under our name.
             waiting.emplace_back(usable[i], wrong);
         } else if (at_revoked.done() && at_final.done()) {
             // A server whose rename copies: the publish came first, then the stage name that it left was revoked.
-            published.push_back({usable[i], paths[3 * i + 2], found_later});
-            revoked_paths.push_back(paths[3 * i + 1]);
+            published.push_back({usable[i], paths[2 * i + 1], found_later});
+            revoked_paths.push_back(paths[2 * i]);
         } else if (at_stage.done()) {
             const std::string why =
                 renamed[i].done() ? "the stage name is still there" : "it cannot be revoked: " + renamed[i].text;
             waiting.emplace_back(usable[i], why);
             blame_target(renamed[i].done() ? Answer{Verdict::broken, why, 0, {}} : renamed[i]);
         } else if (at_final.done() || (witnessed && !renamed[i].done())) {
-            published.push_back({usable[i], paths[3 * i + 2], at_final.done() ? found_later : taken_since});
+            published.push_back({usable[i], paths[2 * i + 1], at_final.done() ? found_later : taken_since});
         } else {
             waiting.emplace_back(usable[i], witness_answer.done() || witness_answer.verdict == Verdict::absent
                                                 ? "whether it arrived cannot be proven: the stage directory was cleared"

@@ -23,8 +23,9 @@ constexpr std::string_view claim_word = ".ums-claim-";
 constexpr std::size_t recovered_at_once = 64;
 constexpr Bytes batch_bytes{64 << 20};
 constexpr Bytes largest_state{256 << 20};
-constexpr std::size_t files_of_message = 2;  // itself and its note
-constexpr std::size_t longest_name = 255;    // of a file, in every file system that we know
+constexpr std::size_t files_of_message = 2;    // itself and its note
+constexpr std::chrono::minutes in_flight{10};  // longer is no request under way
+constexpr std::size_t longest_name = 255;      // of a file, in every file system that we know
 
 bool is_ignored(std::string_view name) { return name.starts_with('.') || name.ends_with(".part"); }
 
@@ -204,7 +205,8 @@ Answer Intake::claim(std::vector<Item> items, std::vector<Claim>& claims, std::v
     for (const auto& one : wanted) open_claims_.insert(one.claim);
     save_open_claims();
     const auto answers = store_.rename(renames);
-    std::vector<std::string> doubtful;  // two each: the claim, and the name before it
+    std::vector<std::string> doubtful;  // claims
+    std::vector<std::string> before;    // their names before
     std::vector<std::size_t> doubtful_index;
     Answer worst;
     const auto note = [&](const Answer& answer) {
@@ -222,23 +224,25 @@ Answer Intake::claim(std::vector<Item> items, std::vector<Claim>& claims, std::v
             continue;
         }
         doubtful.push_back(at_source(wanted[i].claim));
-        doubtful.push_back(at_source(wanted[i].item.name));
+        before.push_back(at_source(wanted[i].item.name));
         doubtful_index.push_back(i);
     }
     if (doubtful.empty()) return worst;
-    // The claim's name is ours alone: if it is there, the rename was done whatever the answer said.
+    // The claim's name is ours alone: if it is there, the rename was done whatever the answer said. It may still be carried
+    // out while we look: the name before it comes first, else the file could be seen nowhere.
     std::vector<Item> found;
-    const auto looks = store_.look(doubtful, found);
+    const auto at_names = store_.look(before, found);
+    const auto at_claims = store_.look(doubtful, found);
     for (std::size_t k = 0; k < doubtful_index.size(); ++k) {
         auto& one = wanted[doubtful_index[k]];
         const auto& answer = answers[doubtful_index[k]];
-        const auto& at_claim = looks[2 * k];
+        const auto& at_claim = at_claims[k];
         // Another MDS, or the writer himself, was faster. That is no error, even if Apache, which looks first and renames
         // then, calls it one (500).
         const bool gone = answer.verdict == Verdict::absent ||
-                          (answer.verdict == Verdict::broken && looks[2 * k + 1].verdict == Verdict::absent);
+                          (answer.verdict == Verdict::broken && at_names[k].verdict == Verdict::absent);
         // What stays where it is although others are claimed, again and again, must not keep them waiting for ever.
-        const bool stays = at_claim.verdict == Verdict::absent && looks[2 * k + 1].done();
+        const bool stays = at_claim.verdict == Verdict::absent && at_names[k].done();
         if (stays && answer.verdict != Verdict::unknown) looks_.failed(one.item.name, clock_.now(), answer.text);
         // Somebody has this one open, or locked: its own matter, and the others go on.
         const bool by_server = answer.status == 405 || answer.status == 501;  // it has no rename at all
@@ -515,7 +519,10 @@ Answer Intake::claims_at_source(std::vector<Claim>& ours) {
         const auto looks = store_.look(paths, items);
         for (std::size_t i = 0; i < paths.size(); ++i) {
             const auto name = io::name_of(paths[i]);
-            if (looks[i].verdict == Verdict::absent) open_claims_.erase(name);
+            // The rename of a run that died may still be on its way.
+            const auto id = id_of_claim(name, claim_prefix_);
+            const bool may_come = id && clock_.now() - id->arrival() < in_flight && id->arrival() <= clock_.now();
+            if (looks[i].verdict == Verdict::absent && !may_come) open_claims_.erase(name);
             if (looks[i].done()) add(name, items[i]);
         }
     }

@@ -22,10 +22,12 @@ class FakeStore final : public transport::Store {
         lost_request,  ///< left, never arrived, no answer
         lost_answer,   ///< carried out, no answer
         late,          ///< no answer now; carried out some requests later
+        gateway,       ///< 504 of somebody in between; carried out some requests later
         error,         ///< 503: not carried out
         full,          ///< 507: not carried out
         crash_before,
         crash_after,
+        crash_late,  ///< carried out some requests later, of the runs after it
     };
 
     std::map<std::string, std::string> files;
@@ -41,6 +43,7 @@ class FakeStore final : public transport::Store {
     std::function<void(std::span<const std::string>)> on_sync = nullptr;
     bool renames_copy = false;       ///< a server whose MOVE leaves the source
     bool renames_by_handle = false;  ///< SMB: what was opened is renamed, whatever its name is by then
+    bool looks_backwards = false;    ///< paths of one look() are asked for at the same time: in any order
     bool renames_replace = false;    ///< `Overwrite: F` is ignored
     bool knows_rename = true;        ///< else 405
     bool crash_at_arrival = false;   ///< our process ends as a message arrives, before it hears of it
@@ -57,8 +60,15 @@ class FakeStore final : public transport::Store {
         delay_ = delay;
         requests_ = 0;
         fired_ = false;
+        second_fault_ = Fault::none;
     }
-    bool fired() const { return fired_; }
+    /// One more, after plan(): both have fired when fired().
+    void plan_second(Fault fault, std::size_t request, std::size_t delay = 0) {
+        second_fault_ = fault;
+        second_at_ = request;
+        second_delay_ = delay;
+    }
+    bool fired() const { return fired_ && second_fault_ == Fault::none; }
     std::size_t requests() const { return requests_; }
     /// What is still on its way arrives now.
     void deliver_late() {
@@ -90,8 +100,9 @@ class FakeStore final : public transport::Store {
     std::vector<transport::Answer> look(std::span<const std::string> paths,
                                         std::vector<transport::Item>& items) override {
         items.assign(paths.size(), {});
-        std::vector<transport::Answer> answers;
-        for (std::size_t i = 0; i < paths.size(); ++i) {
+        std::vector<transport::Answer> answers(paths.size());
+        for (std::size_t k = 0; k < paths.size(); ++k) {
+            const auto i = looks_backwards ? paths.size() - 1 - k : k;
             transport::Answer result;
             const auto answer = request(
                 [&] {
@@ -105,7 +116,7 @@ class FakeStore final : public transport::Store {
                     }
                 },
                 Kind::reads);
-            answers.push_back(answer.done() ? result : answer);
+            answers[i] = answer.done() ? result : answer;
         }
         return answers;
     }
@@ -298,23 +309,33 @@ class FakeStore final : public transport::Store {
             late_.erase(late_.begin() + static_cast<long>(i));
             action();
         }
-        if (fault_ == Fault::none || requests_ != at_) {
-            carry_out();
-            return {};
+        auto fault = requests_ == at_ ? fault_ : Fault::none;
+        auto delay = delay_;
+        if (fault != Fault::none) {
+            fired_ = true;
+        } else if (second_fault_ != Fault::none && requests_ == second_at_) {
+            fault = second_fault_;
+            delay = second_delay_;
+            second_fault_ = Fault::none;
         }
-        fired_ = true;
-        switch (fault_) {
-            case Fault::none: break;
+        switch (fault) {
+            case Fault::none: carry_out(); return {};
             case Fault::unreachable: return answer_of(transport::Verdict::unreachable);
             case Fault::lost_request: return answer_of(transport::Verdict::unknown);
             case Fault::lost_answer: carry_out(); return answer_of(transport::Verdict::unknown);
             case Fault::late:
                 if (kind == Kind::reads) return answer_of(transport::Verdict::unknown);
-                late_.emplace_back(requests_ + delay_, carry_out);
+                late_.emplace_back(requests_ + delay, carry_out);
                 return answer_of(transport::Verdict::unknown);
+            case Fault::gateway:
+                if (kind == Kind::changes) late_.emplace_back(requests_ + delay, carry_out);
+                return answer_of(transport::Verdict::broken, 504);
             case Fault::error: return answer_of(transport::Verdict::broken, 503);
             case Fault::full: return answer_of(transport::Verdict::full, 507);
             case Fault::crash_before: throw Crash{};
+            case Fault::crash_late:
+                if (kind == Kind::changes) late_.emplace_back(requests_ + delay, carry_out);
+                throw Crash{};
             case Fault::crash_after: carry_out(); throw Crash{};
         }
         return {};
@@ -324,6 +345,9 @@ class FakeStore final : public transport::Store {
     Fault fault_ = Fault::none;
     std::size_t at_ = 0;
     std::size_t delay_ = 0;
+    Fault second_fault_ = Fault::none;
+    std::size_t second_at_ = 0;
+    std::size_t second_delay_ = 0;
     std::size_t requests_ = 0;
     bool fired_ = false;
     bool nested_ = false;

@@ -180,14 +180,18 @@ TEST_CASE("a request that is carried out late: still exactly once", "[delivery][
         world.run();
         requests = world.store.requests();
     }
-    for (const auto& [eats, by_handle] : {std::pair(false, false), {true, false}, {false, true}, {true, true}}) {
+    for (unsigned world_kind = 0; world_kind < 8; ++world_kind) {
+        const bool eats = (world_kind & 1) != 0;
+        const bool by_handle = (world_kind & 2) != 0;
+        const bool backwards = (world_kind & 4) != 0;
         for (std::size_t at = 1; at <= requests; ++at) {
             for (std::size_t delay = 1; delay <= 40; ++delay) {
                 INFO("request " << at << " late by " << delay << (eats ? ", kernel takes files" : "")
-                                << (by_handle ? ", SMB" : ""));
+                                << (by_handle ? ", SMB" : "") << (backwards ? ", backwards" : ""));
                 World world(2);
                 world.store.kernel_eats = eats;
                 world.store.renames_by_handle = by_handle;
+                world.store.looks_backwards = backwards;
                 world.store.plan(FakeStore::Fault::late, at, delay);
                 world.run();
                 REQUIRE(world.store.fired());
@@ -197,6 +201,62 @@ TEST_CASE("a request that is carried out late: still exactly once", "[delivery][
             }
         }
     }
+}
+
+TEST_CASE("a publish that is lost, then a request that is carried out late: still exactly once", "[delivery][fault]") {
+    std::size_t requests = 0;
+    {
+        World world(1);
+        world.run();
+        requests = world.store.requests();
+    }
+    std::size_t fired = 0;
+    for (const bool backwards : {false, true}) {
+        for (std::size_t at = 1; at <= requests; ++at) {
+            for (std::size_t second = at + 1; second <= at + 10; ++second) {
+                for (std::size_t delay = 1; delay <= 16; ++delay) {
+                    INFO("lost " << at << ", late " << second << " by " << delay << (backwards ? ", backwards" : ""));
+                    World world(1);
+                    world.store.looks_backwards = backwards;
+                    world.store.plan(FakeStore::Fault::lost_request, at);
+                    world.store.plan_second(delay % 2 == 0 ? FakeStore::Fault::late : FakeStore::Fault::gateway, second,
+                                            (delay + 1) / 2);
+                    world.run();
+                    if (world.store.fired()) ++fired;
+                    world.store.plan(FakeStore::Fault::none, 0);
+                    world.recover();
+                    world.check_arrived_once();
+                }
+            }
+        }
+    }
+    REQUIRE(fired > 90);
+}
+
+TEST_CASE("a death after which the last request is carried out late: still exactly once", "[delivery][fault]") {
+    std::size_t fired = 0;
+    for (unsigned kind = 0; kind < 8; ++kind) {
+        for (std::size_t at = 1; at <= 16; ++at) {
+            for (std::size_t delay = 1; delay <= 20; ++delay) {
+                INFO("request " << at << " late by " << delay << ", kind " << kind);
+                World world(2);
+                world.store.looks_backwards = (kind & 1) != 0;
+                world.store.kernel_eats = (kind & 2) != 0;
+                world.store.renames_by_handle = (kind & 4) != 0;
+                world.store.plan(FakeStore::Fault::crash_late, at, delay);
+                for (int i = 0; i < 4; ++i) {
+                    try {
+                        world.run();
+                    } catch (const test::Crash&) {
+                        ++fired;
+                    }
+                }
+                world.recover();
+                world.check_arrived_once();
+            }
+        }
+    }
+    REQUIRE(fired > 2000);
 }
 
 TEST_CASE("a crash at every change of the spool: all arrive exactly once", "[delivery][fault]") {

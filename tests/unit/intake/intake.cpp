@@ -86,7 +86,12 @@ struct World {
         const auto root = directory.path() + "/spool";
         REQUIRE(test::names_in(root + "/outgoing/tmp").empty());
         REQUIRE(test::names_in(root + "/state/fetch").empty());
-        REQUIRE(test::names_in(root + "/state/claims").empty());
+        const auto claims = root + "/state/claims/" + source().key;
+        if (disk.info(claims)) {
+            clock.sleep(std::chrono::minutes(11));  // what could still be on its way has come
+            run();
+        }
+        REQUIRE_FALSE(disk.info(claims));
     }
 };
 
@@ -198,12 +203,18 @@ TEST_CASE("every request, every fault: each file is accepted exactly once", "[in
 }
 
 TEST_CASE("a claim or a removal that is carried out late", "[intake][fault]") {
-    for (const double rate : {0.0, 1.0}) {
+    for (unsigned kind = 0; kind < 16; ++kind) {
+        const double rate = (kind & 1) != 0 ? 1.0 : 0.0;
+        const bool backwards = (kind & 2) != 0;
+        const bool hides = (kind & 4) != 0;
+        const auto fault = (kind & 8) != 0 ? FakeStore::Fault::gateway : FakeStore::Fault::late;
         for (std::size_t at = 1; at <= 12; ++at) {
             for (std::size_t delay = 1; delay <= 25; ++delay) {
-                INFO("request " << at << " late by " << delay << ", rate " << rate);
+                INFO("request " << at << " late by " << delay << ", kind " << kind);
                 World world(2, rate);
-                world.store.plan(FakeStore::Fault::late, at, delay);
+                world.store.looks_backwards = backwards;
+                world.store.hides_dotfiles = hides;
+                world.store.plan(fault, at, delay);
                 world.run();
                 world.store.plan(FakeStore::Fault::none, 0);
                 world.recover();
@@ -211,6 +222,30 @@ TEST_CASE("a claim or a removal that is carried out late", "[intake][fault]") {
             }
         }
     }
+}
+
+TEST_CASE("a death after which the last request is carried out late", "[intake][fault]") {
+    std::size_t fired = 0;
+    for (const bool hides : {false, true}) {
+        for (std::size_t at = 1; at <= 12; ++at) {
+            for (std::size_t delay = 1; delay <= 40; ++delay) {
+                INFO("request " << at << " late by " << delay << (hides ? ", hidden" : ""));
+                World world(2);
+                world.store.hides_dotfiles = hides;
+                world.store.plan(FakeStore::Fault::crash_late, at, delay);
+                for (int i = 0; i < 5; ++i) {
+                    try {
+                        world.run();
+                    } catch (const test::Crash&) {
+                        ++fired;
+                    }
+                }
+                world.recover();
+                world.check_accepted_once();
+            }
+        }
+    }
+    REQUIRE(fired > 800);
 }
 
 TEST_CASE("a crash at every change of the disk: each file is accepted exactly once", "[intake][fault]") {
