@@ -64,12 +64,7 @@ std::string final_name(const EntryName& name, const std::string& uuid, const std
 
 Courier::Courier(spool::Spool& spool, const spool::Worker& worker, transport::Store& store, Destination destination,
                  const clock::Clock& clock)
-    : spool_(spool),
-      worker_(worker),
-      store_(store),
-      destination_(std::move(destination)),
-      clock_(clock),
-      witness_token_(witness_prefix(destination_.queue) + io::random_token().substr(0, 6)) {
+    : spool_(spool), worker_(worker), store_(store), destination_(std::move(destination)), clock_(clock) {
     if (worker_.queue() != destination_.queue)
         throw Error(Fault::internal, "a courier works the queue that it has locked");
 }
@@ -220,8 +215,9 @@ std::vector<Report> Courier::deliver(std::span<const Entry> entries) {
         deliver_in_place(attempts, reports);
         return reports;
     }
-    if (!attempts.empty()) upload(attempts, reports);
-    if (!attempts.empty() && witness(attempts, reports)) publish(attempts, reports);
+    if (attempts.empty() || !witness(attempts, reports)) return reports;
+    upload(attempts, reports);
+    if (!attempts.empty() && begin_publishing(attempts, reports)) publish(attempts, reports);
     return reports;
 }
 
@@ -358,13 +354,26 @@ Answer Courier::canary(const EntryName& name) {
     return answer;
 }
 
-// 3. The witness first: an entry in publishing/ must never be without one that a server could have lost on its own.
+// Before the first upload: if somebody clears the stage directory after that, the witness is gone with what was staged, and
+// nobody takes its absence for a publish. Each batch has one of its own: one that was put again for the next batch would
+// speak for what was cleared before.
 bool Courier::witness(std::vector<Attempt>& attempts, std::vector<Report>& reports) {
+    witness_token_ = witness_prefix(destination_.queue) + io::random_token().substr(0, 6);
     auto answer = put(witness_path(witness_token_), spool_.uuid() + "\n");
-    if (answer.verdict == Verdict::exists) answer = Answer{};
-    std::vector<std::string> directories{destination_.stage};
-    if (answer.done()) answer = store_.sync(directories);
-    if (!answer.done()) {
+    const std::array<std::string, 1> stage{destination_.stage};
+    if (answer.done()) answer = store_.sync(stage);
+    if (answer.done()) return true;
+    blame_target(answer);
+    std::vector<Entry> entries;
+    for (const auto& attempt : attempts) entries.push_back(attempt.entry);
+    give_back(entries, reports, answer.text);
+    return false;
+}
+
+// 3. What was staged must be durable there before the spool says that it may be published.
+bool Courier::begin_publishing(std::vector<Attempt>& attempts, std::vector<Report>& reports) {
+    const std::array<std::string, 1> stage{destination_.stage};
+    if (const auto answer = store_.sync(stage); !answer.done()) {
         blame_target(answer);
         std::vector<Entry> entries;
         for (const auto& attempt : attempts) entries.push_back(attempt.entry);

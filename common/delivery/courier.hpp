@@ -3,21 +3,21 @@
 // delivery: the protocol by which a message leaves the spool: stage, publish, or revoke. Section 3 of the design.
 //
 //  1. The entry goes to sending/ with a new attempt number, durably.
-//  2. It is uploaded to a stage name that nobody reads, `<stage>/<id>.<attempt>.part`; its size is checked.
-//  3. A witness, `<stage>/witness.<token>`, is put into the stage directory, and the entry goes to publishing/ with the
-//     token in its name, durably.
+//  2. A witness of its batch, `<stage>/witness.<token>`, is put into the stage directory. Then the message is uploaded to a
+//     stage name that nobody reads, `<stage>/<id>.<attempt>.part`; its size is checked.
+//  3. The entry goes to publishing/ with the token in its name, durably.
 //  4. Publish: the stage name is renamed to the final name, never over anything.
 //  5. The entry is removed, or goes to sent/.
 //
 // Until step 4 every failure is certain: nothing can have arrived. Step 4 is clear if it was done, or if it certainly never
 // left, or was refused for want of credentials. Everything else is in doubt, and a doubt is resolved by looking, never by
-// guessing: the stage name is renamed to `.revoked`. If that is there and the final name is not, the message was not
+// guessing: the stage name is renamed to `.revoked`, then looked for, and then what it can have become. If `.revoked` is there and the final name is not, the message was not
 // published and now cannot be, however late a delayed request may still be carried out. If the final name is there, it
 // is the message if it has its size; a file of another size (a server that died while it copied, a planted name) proves
-// nothing. If neither stage name nor
-// `.revoked` is there and *its* witness is, our publish won, even if the kernel has taken the file since. If the witness
-// is gone too, somebody cleared the directory: nothing is proven, and the policy for doubts decides (ums-failover). The
-// witness of a later run proves nothing for an earlier one: the directory may have been cleared in between.
+// nothing. If neither stage name nor `.revoked` is there and *its* witness is, our publish won, even if the kernel has taken
+// the file since. If the witness is gone too, somebody cleared the directory: nothing is proven, and the policy for doubts
+// decides (ums-failover). The witness of another batch proves nothing: the directory may have been cleared in between.
+// tests/model/delivery.pml is the model of all this.
 //
 // In place (Destination::in_place), for a server whose rename cannot be had or trusted, there is no stage: the entry goes to
 // publishing/, without a witness, and is uploaded straight to its final name, never over anything. What the server has
@@ -120,6 +120,7 @@ class Courier {
     void open_attempts(std::vector<Attempt>& attempts, std::vector<Report>& reports);
     void upload(std::vector<Attempt>& attempts, std::vector<Report>& reports);
     bool witness(std::vector<Attempt>& attempts, std::vector<Report>& reports);
+    bool begin_publishing(std::vector<Attempt>& attempts, std::vector<Report>& reports);
     /// Whether the target takes another file now: then what it refused is the message's own matter.
     transport::Answer canary(const spool::EntryName& name);
     transport::Answer check_rename(const std::string& owner_path, const std::string& own);
@@ -159,7 +160,7 @@ class Courier {
     const clock::Clock& clock_;
     std::optional<transport::Answer> target_fault_;
     std::set<std::string> directories_;
-    std::string witness_token_;  ///< of this courier
+    std::string witness_token_;  ///< of this batch
 };
 
 }  // namespace ums::delivery

@@ -259,6 +259,55 @@ TEST_CASE("a death after which the last request is carried out late: still exact
     REQUIRE(fired > 2000);
 }
 
+TEST_CASE("each batch has a witness of its own", "[delivery]") {
+    World world(2);
+    spool::Spool spool(world.disk, world.clock, world.directory.path() + "/spool", "BER1");
+    const auto worker = spool.work(Queue::kernel("munich-1"));
+    Courier courier(spool, *worker, world.store, destination(), world.clock);
+    REQUIRE(courier.prepare().done());
+    const auto due = spool.due(Queue::kernel("munich-1"));
+    courier.deliver(std::span(due).first(1));
+    courier.deliver(std::span(due).last(1));
+    std::size_t witnesses = 0;
+    for (const auto& [path, content] : world.store.files) witnesses += path.starts_with(".BER1/witness.");
+    REQUIRE(witnesses == 2);
+    courier.clean();
+    world.check_arrived_once();
+}
+
+TEST_CASE("a stage directory that somebody clears: nothing counts as arrived that did not", "[delivery][fault]") {
+    std::size_t lost_publish = 0;
+    for (const bool eats : {false, true}) {
+        for (std::size_t at = 1; at <= 24; ++at) {
+            for (std::size_t lost = 0; lost <= 16; ++lost) {
+                INFO("cleared at " << at << ", lost request " << lost << (eats ? ", kernel takes files" : ""));
+                World world(2);
+                world.store.kernel_eats = eats;
+                world.store.plan(FakeStore::Fault::lost_request, lost);
+                world.store.meanwhile = [&](std::size_t request) {
+                    if (request != at) return;
+                    std::erase_if(world.store.files, [](const auto& file) {
+                        return file.first.starts_with(".BER1/") && file.first != ".BER1/owner";
+                    });
+                };
+                for (int i = 0; i < 4; ++i) {
+                    world.run();
+                    world.clock.sleep(std::chrono::hours(1));
+                }
+                std::size_t arrived = 0;
+                for (const auto& content : world.contents) {
+                    REQUIRE(world.store.arrivals[content] <= 1);
+                    arrived += static_cast<std::size_t>(world.store.arrivals[content]);
+                }
+                // What has not arrived waits: to be sent, or for the policy.
+                REQUIRE(world.left() >= world.contents.size() - arrived);
+                lost_publish += arrived < world.contents.size();
+            }
+        }
+    }
+    REQUIRE(lost_publish > 10);
+}
+
 TEST_CASE("a crash at every change of the spool: all arrive exactly once", "[delivery][fault]") {
     std::size_t calls = 0;
     {
