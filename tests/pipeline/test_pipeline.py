@@ -59,10 +59,12 @@ class World:
 kernels:
   munich-1:
     url: {a.tls_url}
+    check: {{timeout: {within(3):g}s}}
     auth: {{method: digest, user: {a.user}, password-file: {a.password_file}}}
     tls: {{ca: {a.certificates.ca}}}
   vienna-1:
     url: {n.url}
+    check: {{timeout: {within(3):g}s}}
     auth: {{method: basic, user: {n.user}, password-file: {n.password_file}}}
 connectors:
   ExConn: {{root: {self.connectors}, numbers: ['*']}}
