@@ -82,6 +82,9 @@ Health after_look(const Health& before, const Look& look, const Policy& policy, 
             case Status::suspect: enter(health, Status::up, now); break;
             case Status::down:
                 enter(health, Status::probation, now);
+                // Who was switched off is not flooded when he comes back.
+                health.allowed = policy.hold_down.count() > 0 ? 1 : 0;
+                health.was_assigned = false;
                 health.successes = 1;
                 health.outages = 0;
                 break;
@@ -131,6 +134,16 @@ Health after_enable(const Health& before, const AdminState& admin, const Policy&
         enter(health, Status::up, now);
         health.why.clear();
     }
+    return health;
+}
+
+Health after_queue(const Health& before, std::size_t pending) noexcept {
+    constexpr unsigned growth = 8;
+    constexpr unsigned most = 1000;
+    Health health = before;
+    if (health.allowed == 0 || !health.was_assigned || pending > 0) return health;
+    health.allowed = health.allowed >= most ? 0 : health.allowed * growth;
+    health.was_assigned = false;
     return health;
 }
 

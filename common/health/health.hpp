@@ -56,6 +56,9 @@ struct Health {
     clock::Instant last_look{};
     clock::Instant next_look{};
     std::string why;  ///< what the last failed look said
+    /// How many messages may be queued for it: after an outage one is let through, then more and more; 0: no limit.
+    unsigned allowed = 0;
+    bool was_assigned = false;  ///< something since `allowed` was set
     bool operator==(const Health&) const = default;
 };
 
@@ -87,6 +90,10 @@ Health after_look(const Health& before, const Look& look, const Policy& policy, 
 Health after_seen(const Health& before, const Seen& seen, const Policy& policy, clock::Instant now);
 /// The state after the administrator has said `enabled`: ends a probation that waits for it (fail-back: manual).
 Health after_enable(const Health& before, const AdminState& admin, const Policy& policy, clock::Instant now);
+
+/// The state at the beginning of a pass that finds so many messages queued for it: what was let through has gone, so more
+/// may follow.
+Health after_queue(const Health& before, std::size_t pending) noexcept;
 
 /// May new messages be assigned to it: 0 yes; 1, 2 if there is nothing better; nothing: no.
 std::optional<int> rank_for_new(const Health& health, Admin admin) noexcept;

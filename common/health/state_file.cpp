@@ -78,6 +78,8 @@ Health Files::load_health(std::string_view kernel) const {
     health.last_look = instant_of(values, "last-look");
     health.next_look = instant_of(values, "next-look");
     health.why = text_of(values, "why");
+    health.allowed = count_of(values, "allowed");
+    health.was_assigned = count_of(values, "was-assigned") > 0;
     return health;
 }
 
@@ -86,7 +88,9 @@ void Files::save(std::string_view kernel, const Health& health) {
           line("status", to_string(health.status)) + line("since", health.since) +
               line("failures", static_cast<unsigned long long>(health.failures)) +
               line("successes", static_cast<unsigned long long>(health.successes)) + line("outages", health.outages) +
-              line("last-look", health.last_look) + line("next-look", health.next_look) + line("why", health.why));
+              line("last-look", health.last_look) + line("next-look", health.next_look) + line("why", health.why) +
+              line("allowed", static_cast<unsigned long long>(health.allowed)) +
+              line("was-assigned", health.was_assigned ? 1ULL : 0ULL));
 }
 
 Seen Files::load_seen(std::string_view kernel) const {

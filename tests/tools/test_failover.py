@@ -955,6 +955,43 @@ class Events(Case):
         self.assertFalse(os.path.exists(os.path.join(world.spool, "state", "events")))
 
 
+class Return(Case):
+    """A kernel that comes back is not flooded."""
+
+    def test_half_open_then_more_and_more(self):
+        world = self.rooms(("k1",), site("k1").replace("hold-down: 0s", "hold-down: 1h"))
+        for number in range(200):
+            write(os.path.join(world.out(), f"{number:05d}.tmp"), message(number))
+        world.run("ums-fetch", "--from", "ExConn")
+        world.run("ums-route")
+        os.rename(world.kernels["k1"], world.kernels["k1"] + ".away")
+        world.run("ums-failover", codes=(69,))
+        os.rename(world.kernels["k1"] + ".away", world.kernels["k1"])
+        given = []
+        for _ in range(5):
+            done = world.run("ums-failover", codes=(0, 75))
+            given.append(len(world.queue("kernel/k1")))
+            # Not more before these have gone.
+            world.run("ums-failover", codes=(0, 75))
+            self.assertEqual(len(world.queue("kernel/k1")), given[-1])
+            world.run("ums-push")
+        self.assertEqual(given, [1, 8, 64, 127, 0])
+        self.assertEqual(len(world.delivered("k1")), 200)
+
+    def test_the_others_get_what_it_is_not_given_yet(self):
+        world = self.rooms(("k1", "k2"), site("k1, k2").replace("hold-down: 0s", "hold-down: 1ms"))
+        os.rename(world.kernels["k1"], world.kernels["k1"] + ".away")
+        world.run("ums-failover")
+        os.rename(world.kernels["k1"] + ".away", world.kernels["k1"])
+        world.run("ums-failover")
+        for number in range(20):
+            write(os.path.join(world.out(), f"{number:05d}.tmp"), message(number))
+        world.run("ums-fetch", "--from", "ExConn")
+        world.run("ums-route")
+        world.run("ums-failover")
+        self.assertEqual([len(world.queue("kernel/" + k)) for k in ("k1", "k2")], [1, 19])
+
+
 class Stuck(Case):
     """A kernel that takes files and does not send them."""
 

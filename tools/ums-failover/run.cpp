@@ -155,6 +155,8 @@ class Pass {
         } else {
             after = health::after_seen(after, files_.load_seen(name), policy, now);
             after = health::after_enable(after, files_.load_admin(name), policy, now);
+            after =
+                health::after_queue(after, seat.pending + spool_.list(Queue::kernel(name), State::publishing).size());
         }
         if (after == before) return;
         seat.health = after;
@@ -213,7 +215,9 @@ class Pass {
             const auto& seat = seats_.at(name);
             const auto& most = seat.kernel->limit.max_pending;
             auto rank = health::rank_for_new(seat.health, seat.admin);
-            if (!delivery::is_supported(seat.kernel->url) || (most && seat.pending >= *most)) rank.reset();
+            const bool full =
+                (most && seat.pending >= *most) || (seat.health.allowed > 0 && seat.pending >= seat.health.allowed);
+            if (!delivery::is_supported(seat.kernel->url) || full) rank.reset();
             if (rank) able.insert(name);
             all.push_back({name, rank.value_or(not_now), seat.pending, seat.kernel->channels.value_or(1)});
         }
@@ -335,7 +339,7 @@ class Pass {
             const auto detail = choice->site == site.name ? "site " + site.name
                                                           : "site " + choice->site + ", the fallback of " + site.name;
             batch.push_back({{entry, to}, choice->kernel, detail});
-            ++seats_.at(choice->kernel).pending;
+            assigned_to(choice->kernel);
             if (batch.size() >= batch_messages) {
                 carry_out(batch, "assigned");
                 if (cli::stopping()) return;
@@ -343,10 +347,24 @@ class Pass {
         }
         carry_out(batch, "assigned");
         if (waiting > 0) {
-            reporter_.error("no kernel of the site " + text::quote(site.name) + " takes messages (" + reasons(site) +
-                            "); " + count_of(waiting, "message") + (waiting == 1 ? " waits" : " wait"));
-            code_.note(exit_code(Fault::unreachable));
+            const auto talk = "no kernel of the site " + text::quote(site.name) + " takes messages (" + reasons(site) +
+                              "); " + count_of(waiting, "message") + (waiting == 1 ? " waits" : " wait");
+            if (is_only_full(site)) {
+                reporter_.info(talk);
+                code_.note(exit_code(Fault::later));
+            } else {
+                reporter_.error(talk);
+                code_.note(exit_code(Fault::unreachable));
+            }
         }
+    }
+
+    void assigned_to(const std::string& kernel) {
+        auto& seat = seats_.at(kernel);
+        ++seat.pending;
+        if (seat.health.allowed == 0 || seat.health.was_assigned || common_.dry_run) return;
+        seat.health.was_assigned = true;
+        remember([&] { files_.save(kernel, seat.health); });
     }
 
     /// To another kernel, where it is due at once.
@@ -355,7 +373,7 @@ class Pass {
         Entry there{Queue::kernel(choice.kernel), State::fresh, name};
         spool::Move move{entry, std::move(there)};
         batch.push_back({std::move(move), choice.kernel, why});
-        ++seats_.at(choice.kernel).pending;
+        assigned_to(choice.kernel);
         if (batch.size() >= batch_messages) carry_out(batch, "moved");
     }
 
@@ -385,6 +403,14 @@ class Pass {
         }
     }
 
+    /// It has kernels that take messages, but have enough of them for now.
+    bool is_only_full(const config::Site& site) const {
+        return std::any_of(site.kernels.begin(), site.kernels.end(), [&](const std::string& name) {
+            const auto& seat = seats_.at(name);
+            return delivery::is_supported(seat.kernel->url) && health::rank_for_new(seat.health, seat.admin);
+        });
+    }
+
     /// Why none of its kernels takes a message, in brief.
     std::string reasons(const config::Site& site) const {
         std::string all;
@@ -400,6 +426,8 @@ class Pass {
                 why += "is down" + (seat.health.why.empty() ? "" : ": " + text::escape(seat.health.why));
             } else if (most && seat.pending >= *most) {
                 why += "has all that its max-pending allows";
+            } else if (seat.health.allowed > 0 && seat.pending >= seat.health.allowed) {
+                why += "has just come back, and is given more as it takes what it has";
             } else {
                 why += "is " + state_word(seat);
             }
@@ -616,8 +644,10 @@ int run(const cli::Common& common, report::Reporter& reporter) {
         const health::Files files(disk, spool.root() + "/state");
         auto wait = std::chrono::milliseconds(std::chrono::hours(24));
         for (const auto& kernel : config.kernels) {
-            const auto left = files.load_health(kernel.name).next_look - clock.now();
-            wait = std::min(wait, std::chrono::ceil<std::chrono::milliseconds>(left));
+            const auto health = files.load_health(kernel.name);
+            wait = std::min(wait, std::chrono::ceil<std::chrono::milliseconds>(health.next_look - clock.now()));
+            // What was let through to it may have gone, and more be waiting.
+            if (health.allowed > 0 && health.was_assigned) wait = std::min(wait, std::chrono::milliseconds(1000));
         }
         return std::max(wait, std::chrono::milliseconds(200));
     };

@@ -137,6 +137,40 @@ TEST_CASE("a good look puts it on probation, never up at once", "[health]") {
     REQUIRE(kernel.health.successes == 1);
 }
 
+TEST_CASE("after an outage one message is let through, then more and more", "[health]") {
+    Kernel kernel;
+    REQUIRE(kernel.health.allowed == 0);
+    kernel.probation();
+    auto& health = kernel.health;
+    for (const unsigned allowed : {1U, 8U, 64U, 512U, 4096U}) {
+        REQUIRE(health.allowed == allowed);
+        // Nothing was given to it, or it has not taken what it was given.
+        REQUIRE(health::after_queue(health, 0) == health);
+        health.was_assigned = true;
+        REQUIRE(health::after_queue(health, 1) == health);
+        REQUIRE(kernel.look(good, seconds(1)) != Status::down);
+        REQUIRE(health.allowed == allowed);
+        health = health::after_queue(health, 0);
+        REQUIRE_FALSE(health.was_assigned);
+    }
+    REQUIRE(health.allowed == 0);
+    SECTION("it goes down again in between: from the start") {
+        kernel.probation();
+        kernel.health.was_assigned = true;
+        kernel.health = health::after_queue(kernel.health, 0);
+        REQUIRE(kernel.health.allowed == 8);
+        REQUIRE(kernel.look(bad) == Status::down);
+        REQUIRE(kernel.look(good) == Status::probation);
+        REQUIRE(kernel.health.allowed == 1);
+        REQUIRE_FALSE(kernel.health.was_assigned);
+    }
+    SECTION("without a hold-down it gets all at once") {
+        kernel.policy.hold_down = seconds(0);
+        kernel.probation();
+        REQUIRE(kernel.health.allowed == 0);
+    }
+}
+
 TEST_CASE("probation ends after `rise` good looks and the hold-down, not before both", "[health]") {
     Kernel kernel;
     kernel.probation();
@@ -465,7 +499,8 @@ TEST_CASE("state files hold text that a person can read, a line for each value",
     files.save("k", health);
     REQUIRE(test::content_of(directory.path() + "/health/k") ==
             "status=suspect\nsince=2027-01-15T08:00:00.000Z\nfailures=2\nsuccesses=0\noutages=0\n"
-            "last-look=1970-01-01T00:00:00.000Z\nnext-look=1970-01-01T00:00:00.000Z\nwhy=two\\nlines\n");
+            "last-look=1970-01-01T00:00:00.000Z\nnext-look=1970-01-01T00:00:00.000Z\nwhy=two\\nlines\n"
+            "allowed=0\nwas-assigned=0\n");
 }
 
 TEST_CASE("a file that is missing or makes no sense is a fresh state", "[health][files]") {
