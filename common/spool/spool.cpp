@@ -3,7 +3,9 @@
 
 #include <algorithm>
 #include <array>
+#include <map>
 #include <memory>
+#include <span>
 #include <thread>
 #include <tuple>
 #include <utility>
@@ -439,6 +441,25 @@ std::vector<Entry> Spool::list(const Queue& queue, State state) const {
     return entries;
 }
 
+namespace {
+
+// One of each connector after the other, each in its own order: who sends thousands keeps nobody else waiting.
+void take_turns(std::span<Entry> entries) {
+    std::map<std::string, std::size_t, std::less<>> counts;
+    std::vector<std::pair<std::size_t, std::size_t>> turns;  // the how manieth of its connector, and where it stands
+    turns.reserve(entries.size());
+    for (std::size_t i = 0; i < entries.size(); ++i)
+        turns.emplace_back(counts[std::string(entries[i].name.get(attribute::connector))]++, i);
+    if (counts.size() < 2) return;
+    std::sort(turns.begin(), turns.end());
+    std::vector<Entry> ordered;
+    ordered.reserve(entries.size());
+    for (const auto& turn : turns) ordered.push_back(std::move(entries[turn.second]));
+    std::move(ordered.begin(), ordered.end(), entries.begin());
+}
+
+}  // namespace
+
 std::vector<Entry> Spool::due(const Queue& queue) const {
     auto entries = list(queue, State::fresh);
     const auto seconds = std::chrono::floor<std::chrono::seconds>(clock_.now()).time_since_epoch().count();
@@ -448,8 +469,10 @@ std::vector<Entry> Spool::due(const Queue& queue) const {
         const auto not_before = entry.name.number(attribute::not_before);
         return not_before > now && not_before - now < 86'400;
     });
-    std::stable_partition(entries.begin(), entries.end(),
-                          [](const Entry& entry) { return entry.name.number(attribute::priority) > 0; });
+    const auto others = std::stable_partition(
+        entries.begin(), entries.end(), [](const Entry& entry) { return entry.name.number(attribute::priority) > 0; });
+    take_turns({entries.begin(), others});
+    take_turns({others, entries.end()});
     return entries;
 }
 

@@ -189,7 +189,7 @@ class Spool {
 
     /// Every entry in one state, in order of arrival. Missing directories are empty.
     std::vector<Entry> list(const Queue& queue, State state) const;
-    /// list(new) without those that must wait; important ones first.
+    /// list(new) without those that must wait; important ones first, the connectors in turn.
     std::vector<Entry> due(const Queue& queue) const;
     /// Queues of a kind that exist on disk, known to the configuration or not; sorted.
     std::vector<Queue> queues(Queue::Kind kind) const;

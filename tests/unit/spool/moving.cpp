@@ -94,6 +94,25 @@ TEST_CASE("a killed worker gives up its lock, and what it had in sending/ is due
     REQUIRE(due[0].name.number('n') == 3);
 }
 
+TEST_CASE("who sends thousands keeps no other connector waiting", "[spool]") {
+    Place place;
+    auto spool = place.open();
+    const auto queue = Queue::site("munich");
+    const auto put = [&](const std::string& attributes) { return place.put(spool, queue, attributes).name.text(); };
+    std::vector<std::string> many;
+    for (int i = 0; i < 5; ++i) many.push_back(put(",c=A"));
+    const auto b1 = put(",c=B");
+    const auto b2 = put(",c=B");
+    const auto nobody = put("");
+    const auto urgent_a1 = put(",c=A,p=1");
+    const auto urgent_a2 = put(",c=A,p=1");
+    const auto urgent_b = put(",c=B,p=1");
+    std::vector<std::string> names;
+    for (const auto& entry : spool.due(queue)) names.push_back(entry.name.text());
+    REQUIRE(names == std::vector<std::string>{urgent_a1, urgent_b, urgent_a2, many[0], b1, nobody, many[1], b2, many[2],
+                                              many[3], many[4]});
+}
+
 TEST_CASE("recovery leaves publishing/ of kernels and connectors, hold/ and new/ alone", "[spool]") {
     Place place;
     auto spool = place.open();
