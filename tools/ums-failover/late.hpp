@@ -23,15 +23,9 @@ namespace ums::failover {
 /// What is in doubt, on hold, or being sent is left alone, and nothing is concluded from a clock that has just been set.
 class Late {
   public:
-    Late(const cli::Common& common, const config::Config& config, const cli::Names& names, spool::Spool& spool,
-         const clock::Clock& clock, report::Reporter& reporter, cli::ExitCode& code)
-        : common_(common),
-          config_(config),
-          names_(names),
-          spool_(spool),
-          clock_(clock),
-          reporter_(reporter),
-          code_(code) {}
+    Late(const config::Config& config, const cli::Names& names, spool::Spool& spool, const clock::Clock& clock,
+         report::Reporter& reporter, cli::ExitCode& code)
+        : config_(config), names_(names), spool_(spool), clock_(clock), reporter_(reporter), code_(code) {}
 
     void look();
     /// Whose messages wait for too long: those that were told of, whatever the clock says now.
@@ -44,7 +38,6 @@ class Late {
     void warn(const spool::Queue& queue, const std::map<unsigned, std::vector<spool::Entry>>& by_level);
     std::string limit() const;
 
-    const cli::Common& common_;
     const config::Config& config_;
     const cli::Names& names_;
     spool::Spool& spool_;

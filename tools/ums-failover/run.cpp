@@ -625,7 +625,7 @@ class Pass {
     std::map<std::string, std::string> saved_;
     std::set<std::string, std::less<>> told_;  ///< kernels that need a person: said once a pass
     cli::ExitCode code_;
-    Late late_{common_, config_, names_, spool_, clock_, reporter_, code_};
+    Late late_{config_, names_, spool_, clock_, reporter_, code_};
     std::size_t handled_ = 0;
 };
 
