@@ -42,6 +42,11 @@ std::string format_with(Instant instant, bool milliseconds) {
 
 }  // namespace
 
+unsigned long long whole_seconds(Instant instant) noexcept {
+    const auto seconds = std::chrono::floor<std::chrono::seconds>(instant).time_since_epoch().count();
+    return static_cast<unsigned long long>(std::max<long long>(seconds, 0));
+}
+
 std::string format(Instant instant) { return format_with(instant, false); }
 std::string format_precise(Instant instant) { return format_with(instant, true); }
 

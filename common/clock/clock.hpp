@@ -49,6 +49,8 @@ class ManualClock final : public Clock {
     Instant now_;
 };
 
+/// Whole seconds since 1970, as the names of entries tell times; 0 for what lies before.
+unsigned long long whole_seconds(Instant instant) noexcept;
 /// RFC 3339 in UTC with seconds, `2026-11-23T04:00:06Z`.
 std::string format(Instant instant);
 /// With milliseconds, for logs.

@@ -179,6 +179,13 @@ void Courier::give_back(std::span<const Entry> entries, std::vector<Report>& rep
     for (const auto& one : moves) reports.push_back({one.to.name, Outcome::deferred, why});
 }
 
+void Courier::give_back_all(std::span<const Attempt> attempts, const Answer& answer, std::vector<Report>& reports) {
+    blame_target(answer);
+    std::vector<Entry> entries;
+    for (const auto& attempt : attempts) entries.push_back(attempt.entry);
+    give_back(entries, reports, answer.text);
+}
+
 void Courier::refuse(const Entry& entry, const Answer& answer, std::vector<Report>& reports) {
     const auto refusals = entry.name.number(attribute::refused) + 1;
     auto name = entry.name.with(attribute::refused, refusals);
@@ -197,9 +204,7 @@ void Courier::refuse(const Entry& entry, const Answer& answer, std::vector<Repor
 
 void Courier::postpone(const Entry& entry, const EntryName& name, std::chrono::seconds pause, const std::string& why,
                        std::vector<Report>& reports) {
-    const auto until = std::chrono::floor<std::chrono::seconds>(clock_.now()) + pause;
-    const auto later =
-        name.with(attribute::not_before, static_cast<unsigned long long>(until.time_since_epoch().count()));
+    const auto later = name.with(attribute::not_before, clock::whole_seconds(clock_.now() + pause));
     spool_.move(entry, {entry.queue, State::fresh, later});
     reports.push_back({later, Outcome::deferred, why + "; next try in " + text::rough_duration(pause)});
 }
@@ -357,27 +362,20 @@ Answer Courier::canary(const EntryName& name) {
 // Before the first upload: if somebody clears the stage directory after that, the witness is gone with what was staged, and
 // nobody takes its absence for a publish. Each batch has one of its own: one that was put again for the next batch would
 // speak for what was cleared before.
-bool Courier::witness(std::vector<Attempt>& attempts, std::vector<Report>& reports) {
+bool Courier::witness(std::span<const Attempt> attempts, std::vector<Report>& reports) {
     witness_token_ = witness_prefix(destination_.queue) + io::random_token().substr(0, 6);
     auto answer = put(witness_path(witness_token_), spool_.uuid() + "\n");
     const std::array<std::string, 1> stage{destination_.stage};
     if (answer.done()) answer = store_.sync(stage);
-    if (answer.done()) return true;
-    blame_target(answer);
-    std::vector<Entry> entries;
-    for (const auto& attempt : attempts) entries.push_back(attempt.entry);
-    give_back(entries, reports, answer.text);
-    return false;
+    if (!answer.done()) give_back_all(attempts, answer, reports);
+    return answer.done();
 }
 
 // 3. What was staged must be durable there before the spool says that it may be published.
 bool Courier::begin_publishing(std::vector<Attempt>& attempts, std::vector<Report>& reports) {
     const std::array<std::string, 1> stage{destination_.stage};
     if (const auto answer = store_.sync(stage); !answer.done()) {
-        blame_target(answer);
-        std::vector<Entry> entries;
-        for (const auto& attempt : attempts) entries.push_back(attempt.entry);
-        give_back(entries, reports, answer.text);
+        give_back_all(attempts, answer, reports);
         return false;
     }
     std::vector<spool::Move> moves;

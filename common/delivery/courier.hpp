@@ -11,12 +11,13 @@
 //
 // Until step 4 every failure is certain: nothing can have arrived. Step 4 is clear if it was done, or if it certainly never
 // left, or was refused for want of credentials. Everything else is in doubt, and a doubt is resolved by looking, never by
-// guessing: the stage name is renamed to `.revoked`, then looked for, and then what it can have become. If `.revoked` is there and the final name is not, the message was not
-// published and now cannot be, however late a delayed request may still be carried out. If the final name is there, it
-// is the message if it has its size; a file of another size (a server that died while it copied, a planted name) proves
-// nothing. If neither stage name nor `.revoked` is there and *its* witness is, our publish won, even if the kernel has taken
-// the file since. If the witness is gone too, somebody cleared the directory: nothing is proven, and the policy for doubts
-// decides (ums-failover). The witness of another batch proves nothing: the directory may have been cleared in between.
+// guessing: the stage name is renamed to `.revoked`, then looked for, and then what it can have become. If `.revoked` is
+// there and the final name is not, the message was not published and now cannot be, however late a delayed request may
+// still be carried out. If the final name is there, it is the message if it has its size; a file of another size (a server
+// that died while it copied, a planted name) proves nothing. If neither stage name nor `.revoked` is there and *its* witness
+// is, our publish won, even if the kernel has taken the file since. If the witness is gone too, somebody cleared the
+// directory: nothing is proven, and the policy for doubts decides (ums-failover). The witness of another batch proves
+// nothing: the directory may have been cleared in between.
 // tests/model/delivery.pml is the model of all this.
 //
 // In place (Destination::in_place), for a server whose rename cannot be had or trusted, there is no stage: the entry goes to
@@ -119,7 +120,7 @@ class Courier {
     std::string difference(const spool::Entry& entry, const transport::Item& item, const std::string& path) const;
     void open_attempts(std::vector<Attempt>& attempts, std::vector<Report>& reports);
     void upload(std::vector<Attempt>& attempts, std::vector<Report>& reports);
-    bool witness(std::vector<Attempt>& attempts, std::vector<Report>& reports);
+    bool witness(std::span<const Attempt> attempts, std::vector<Report>& reports);
     bool begin_publishing(std::vector<Attempt>& attempts, std::vector<Report>& reports);
     /// Whether the target takes another file now: then what it refused is the message's own matter.
     transport::Answer canary(const spool::EntryName& name);
@@ -146,6 +147,9 @@ class Courier {
     /// they came through the stage directory.
     bool complete(std::span<const Arrived> arrived, bool staged, std::vector<Report>& reports);
     void give_back(std::span<const spool::Entry> entries, std::vector<Report>& reports, const std::string& why);
+    /// The target is to blame, and none of them can be tried there now.
+    void give_back_all(std::span<const Attempt> attempts, const transport::Answer& answer,
+                       std::vector<Report>& reports);
     /// Counts it, and makes it wait; the fifth refusal parks it, but a lack of room never does.
     void refuse(const spool::Entry& entry, const transport::Answer& answer, std::vector<Report>& reports);
     /// Back in new/ under `name`, not to be tried before the pause is over.

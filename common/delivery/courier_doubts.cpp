@@ -155,8 +155,7 @@ std::size_t Courier::resolve(std::vector<Entry> entries, const Doubts& doubts, s
 
 void Courier::leave_in_doubt(std::span<const std::pair<Entry, std::string>> entries, const Doubts& doubts,
                              std::vector<Report>& reports) {
-    const auto now = static_cast<unsigned long long>(
-        std::chrono::floor<std::chrono::seconds>(clock_.now()).time_since_epoch().count());
+    const auto now = clock::whole_seconds(clock_.now());
     std::vector<spool::Move> marks;
     for (const auto& [entry, why] : entries) {
         auto name = entry.name;

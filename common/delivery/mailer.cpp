@@ -35,10 +35,7 @@ Mailer::Mailer(spool::Spool& spool, const spool::Worker& worker, transport::Mail
         throw Error(Fault::internal, "a mailer works the queue that it has locked");
 }
 
-unsigned long long Mailer::seconds_now() const {
-    const auto now = std::chrono::floor<std::chrono::seconds>(clock_.now()).time_since_epoch().count();
-    return static_cast<unsigned long long>(std::max<long long>(now, 0));
-}
+unsigned long long Mailer::seconds_now() const { return clock::whole_seconds(clock_.now()); }
 
 void Mailer::give_back(const Entry& entry, const std::string& why, std::vector<Report>& reports) {
     const Entry to{entry.queue, State::fresh, entry.name.without(attribute::doubt_since)};

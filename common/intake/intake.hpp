@@ -101,8 +101,8 @@ class Intake {
     struct Received {
         std::vector<Claim> claims;
         std::vector<spool::Draft> drafts;
-        std::unique_ptr<io::Disk::Work>
-            acceptance;           ///< after what it uses, so that it ends before; nothing without claims
+        /// After what it uses, so that it ends before; nothing without claims.
+        std::unique_ptr<io::Disk::Work> acceptance;
         transport::Answer worst;  ///< of those that could not be received
     };
     Received receive(std::vector<Claim> claims, std::vector<Report>& reports);

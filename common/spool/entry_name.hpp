@@ -74,7 +74,7 @@ inline constexpr char witness = 'v';      ///< the witness that was put before i
 inline constexpr char chosen = 'm';       ///< 1: the connector was chosen by ums-sitemap, not by the kernel
 inline constexpr char refused = 'r';      ///< how often a target refused this very message
 inline constexpr char ruled =
-    'a';  ///< what a rule did: `hold` (also after its release), `failed`, `report`; or `expired`
+    'a';  ///< what was decided: `hold` (also after its release), `failed`, `report`, `expired`
 inline constexpr char counted_from = 'e';  ///< seconds since 1970: its waiting counts from here, not from its arrival
 inline constexpr char delays_told = 'l';   ///< of how many delays somebody was told
 inline constexpr std::string_view expired = "expired";  ///< value of `ruled`: for ums-route to put aside and report

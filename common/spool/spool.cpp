@@ -462,8 +462,7 @@ void take_turns(std::span<Entry> entries) {
 
 std::vector<Entry> Spool::due(const Queue& queue) const {
     auto entries = list(queue, State::fresh);
-    const auto seconds = std::chrono::floor<std::chrono::seconds>(clock_.now()).time_since_epoch().count();
-    const auto now = static_cast<unsigned long long>(std::max<long long>(seconds, 0));
+    const auto now = clock::whole_seconds(clock_.now());
     std::erase_if(entries, [&](const Entry& entry) {
         // A time further ahead than any wait of ours was set by a clock that ran wrong.
         const auto not_before = entry.name.number(attribute::not_before);

@@ -92,10 +92,9 @@ void Late::look(const Queue& queue, bool is_clock_trusted) {
                             text::format_duration(health::delays[longest - 1]) + ": " + oldest});
 }
 
-std::string Late::limit() const { return text::format_duration(config_.mds.expire); }
-
 void Late::expire(const Queue& queue, const std::vector<Entry>& entries) {
-    const std::string why = "expired: it could not be delivered to " + place(queue) + " within " + limit();
+    const std::string why = "expired: it could not be delivered to " + place(queue) + " within " +
+                            text::format_duration(config_.mds.expire);
     const bool incoming = queue.kind == Queue::Kind::connector;
     std::vector<spool::Move> moves;
     for (const auto& entry : entries) {

@@ -36,7 +36,6 @@ class Late {
     void look(const spool::Queue& queue, bool is_clock_trusted);
     void expire(const spool::Queue& queue, const std::vector<spool::Entry>& entries);
     void warn(const spool::Queue& queue, const std::map<unsigned, std::vector<spool::Entry>>& by_level);
-    std::string limit() const;
 
     const config::Config& config_;
     const cli::Names& names_;

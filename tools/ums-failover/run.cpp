@@ -181,7 +181,7 @@ class Pass {
             all.push_back({"kernel/" + name, is_stuck(seat.health.why) ? "stuck" : "down", "up", 0,
                            seat.health.why + "; " + count_of(waiting, "message") + " queued for it"});
         }
-        const auto now = std::chrono::floor<std::chrono::seconds>(clock_.now()).time_since_epoch().count();
+        const auto now = static_cast<long long>(clock::whole_seconds(clock_.now()));
         for (const auto kind : {Queue::Kind::kernel, Queue::Kind::connector}) {
             for (const auto& queue : spool_.queues(kind)) {
                 std::size_t doubts = 0;
@@ -445,8 +445,7 @@ class Pass {
     /// What the kernel refused goes to the next kernel of its site that takes messages: what one does not want, another may.
     void try_elsewhere(const Seat& seat) {
         const Queue queue = Queue::kernel(seat.kernel->name);
-        const auto now = static_cast<unsigned long long>(
-            std::chrono::floor<std::chrono::seconds>(clock_.now()).time_since_epoch().count());
+        const auto now = clock::whole_seconds(clock_.now());
         std::vector<Assignment> batch;
         for (const auto& entry : spool_.list(queue, State::fresh)) {
             const auto refusals = entry.name.number(attribute::refused);
@@ -562,7 +561,7 @@ class Pass {
 
     void settle_by_policy(const Seat& seat) {
         const Queue queue = Queue::kernel(seat.kernel->name);
-        const auto now = std::chrono::floor<std::chrono::seconds>(clock_.now()).time_since_epoch().count();
+        const auto now = static_cast<long long>(clock::whole_seconds(clock_.now()));
         const auto wait = std::chrono::duration_cast<std::chrono::seconds>(config_.mds.in_doubt.wait).count();
         for (const auto& entry : spool_.list(queue, State::publishing)) {
             const auto since = static_cast<long long>(entry.name.number(attribute::doubt_since));

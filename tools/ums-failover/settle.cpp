@@ -42,13 +42,11 @@ Verdict judge(const config::Config& config, Decision decision, const Entry& entr
             return {Entry{Queue::sent(), State::fresh, settled}, Result::delivered, detail};
         }
         case Decision::send_again: {
-            const auto seconds = static_cast<unsigned long long>(
-                std::chrono::floor<std::chrono::seconds>(now).time_since_epoch().count());
             // The attempt number stays: stage names are used once. What ums-sitemap chose, it chooses again.
             auto name = settled.without(attribute::site)
                             .without(attribute::not_before)
                             .with(attribute::duplicate, 1)
-                            .with(attribute::counted_from, seconds);
+                            .with(attribute::counted_from, clock::whole_seconds(now));
             if (name.number(attribute::chosen) > 0) {
                 name = name.without(attribute::connector).without(attribute::chosen);
             }

@@ -57,18 +57,25 @@ class Stage {
         };
     }
 
-    void add(const rules::Table::Group& group, const split::Message& message, const message::Envelope& envelope,
-             std::vector<split::Part>& parts) const {
+    // The message with the recipients of the group, to noroute if nothing else is said.
+    static split::Part part_of(const rules::Table::Group& group, const split::Message& message,
+                               const message::Envelope& envelope) {
         split::Part part{
             message.entry.name.without(attribute::not_before).without(attribute::site).without(attribute::ruled),
             Queue::noroute()};
         part.result = report::Result::parked;
-        part.reason = group.reason;
         if (envelope.formed) {
             part.envelope = message::envelope_lines(envelope, group.recipients);
         } else {
             for (const auto index : group.recipients) part.lines.push_back(envelope.recipients[index].line);
         }
+        return part;
+    }
+
+    void add(const rules::Table::Group& group, const split::Message& message, const message::Envelope& envelope,
+             std::vector<split::Part>& parts) const {
+        auto part = part_of(group, message, envelope);
+        part.reason = group.reason;
         switch (group.action) {
             case Decision::Action::route:
                 part.name = part.name.with(attribute::site, *group.site);
@@ -102,15 +109,11 @@ class Stage {
         group.action = Decision::Action::reject;
         group.text = "it could not be sent within " + text::format_duration(config_.mds.expire);
         for (std::size_t i = 0; i < envelope.recipients.size(); ++i) group.recipients.push_back(i);
-        split::Part part{
-            message.entry.name.without(attribute::not_before).without(attribute::site).with(attribute::ruled, "failed"),
-            Queue::failed()};
-        part.result = report::Result::parked;
+        auto part = part_of(group, message, envelope);
+        part.name = part.name.with(attribute::ruled, "failed");
+        part.queue = Queue::failed();
         part.reason = "expired: " + group.text;
         part.detail = "failed: " + part.reason;
-        for (const auto& recipient : envelope.recipients)
-            if (!envelope.formed) part.lines.push_back(recipient.line);
-        if (envelope.formed) part.envelope = message::envelope_lines(envelope, group.recipients);
         parts.push_back(std::move(part));
         report(group, message, envelope, parts);
     }

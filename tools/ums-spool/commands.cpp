@@ -294,8 +294,7 @@ int act(const cli::Common& common, Action action, const std::vector<std::string>
         report::Reporter& reporter) {
     Desk desk(common);
     cli::ExitCode code;
-    const auto now = static_cast<unsigned long long>(
-        std::chrono::floor<std::chrono::seconds>(desk.clock.now()).time_since_epoch().count());
+    const auto now = clock::whole_seconds(desk.clock.now());
     for (const auto& id : cli::ids_of(common, given, desk.disk)) {
         const auto found = desk.spool.find(id);
         if (found.empty()) {
