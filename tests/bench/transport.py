@@ -33,12 +33,12 @@ class ListingApache(Apache):
     modules = (*Apache.modules, "autoindex")
 
     def __init__(self, *arguments, **options):
-        super().__init__(*arguments, **options)
+        super().__init__(*arguments, busy=True, **options)
         self.settings = (f'<Directory "{self.root}">', "Options +Indexes", "IndexOptions FancyIndexing NameWidth=*", "</Directory>")
 
 
 def listing_nginx(*arguments, **options):
-    return Nginx(*arguments, settings="autoindex on;", **options)
+    return Nginx(*arguments, settings="autoindex on;", busy=True, **options)
 
 
 def contents(directory):

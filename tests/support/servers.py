@@ -256,11 +256,20 @@ class Apache(Server):
     modules = ("mpm_event", "authn_core", "authn_file", "authz_core", "authz_user", "auth_basic", "auth_digest", "dav",
                "dav_fs", "dav_lock", "ssl", "socache_shmcb", "http2", "mime", "dir")
 
-    def __init__(self, directory, certificates, *, http2=True, settings=(), **options):
+    def __init__(self, directory, certificates, *, http2=True, settings=(), busy=False, **options):
         super().__init__(directory, certificates, **options)
         self.http2 = http2
         self.settings = settings
+        self.busy = busy
         self.state = self._owned("state")
+
+    def _pool(self):
+        """Busy: as where many come, with connections that are kept and no log of each request."""
+        if self.busy:
+            return ("StartServers 2", "ServerLimit 4", "ThreadLimit 64", "ThreadsPerChild 64", "MaxRequestWorkers 256",
+                    "MaxKeepAliveRequests 0", "KeepAliveTimeout 60", "Timeout 120")
+        return ("StartServers 1", "ServerLimit 2", "ThreadLimit 32", "ThreadsPerChild 32", "MaxRequestWorkers 64",
+                "KeepAliveTimeout 15", "Timeout 30", 'LogFormat "%H %m %U%q %>s %I" test', 'CustomLog "access.log" test')
 
     def _authentication(self):
         if self.auth == "none":
@@ -284,9 +293,7 @@ class Apache(Server):
             f'ServerRoot "{self.home}"', "ServerName localhost", f'PidFile "{self.home}/pid"',
             f'DefaultRuntimeDir "{self.state}"', f'Mutex "file:{self.state}" default', 'TypesConfig mime.types',
             f"Listen 127.0.0.1:{self.port}", f"Listen 127.0.0.1:{self.tls_port}",
-            "StartServers 1", "ServerLimit 2", "ThreadLimit 32", "ThreadsPerChild 32", "MaxRequestWorkers 64",
-            "KeepAlive On", "KeepAliveTimeout 15", "Timeout 30", "LogLevel warn", 'ErrorLog "error.log"',
-            'LogFormat "%H %m %U%q %>s %I" test', 'CustomLog "access.log" test',
+            *self._pool(), "KeepAlive On", "LogLevel warn", 'ErrorLog "error.log"',
             "Protocols h2 http/1.1" if self.http2 else "Protocols http/1.1",
             f'DocumentRoot "{self.root}"', f'DavLockDB "{self.state}/locks"',
             f'<Directory "{self.root}">', "  Dav On", "  AllowOverride None", "  DirectoryIndex disabled",
@@ -305,12 +312,20 @@ class Nginx(Server):
     name = "nginx"
     package = "nginx-light and libnginx-mod-http-dav-ext"
 
-    def __init__(self, directory, certificates, *, http2=True, extension=True, settings="", **options):
+    def __init__(self, directory, certificates, *, http2=True, extension=True, settings="", busy=False, **options):
         super().__init__(directory, certificates, **options)
         self.http2 = http2
+        self.busy = busy
         self.extension = extension
         self.settings = settings
         self.bodies = self._owned("bodies")
+
+    def _pool(self):
+        """Busy: as where many come, with a process for each processor, connections that are kept, no log of each request."""
+        if self.busy:
+            return ("access_log off; sendfile on; tcp_nopush on; keepalive_timeout 60s; keepalive_requests 1000000;"
+                    " client_body_buffer_size 256k;")
+        return f'access_log "{self.home}/access.log" test; keepalive_timeout 15s;'
 
     def _configure(self):
         server = program(self.name, self.package)
@@ -335,21 +350,20 @@ class Nginx(Server):
             daemon off;
             {worker}
             load_module "{module}";
-            worker_processes 1;
+            worker_processes {"auto" if self.busy else 1};
             pid "{self.home}/pid";
             error_log "{self.home}/error.log" warn;
-            events {{ worker_connections 256; }}
+            events {{ worker_connections 1024; }}
             http {{
                 log_format test '$server_protocol $request_method $request_uri $status $request_length';
-                access_log "{self.home}/access.log" test;
-                keepalive_timeout 15s;
+                {self._pool()}
                 client_max_body_size 0;
                 client_body_temp_path "{self.bodies}";
                 proxy_temp_path "{self.home}/p"; fastcgi_temp_path "{self.home}/f";
                 uwsgi_temp_path "{self.home}/u"; scgi_temp_path "{self.home}/s";
                 default_type message/rfc822;
                 server {{
-                    listen 127.0.0.1:{self.port};
+                    listen 127.0.0.1:{self.port} {"reuseport" if self.busy else ""};
                     {dav}
                 }}
                 server {{
