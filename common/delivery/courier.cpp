@@ -435,12 +435,28 @@ bool Courier::complete(std::span<const Arrived> arrived, bool staged, std::vecto
         for (const auto& entry : entries) reports.push_back({entry.name, Outcome::in_doubt, synced.text});
         return false;
     }
-    end_attempts(spool_, entries, destination_.keep_sent);
+    std::vector<Report> delivered;
     for (const auto& one : arrived) {
-        reports.push_back(
+        delivered.push_back(
             {one.entry.name, Outcome::delivered, destination_.name + " " + one.path + std::string(one.note)});
     }
+    finish(reports);
+    ending_.emplace(Ending{std::move(entries), std::move(delivered)});
+    ending_->work = spool_.disk().start([this] { end_attempts(spool_, ending_->entries, destination_.keep_sent); });
     return true;
+}
+
+void Courier::finish(std::vector<Report>& reports) {
+    if (!ending_) return;
+    ending_->work->finish();
+    std::move(ending_->reports.begin(), ending_->reports.end(), std::back_inserter(reports));
+    ending_.reset();
+}
+
+std::vector<Report> Courier::finish() {
+    std::vector<Report> reports;
+    finish(reports);
+    return reports;
 }
 
 }  // namespace ums::delivery

@@ -7,7 +7,7 @@
 //     stage name that nobody reads, `<stage>/<id>.<attempt>.part`; its size is checked.
 //  3. The entry goes to publishing/ with the token in its name, durably.
 //  4. Publish: the stage name is renamed to the final name, never over anything.
-//  5. The entry is removed, or goes to sent/.
+//  5. The entry is removed, or goes to sent/, while the next batch is on its way.
 //
 // Until step 4 every failure is certain: nothing can have arrived. Step 4 is clear if it was done, or if it certainly never
 // left, or was refused for want of credentials. Everything else is in doubt, and a doubt is resolved by looking, never by
@@ -32,6 +32,7 @@
 
 #include <functional>
 #include <map>
+#include <memory>
 #include <optional>
 #include <set>
 #include <span>
@@ -94,8 +95,12 @@ class Courier {
     std::vector<Report> settle();
 
     /// Delivers a batch of entries of new/. Entries that another took meanwhile are passed over. Ends early when the
-    /// target is ill: see target_fault().
+    /// target is ill: see target_fault(). Those that arrived leave the spool while the next batch is on its way: they are
+    /// told of by the next call, or by finish().
     std::vector<Report> deliver(std::span<const spool::Entry> entries);
+
+    /// Waits until what arrived has left the spool, and tells of it: after the last deliver(), also after one that threw.
+    std::vector<Report> finish();
 
     /// What made the target unusable in the last call; nothing if it works. A message's own fault is none of the target's:
     /// one that is not taken while others of its batch are, or a canary is, waits alone.
@@ -143,8 +148,8 @@ class Courier {
         std::string path;            ///< its final name
         std::string_view note = {};  ///< how that is known, if not from the answer
     };
-    /// Makes their names durable and ends their attempts; false, with all of them in doubt, if the target cannot. `staged`:
-    /// they came through the stage directory.
+    /// Makes their names durable and begins to end their attempts; false, with all of them in doubt, if the target cannot.
+    /// `staged`: they came through the stage directory.
     bool complete(std::span<const Arrived> arrived, bool staged, std::vector<Report>& reports);
     void give_back(std::span<const spool::Entry> entries, std::vector<Report>& reports, const std::string& why);
     /// The target is to blame, and none of them can be tried there now.
@@ -156,6 +161,13 @@ class Courier {
     void postpone(const spool::Entry& entry, const spool::EntryName& name, std::chrono::seconds pause,
                   const std::string& why, std::vector<Report>& reports);
     void blame_target(const transport::Answer& answer);
+    /// Attempts that are being ended, and what is told when they are.
+    struct Ending {
+        std::vector<spool::Entry> entries;
+        std::vector<Report> reports;
+        std::unique_ptr<io::Disk::Work> work = nullptr;  ///< last: it ends before what it uses
+    };
+    void finish(std::vector<Report>& reports);
 
     spool::Spool& spool_;
     const spool::Worker& worker_;
@@ -165,6 +177,7 @@ class Courier {
     std::optional<transport::Answer> target_fault_;
     std::set<std::string> directories_;
     std::string witness_token_;  ///< of this batch
+    std::optional<Ending> ending_;
 };
 
 }  // namespace ums::delivery

@@ -50,6 +50,7 @@ std::vector<Report> Courier::settle() {
         const auto end = std::min(i + batch, entries.size());
         resolve({entries.begin() + static_cast<long>(i), entries.begin() + static_cast<long>(end)}, {}, reports);
     }
+    finish(reports);
     return reports;
 }
 
@@ -147,6 +148,7 @@ std::size_t Courier::resolve(std::vector<Entry> entries, const Doubts& doubts, s
         }
     }
     // Only now: as long as the entry is in publishing/, `.revoked` is what proves that it did not arrive.
+    finish(reports);
     if (!revoked_paths.empty()) store_.remove(revoked_paths);
 
     leave_in_doubt(waiting, doubts, reports);

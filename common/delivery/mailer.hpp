@@ -50,6 +50,9 @@ class Mailer {
     /// took meanwhile are passed over. Ends early when the server takes nothing: see target_fault().
     std::vector<Report> deliver(std::span<const spool::Entry> entries);
 
+    /// As the courier's; deliver() leaves nothing to tell.
+    static std::vector<Report> finish() { return {}; }
+
     /// What made the server unusable in the last call; nothing if it works.
     const std::optional<transport::Answer>& target_fault() const noexcept { return target_fault_; }
 

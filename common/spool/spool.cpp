@@ -250,6 +250,7 @@ void Spool::ensure_directory(const std::string& path) {
 }
 
 void Spool::ensure(const Queue& queue) {
+    const std::lock_guard lock(ensuring_);
     if (ensured_.contains(queue)) return;
     for (const State state : states_of(queue.kind)) ensure_directory(path(queue, state));
     ensured_.insert(queue);

@@ -21,6 +21,7 @@
 #pragma once
 
 #include <map>
+#include <mutex>
 #include <optional>
 #include <set>
 #include <span>
@@ -242,6 +243,7 @@ class Spool {
     std::string root_;
     std::string mds_id_;
     std::string uuid_;
+    std::mutex ensuring_;  ///< one thread may end attempts while another begins some
     std::set<Queue> ensured_;
 };
 

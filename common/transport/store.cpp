@@ -2,6 +2,7 @@
 #include "transport/store.hpp"
 
 #include <curl/curl.h>
+#include <malloc.h>
 
 #include <unistd.h>
 #include <cstdlib>
@@ -63,6 +64,10 @@ std::unique_ptr<Store> open_store(const target::Target& target, const Access& ac
 Library::Library() {
     // The keys of our sessions are written to no file, whoever set that variable.
     ::unsetenv("SSLKEYLOGFILE");
+    // A buffer for each transfer comes and goes thousands of times: the heap need not be given back and asked for again.
+    ::mallopt(M_TRIM_THRESHOLD, 16 << 20);
+    ::mallopt(M_TOP_PAD, 1 << 20);
+    ::mallopt(M_MMAP_THRESHOLD, 1 << 20);
     if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK) throw Error(Fault::internal, "cannot set libcurl up");
 }
 

@@ -5,7 +5,11 @@
 // destructors cannot tidy up what a kill would have left.
 #pragma once
 
+#include <exception>
+#include <functional>
+#include <memory>
 #include <type_traits>
+#include <utility>
 
 #include "forwarding_disk.hpp"
 
@@ -26,6 +30,8 @@ class FaultyDisk final : public io::ForwardingDisk {
         dead_ = false;
     }
     bool fired() const { return fired_; }
+    /// What is started is done when it is started, and not when it is waited for: what a thread can be like, at either end.
+    bool works_at_once = false;
     std::size_t calls() const { return calls_; }
 
     io::Fd create(const std::string& path) override {
@@ -55,6 +61,15 @@ class FaultyDisk final : public io::ForwardingDisk {
     }
     bool remove(const std::string& path) override {
         return step("remove", [&] { return ForwardingDisk::remove(path); });
+    }
+    std::unique_ptr<Work> start(std::function<void()> work) override {
+        if (!works_at_once) return ForwardingDisk::start(std::move(work));
+        try {
+            work();
+        } catch (const Error&) {
+            return ForwardingDisk::start([thrown = std::current_exception()] { std::rethrow_exception(thrown); });
+        }
+        return ForwardingDisk::start([] {});
     }
 
   private:

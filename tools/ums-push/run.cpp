@@ -171,34 +171,51 @@ class Pusher {
     }
 
     template <typename Carrier>
-    int deliver(Carrier& courier) {
+    int deliver(Carrier& carrier) {
+        bool may_go_on = true;
+        try {
+            may_go_on = carry(carrier);
+        } catch (...) {
+            publish(carrier.finish());
+            throw;
+        }
+        publish(carrier.finish());
+        if (carrier.target_fault()) return target_failed(*carrier.target_fault());
+        return may_go_on ? code_.value() : left_behind();
+    }
+
+    /// Batch by batch, until nothing is left, or the target is ill, or the limit is reached. False if the kernel was taken out
+    /// of service before that.
+    template <typename Carrier>
+    bool carry(Carrier& carrier) {
         // One listing is worked off in batches; what came meanwhile is found by the next listing.
         std::set<std::string, std::less<>> tried;
+        std::size_t begun = done_;
         for (;;) {
             auto entries = spool_->due(target_.queue());
             std::erase_if(entries, [&](const Entry& entry) {
                 return !names_.wants(entry.name) || tried.contains(entry.name.id());
             });
-            if (entries.empty()) break;
+            if (entries.empty()) return true;
             for (std::size_t next = 0; next < entries.size();) {
-                if (!cli::wait(pace_.pause())) return code_.value();
-                if (limit_ > 0 && done_ >= limit_) return code_.value();
-                if (!may_send()) return left_behind();
+                if (!cli::wait(pace_.pause())) return true;
+                if (limit_ > 0 && begun >= limit_) return true;
+                if (!may_send()) return false;
                 std::vector<Entry> batch;
                 Bytes size;
                 while (next < entries.size() && batch.size() < pace_.batch() && (batch.empty() || size < batch_bytes) &&
-                       (limit_ == 0 || done_ + batch.size() < limit_)) {
+                       (limit_ == 0 || begun + batch.size() < limit_)) {
                     if (const auto info = disk_.info(spool_->path(entries[next]))) size += info->size;
                     tried.emplace(entries[next].name.id());
                     batch.push_back(entries[next++]);
                 }
+                begun += batch.size();
                 pace_.begin();
-                publish(courier.deliver(batch));
+                publish(carrier.deliver(batch));
                 pace_.end(batch.size());
-                if (courier.target_fault()) return target_failed(*courier.target_fault());
+                if (carrier.target_fault()) return true;
             }
         }
-        return code_.value();
     }
 
     bool may_send() {
