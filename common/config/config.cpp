@@ -87,6 +87,12 @@ const Entry* find_by_name(const std::vector<Entry>& entries, std::string_view na
 
 }  // namespace
 
+Duration Config::sent_is_kept() const noexcept {
+    const bool recalls =
+        std::any_of(kernels.begin(), kernels.end(), [](const Kernel& kernel) { return kernel.recall; });
+    return recalls ? std::max<Duration>(mds.keep_sent, std::chrono::hours(24)) : mds.keep_sent;
+}
+
 const Kernel* Config::kernel(std::string_view name) const noexcept { return find_by_name(kernels, name); }
 const Connector* Config::connector(std::string_view name) const noexcept { return find_by_name(connectors, name); }
 const Site* Config::site(std::string_view name) const noexcept { return find_by_name(sites, name); }

@@ -297,6 +297,8 @@ struct Config {
     const Kernel* kernel(std::string_view name) const noexcept;
     const Connector* connector(std::string_view name) const noexcept;
     const Site* site(std::string_view name) const noexcept;
+    /// How long a delivered message is kept: `keep-sent`, and at least a day where a kernel may have to give it back.
+    Duration sent_is_kept() const noexcept;
 };
 
 /// What load() found. `config` is set only if no diagnostic is an error.

@@ -426,8 +426,9 @@ void read_kernel(const Named& entry, Draft& draft) {
             kernel.stuck = stuck;
         }
     }
-    if (section.flag("recall", kernel.recall) && kernel.recall) {
-        draft.report.warning(*section.find("recall"), "this version does not act on 'recall' yet");
+    if (section.flag("recall", kernel.recall) && kernel.recall && kernel.in_place) {
+        draft.report.error(*section.find("recall"),
+                           "what is delivered 'in-place' cannot be taken back: that is a rename");
     }
     if (url) {
         check_access(section, *url, kernel.auth);

@@ -31,9 +31,10 @@ void end_attempts(spool::Spool& spool, std::span<const Entry> entries, bool keep
     }
     std::vector<spool::Move> moves;
     for (const auto& entry : entries) {
+        // The witness stays: it says whose queue delivered it.
         moves.push_back({entry,
                          {spool::Queue::sent(), State::fresh,
-                          entry.name.without(attribute::doubt_since).without(attribute::witness)}});
+                          entry.name.without(attribute::doubt_since).without(attribute::taking_back)}});
     }
     spool.move(moves);
 }

@@ -8,6 +8,7 @@
 
 #include "delivery/attempt.hpp"
 #include "delivery/courier_parts.hpp"
+#include "delivery/doubt.hpp"
 #include "text/text.hpp"
 
 namespace ums::delivery {
@@ -59,7 +60,10 @@ bool may_be_of_message(const Answer& answer) {
 }
 
 std::string final_name(const EntryName& name, const std::string& uuid, const std::string& extension) {
-    return plain_id(name) + "-" + text::hex(text::hash(uuid + "/" + std::string(name.id()))).substr(0, 8) + extension;
+    const std::string copy(name.get(attribute::taken_back));
+    return plain_id(name) + "-" +
+           text::hex(text::hash(uuid + "/" + std::string(name.id()) + (copy.empty() ? "" : "/" + copy))).substr(0, 8) +
+           extension;
 }
 
 Courier::Courier(spool::Spool& spool, const spool::Worker& worker, transport::Store& store, Destination destination,
@@ -171,9 +175,7 @@ bool Courier::ensure_directory(const std::string& directory) {
 void Courier::give_back(std::span<const Entry> entries, std::vector<Report>& reports, const std::string& why) {
     std::vector<spool::Move> moves;
     for (const auto& entry : entries) {
-        moves.push_back(
-            {entry,
-             {entry.queue, State::fresh, entry.name.without(attribute::doubt_since).without(attribute::witness)}});
+        moves.push_back({entry, {entry.queue, State::fresh, sent_again(entry.name)}});
     }
     spool_.move(moves);
     for (const auto& one : moves) reports.push_back({one.to.name, Outcome::deferred, why});
@@ -363,12 +365,17 @@ Answer Courier::canary(const EntryName& name) {
 // nobody takes its absence for a publish. Each batch has one of its own: one that was put again for the next batch would
 // speak for what was cleared before.
 bool Courier::witness(std::span<const Attempt> attempts, std::vector<Report>& reports) {
+    const auto answer = put_witness();
+    if (!answer.done()) give_back_all(attempts, answer, reports);
+    return answer.done();
+}
+
+Answer Courier::put_witness() {
     witness_token_ = witness_prefix(destination_.queue) + io::random_token().substr(0, 6);
     auto answer = put(witness_path(witness_token_), spool_.uuid() + "\n");
     const std::array<std::string, 1> stage{destination_.stage};
     if (answer.done()) answer = store_.sync(stage);
-    if (!answer.done()) give_back_all(attempts, answer, reports);
-    return answer.done();
+    return answer;
 }
 
 // 3. What was staged must be durable there before the spool says that it may be published.
@@ -437,8 +444,7 @@ bool Courier::complete(std::span<const Arrived> arrived, bool staged, std::vecto
     }
     std::vector<Report> delivered;
     for (const auto& one : arrived) {
-        delivered.push_back(
-            {one.entry.name, Outcome::delivered, destination_.name + " " + one.path + std::string(one.note)});
+        delivered.push_back({one.entry.name, Outcome::delivered, destination_.name + " " + one.path + one.note});
     }
     finish(reports);
     ending_.emplace(Ending{std::move(entries), std::move(delivered)});

@@ -25,7 +25,13 @@
 // refused has not arrived; an unclear answer is settled only by finding the whole message under its name, and is a matter
 // for the policy otherwise. Without `in_place` such a server is refused: prepare() tries once whether a rename replaces.
 //
-// Names are used once: attempt numbers never repeat, final names are made of the id. `<stage>/owner` names the spool, so
+// recall() takes back what has arrived at a target that does not work it off. A witness is put, and the entry goes from sent/
+// to publishing/ with the mark `k=1`, durably; then its final name is renamed to `.revoked`. If that is there afterwards, and
+// the final name is not, it was taken back, and is sent again under another final name (`b=`): whatever is still on its way
+// can do nothing to that one. If neither is there and the witness is, the target took it after all, and it was delivered. If
+// it lies there still, it is in doubt, as a rename may be on its way, unless the one and only rename was refused.
+//
+// Names are used once: attempt numbers never repeat, final names are made of the id, and of how often it was taken back. `<stage>/owner` names the spool, so
 // that two spools with one MDS id find each other out instead of sweeping each other's files. Kernels of one spool may lead
 // to one directory, and then share its stage: witnesses carry a hash of their queue, and clean() asks all queues.
 #pragma once
@@ -77,7 +83,7 @@ struct Report {
     bool told_before = false;  ///< of `in_doubt`: an earlier run has said so
 };
 
-/// Final name of a message: its id and a hash that tells spools apart, of `[A-Za-z0-9._-]`.
+/// Final name of a message: its id and a hash that tells spools and copies apart, of `[A-Za-z0-9._-]`.
 std::string final_name(const spool::EntryName& name, const std::string& uuid, const std::string& extension);
 
 class Courier {
@@ -101,6 +107,13 @@ class Courier {
 
     /// Waits until what arrived has left the spool, and tells of it: after the last deliver(), also after one that threw.
     std::vector<Report> finish();
+
+    /// What this queue delivered there, and what still lies there under its final name: entries of sent/.
+    std::vector<spool::Entry> lying();
+
+    /// Takes back what lies there. `delivered` is what the target took meanwhile, or would not give back; what is `deferred` is in
+    /// new/ of the queue again.
+    std::vector<Report> recall(std::span<const spool::Entry> entries);
 
     /// What made the target unusable in the last call; nothing if it works. A message's own fault is none of the target's:
     /// one that is not taken while others of its batch are, or a canary is, waits alone.
@@ -126,6 +139,7 @@ class Courier {
     void open_attempts(std::vector<Attempt>& attempts, std::vector<Report>& reports);
     void upload(std::vector<Attempt>& attempts, std::vector<Report>& reports);
     bool witness(std::span<const Attempt> attempts, std::vector<Report>& reports);
+    transport::Answer put_witness();
     bool begin_publishing(std::vector<Attempt>& attempts, std::vector<Report>& reports);
     /// Whether the target takes another file now: then what it refused is the message's own matter.
     transport::Answer canary(const spool::EntryName& name);
@@ -141,12 +155,15 @@ class Courier {
     /// They stay in publishing/, with the time since when.
     void leave_in_doubt(std::span<const std::pair<spool::Entry, std::string>> entries, const Doubts& doubts,
                         std::vector<Report>& reports);
+    /// Whether no rename of these messages can be on its way but the one that is made now.
+    enum class Try { first, another };
     /// How many were revoked.
-    std::size_t resolve(std::vector<spool::Entry> entries, const Doubts& doubts, std::vector<Report>& reports);
+    std::size_t resolve(std::vector<spool::Entry> entries, const Doubts& doubts, std::vector<Report>& reports,
+                        Try attempt = Try::another);
     struct Arrived {
         spool::Entry entry;
-        std::string path;            ///< its final name
-        std::string_view note = {};  ///< how that is known, if not from the answer
+        std::string path;       ///< its final name
+        std::string note = {};  ///< how that is known, if not from the answer
     };
     /// Makes their names durable and begins to end their attempts; false, with all of them in doubt, if the target cannot.
     /// `staged`: they came through the stage directory.

@@ -25,6 +25,10 @@ std::string_view id_in_stage(std::string_view name) {
     return name.substr(0, name.rfind('.'));
 }
 
+constexpr std::size_t most_lying = 100'000;
+
+bool is_taken_back(const spool::EntryName& name) { return name.number(attribute::taking_back) > 0; }
+
 // What the publish said that made the doubt.
 std::string reason(const std::map<std::string, std::string, std::less<>>& doubts, const Entry& entry) {
     const auto found = doubts.find(entry.name.id());
@@ -54,10 +58,66 @@ std::vector<Report> Courier::settle() {
     return reports;
 }
 
-std::size_t Courier::resolve(std::vector<Entry> entries, const Doubts& doubts, std::vector<Report>& reports) {
+std::vector<Entry> Courier::lying() {
+    target_fault_.reset();
+    const auto prefix = witness_prefix(destination_.queue);
+    const auto sent = spool_.list(spool::Queue::sent(), State::fresh);
+    const auto path_of = [&](const Entry& entry) -> std::optional<std::string> {
+        if (!entry.name.get(attribute::witness).starts_with(prefix)) return std::nullopt;
+        const auto directory = destination_.directory(entry.name);
+        if (!directory) return std::nullopt;
+        return final_path(entry.name, *directory);
+    };
+    std::set<std::string> directories;
+    for (const auto& entry : sent) {
+        if (const auto path = path_of(entry)) directories.insert(io::parent_of(*path));
+    }
+    std::set<std::string> there;
+    for (const auto& directory : directories) {
+        const auto answer = store_.list(directory, [&](const transport::Item& item) {
+            if (item.kind == transport::ItemKind::file) there.insert(directory + "/" + item.name);
+            return there.size() < most_lying;
+        });
+        if (!answer.done() && answer.verdict != Verdict::absent) blame_target(answer);
+    }
+    std::vector<Entry> lying;
+    if (there.empty()) return lying;
+    for (const auto& entry : sent) {
+        const auto path = path_of(entry);
+        if (path && there.contains(*path)) lying.push_back(entry);
+    }
+    return lying;
+}
+
+std::vector<Report> Courier::recall(std::span<const Entry> entries) {
+    target_fault_.reset();
+    std::vector<Report> reports;
+    if (const auto answer = put_witness(); !answer.done()) {
+        blame_target(answer);
+        return reports;
+    }
+    std::vector<spool::Move> moves;
+    for (const auto& entry : entries) {
+        moves.push_back({entry,
+                         {destination_.queue, State::publishing,
+                          entry.name.with(attribute::witness, witness_token_).with(attribute::taking_back, 1)}});
+    }
+    const auto moved = spool_.move(moves);
+    std::vector<Entry> ours;
+    for (std::size_t i = 0; i < moves.size(); ++i) {
+        if (moved[i] == spool::Moved::yes) ours.push_back(moves[i].to);
+    }
+    resolve(std::move(ours), {}, reports, Try::first);
+    finish(reports);
+    return reports;
+}
+
+std::size_t Courier::resolve(std::vector<Entry> entries, const Doubts& doubts, std::vector<Report>& reports,
+                             Try attempt) {
     directories_.clear();  // a directory that has gone is a common reason for a doubt
     std::vector<transport::Rename> renames;
-    std::vector<std::string> stages;
+    std::vector<std::string> sources;
+    std::set<std::string> directories{destination_.stage};
     std::vector<std::string> paths;  // per entry: revoked, final
     std::vector<Entry> usable;
     for (auto& entry : entries) {
@@ -66,8 +126,11 @@ std::size_t Courier::resolve(std::vector<Entry> entries, const Doubts& doubts, s
             reports.push_back({entry.name, Outcome::in_doubt, "its name does not say which connector it belongs to"});
             continue;
         }
-        renames.push_back({stage_path(entry.name, part_suffix), stage_path(entry.name, revoked_suffix), true});
-        stages.push_back(renames.back().from);
+        const bool back = is_taken_back(entry.name);
+        if (back) directories.insert(*directory);
+        renames.push_back({back ? final_path(entry.name, *directory) : stage_path(entry.name, part_suffix),
+                           stage_path(entry.name, revoked_suffix), true});
+        sources.push_back(renames.back().from);
         paths.push_back(renames.back().to);
         paths.push_back(final_path(entry.name, *directory));
         usable.push_back(std::move(entry));
@@ -76,12 +139,12 @@ std::size_t Courier::resolve(std::vector<Entry> entries, const Doubts& doubts, s
 
     // What is there afterwards tells, unless the answer says that it may still change.
     const auto renamed = store_.rename(renames);
-    const std::array<std::string, 1> stage{destination_.stage};
-    const auto synced = store_.sync(stage);
-    // The stage first, and only then where it can have gone: the revocation, or the publish, may still be carried out while we
+    const std::vector<std::string> to_sync(directories.begin(), directories.end());
+    const auto synced = store_.sync(to_sync);
+    // Where it was first, and only then where it can have gone: the revocation, or the publish, may still be carried out while we
     // look, and who looks in another order, or at both at once, sees the message nowhere although it was revoked.
     std::vector<transport::Item> items;
-    const auto at_stages = store_.look(stages, items);
+    const auto at_sources = store_.look(sources, items);
     const auto looks = store_.look(paths, items);
     std::map<std::string, Answer, std::less<>> witnesses;
     for (const auto& entry : usable) {
@@ -95,10 +158,12 @@ std::size_t Courier::resolve(std::vector<Entry> entries, const Doubts& doubts, s
 
     std::vector<Arrived> published;
     std::vector<Entry> revoked;
+    std::vector<Entry> taken_back;
     std::vector<std::string> revoked_paths;
     std::vector<std::pair<Entry, std::string>> waiting;  // and why
     for (std::size_t i = 0; i < usable.size(); ++i) {
-        const auto& at_stage = at_stages[i];
+        const bool back = is_taken_back(usable[i].name);
+        const auto& at_source = at_sources[i];
         const auto& at_revoked = looks[2 * i];
         const auto& at_final = looks[2 * i + 1];
         const auto found_witness = witnesses.find(usable[i].name.get(attribute::witness));
@@ -107,31 +172,43 @@ std::size_t Courier::resolve(std::vector<Entry> entries, const Doubts& doubts, s
         const bool witnessed = witness_answer.done();
         // What stands under the final name is the message only if it is as long.
         const std::string wrong =
-            at_final.done() ? difference(usable[i], items[2 * i + 1], paths[2 * i + 1]) : std::string();
+            at_final.done() && !back ? difference(usable[i], items[2 * i + 1], paths[2 * i + 1]) : std::string();
         const auto known = [](const Answer& answer) { return answer.done() || answer.verdict == Verdict::absent; };
-        if (!known(at_stage) || !known(at_revoked) || !known(at_final)) {
-            const auto& unclear = !known(at_stage) ? at_stage : !known(at_revoked) ? at_revoked : at_final;
+        if (!known(at_source) || !known(at_revoked) || !known(at_final)) {
+            const auto& unclear = !known(at_source) ? at_source : !known(at_revoked) ? at_revoked : at_final;
             blame_target(unclear);
             waiting.emplace_back(usable[i], unclear.text);
         } else if (renamed[i].held) {
             waiting.emplace_back(usable[i], renamed[i].text);
         } else if (at_revoked.done() && at_final.verdict == Verdict::absent && synced.done()) {
-            revoked.push_back(usable[i]);
+            (back ? taken_back : revoked).push_back(usable[i]);
             revoked_paths.push_back(paths[2 * i]);
+        } else if (back && at_final.done()) {
+            // Both there: renamed while we looked, or a server that copies. The next look tells.
+            const bool refused = renamed[i].verdict == Verdict::refused || renamed[i].verdict == Verdict::denied;
+            const auto& why = renamed[i].text;
+            if (refused && attempt == Try::first && !at_revoked.done()) {
+                published.push_back(
+                    {usable[i], paths[2 * i + 1], " (it lies there, and is not given back: " + why + ")"});
+            } else {
+                waiting.emplace_back(usable[i],
+                                     "it lies there, and cannot be taken back" + (why.empty() ? "" : ": " + why));
+            }
         } else if (!wrong.empty()) {
             // Half of it, where a server died while it copied; or another's file under our name.
             waiting.emplace_back(usable[i], wrong);
         } else if (at_revoked.done() && at_final.done()) {
             // A server whose rename copies: the publish came first, then the stage name that it left was revoked.
-            published.push_back({usable[i], paths[2 * i + 1], found_later});
+            published.push_back({usable[i], paths[2 * i + 1], std::string(found_later)});
             revoked_paths.push_back(paths[2 * i]);
-        } else if (at_stage.done()) {
+        } else if (at_source.done()) {
             const std::string why =
                 renamed[i].done() ? "the stage name is still there" : "it cannot be revoked: " + renamed[i].text;
             waiting.emplace_back(usable[i], why);
-            blame_target(renamed[i].done() ? Answer{Verdict::broken, why, 0, {}} : renamed[i]);
+            if (!back) blame_target(renamed[i].done() ? Answer{Verdict::broken, why, 0, {}} : renamed[i]);
         } else if (at_final.done() || (witnessed && !renamed[i].done())) {
-            published.push_back({usable[i], paths[2 * i + 1], at_final.done() ? found_later : taken_since});
+            published.push_back(
+                {usable[i], paths[2 * i + 1], std::string(at_final.done() ? found_later : taken_since)});
         } else {
             waiting.emplace_back(usable[i], witness_answer.done() || witness_answer.verdict == Verdict::absent
                                                 ? "whether it arrived cannot be proven: the stage directory was cleared"
@@ -147,6 +224,7 @@ std::size_t Courier::resolve(std::vector<Entry> entries, const Doubts& doubts, s
             reports[first + i].detail = reason(doubts, revoked[i]) + reports[first + i].detail;
         }
     }
+    give_back(taken_back, reports, "taken back from '" + destination_.name + "', which had not fetched it; sent again");
     // Only now: as long as the entry is in publishing/, `.revoked` is what proves that it did not arrive.
     finish(reports);
     if (!revoked_paths.empty()) store_.remove(revoked_paths);

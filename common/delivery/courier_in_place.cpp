@@ -113,7 +113,7 @@ void Courier::resolve_in_place(std::span<const Entry> entries, const Doubts& dou
     for (std::size_t i = 0; i < entries.size(); ++i) {
         const std::string wrong = looks[i].done() ? difference(entries[i], items[i], paths[i]) : std::string();
         if (looks[i].done() && wrong.empty()) {
-            published.push_back({entries[i], paths[i], found_later});
+            published.push_back({entries[i], paths[i], std::string(found_later)});
         } else if (looks[i].verdict == Verdict::absent && kept_out.contains(entries[i].name.id())) {
             undone.push_back(entries[i]);
         } else if (looks[i].verdict == Verdict::absent) {

@@ -5,6 +5,8 @@
 
 namespace ums::delivery {
 
+namespace attribute = spool::attribute;
+
 namespace {
 
 config::DoubtPolicy policy_of(const config::InDoubt& in_doubt, message::Service service) {
@@ -34,6 +36,22 @@ config::DoubtPolicy policy_of(const config::InDoubt& in_doubt, const spool::Spoo
     } catch (const Error&) {
         return config::DoubtPolicy::hold;
     }
+}
+
+spool::EntryName settled(const spool::EntryName& name) {
+    return name.without(attribute::doubt_since).without(attribute::witness).without(attribute::taking_back);
+}
+
+spool::EntryName sent_again(const spool::EntryName& name) {
+    const auto after = settled(name);
+    if (name.number(attribute::taking_back) == 0) return after;
+    return after.with(attribute::taken_back, name.number(attribute::taken_back) + 1);
+}
+
+spool::EntryName held(const spool::EntryName& name) {
+    return sent_again(name)
+        .with(attribute::doubt_since, name.get(attribute::doubt_since))
+        .with(attribute::duplicate, 1);
 }
 
 }  // namespace ums::delivery

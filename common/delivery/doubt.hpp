@@ -11,4 +11,12 @@ namespace ums::delivery {
 /// The policy of the message's service; of several services the most careful one. A message that cannot be read is held.
 config::DoubtPolicy policy_of(const config::InDoubt& in_doubt, const spool::Spool& spool, const spool::Entry& entry);
 
+/// The name when the doubt has ended, and the message had arrived.
+spool::EntryName settled(const spool::EntryName& name);
+/// The name when the doubt has ended, and the message is sent again. If it was being taken back, under another final name: what
+/// may still lie there, or be taken away from there, is not this one any more.
+spool::EntryName sent_again(const spool::EntryName& name);
+/// The same for a message that waits for a person; it still says since when it was in doubt.
+spool::EntryName held(const spool::EntryName& name);
+
 }  // namespace ums::delivery

@@ -149,7 +149,7 @@ Destination destination_of(const config::Config& config, const config::Kernel& k
     destination.in_place = kernel.in_place;
     destination.address = address_of(kernel.url);
     destination.extension = kernel.extension;
-    destination.keep_sent = config.mds.keep_sent.count() > 0;
+    destination.keep_sent = config.mds.keep_sent.count() > 0 || kernel.recall;
     destination.directory = [](const spool::EntryName& name) -> std::optional<std::string> {
         const auto connector = name.get(attribute::connector);
         if (connector.empty()) return std::nullopt;

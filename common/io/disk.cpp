@@ -52,6 +52,10 @@ auto retried(Call call) {
     }
 }
 
+std::int64_t nanoseconds(const timespec& time) {
+    return static_cast<std::int64_t>(time.tv_sec) * 1'000'000'000 + time.tv_nsec;
+}
+
 FileInfo to_info(const struct stat& st) {
     FileInfo info;
     info.kind = S_ISREG(st.st_mode)   ? FileKind::regular
@@ -59,7 +63,8 @@ FileInfo to_info(const struct stat& st) {
                 : S_ISLNK(st.st_mode) ? FileKind::symlink
                                       : FileKind::other;
     info.size = Bytes{static_cast<std::uint64_t>(st.st_size)};
-    info.modified_ns = static_cast<std::int64_t>(st.st_mtim.tv_sec) * 1'000'000'000 + st.st_mtim.tv_nsec;
+    info.modified_ns = nanoseconds(st.st_mtim);
+    info.changed_ns = nanoseconds(st.st_ctim);
     info.inode = st.st_ino;
     info.links = st.st_nlink;
     return info;

@@ -59,6 +59,7 @@ struct FileInfo {
     FileKind kind = FileKind::other;
     Bytes size;
     std::int64_t modified_ns = 0;  ///< mtime, nanoseconds since 1970
+    std::int64_t changed_ns = 0;   ///< ctime: since when it has its name, too
     std::uint64_t inode = 0;
     std::uint64_t links = 0;
 };

@@ -70,13 +70,15 @@ inline constexpr char priority = 'p';     ///< 1: important
 inline constexpr char not_before = 't';   ///< seconds since 1970
 inline constexpr char doubt_since = 'w';  ///< seconds since 1970
 inline constexpr char duplicate = 'd';    ///< 1: possibly sent before
-inline constexpr char witness = 'v';      ///< the witness that was put before it was published
-inline constexpr char chosen = 'm';       ///< 1: the connector was chosen by ums-sitemap, not by the kernel
-inline constexpr char refused = 'r';      ///< how often a target refused this very message
+inline constexpr char witness = 'v';  ///< the witness that was put before it was published; in sent/: by whose queue
+inline constexpr char chosen = 'm';   ///< 1: the connector was chosen by ums-sitemap, not by the kernel
+inline constexpr char refused = 'r';  ///< how often a target refused this very message
 inline constexpr char ruled =
     'a';  ///< what was decided: `hold` (also after its release), `failed`, `report`, `expired`
 inline constexpr char counted_from = 'e';  ///< seconds since 1970: its waiting counts from here, not from its arrival
 inline constexpr char delays_told = 'l';   ///< of how many delays somebody was told
+inline constexpr char taking_back = 'k';   ///< 1: in publishing/, it is being taken back from where it has arrived
+inline constexpr char taken_back = 'b';    ///< how often that was done; its final name is another one each time
 inline constexpr std::string_view expired = "expired";  ///< value of `ruled`: for ums-route to put aside and report
 }  // namespace attribute
 

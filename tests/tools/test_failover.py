@@ -98,6 +98,76 @@ class Failover(Case):
         world.run("ums-push")
         self.assertEqual(self.numbers(world.delivered("k2")), [0, 1, 2])
 
+    def old(self, world, kernel):
+        """What lies at the kernel has lain there for long."""
+        for name in os.listdir(world.kernel_out(kernel)):
+            os.utime(os.path.join(world.kernel_out(kernel), name), (time.time() - HOUR,) * 2)
+
+    def test_recall_from_a_stuck_kernel(self):
+        world = self.rooms(("k1", "k2"), site(), kernel_options=", stuck: 10m, recall: yes")
+        self.send(world, range(3))
+        world.passes()
+        write(os.path.join(world.kernel_out("k1"), "a-stranger.tmp"), b"x")
+        self.old(world, "k1")
+        # It fetches one of them after all.
+        first = [n for n in sorted(os.listdir(world.kernel_out("k1"))) if n != "a-stranger.tmp"][0]
+        fetched = read(os.path.join(world.kernel_out("k1"), first))
+        os.remove(os.path.join(world.kernel_out("k1"), first))
+        done = self.run_clean(world, "ums-failover")
+        self.assertIn(b"2 messages were taken back from 'k1', which is down and had not fetched them", done.stderr)
+        self.assertEqual(os.listdir(world.kernel_out("k1")), ["a-stranger.tmp"])
+        self.assertEqual((world.queue("kernel/k1"), len(world.queue("kernel/k2"))), ([], 2))
+        name = world.queue("kernel/k2")[0]
+        world.run("ums-push")
+        self.assertEqual(sorted([fetched, *world.delivered("k2")]), sorted(message(i) for i in range(3)))
+        self.assertEqual([x for x in world.leftovers() if not x.startswith("sent/new/")], [])
+        trace = world.run("ums-spool", "trace", name.split(",")[0]).stdout.decode()
+        for word in ("delivered", "recalled", "moved"):
+            self.assertIn(word, trace)
+        # What k2 took is k2's: k1 can be as stuck as it likes.
+        self.assertEqual(self.run_clean(world, "ums-failover").stdout, b"")
+        self.assertEqual(len(world.delivered("k2")), 2)
+
+    def test_recall_from_a_kernel_that_was_disabled(self):
+        world = self.rooms(("k1", "k2"), site(), kernel_options=", recall: yes")
+        self.send(world, range(2))
+        world.passes()
+        world.run("ums-failover", "disable", "k1", "k2")
+        before = rooms.tree(world.kernels["k1"])
+        self.run_clean(world, "ums-failover")
+        self.assertEqual(rooms.tree(world.kernel_out("k1")).keys(), {p for p in before if p.startswith(world.kernel_out("k1") + "/")},
+                         "nobody else could take them")
+        world.run("ums-failover", "enable", "k2")
+        world.passes()
+        self.assertEqual((world.delivered("k1"), sorted(world.delivered("k2"))), ([], [message(0), message(1)]))
+        # And back again, to the very kernel that had them.
+        world.run("ums-failover", "enable", "k1")
+        world.run("ums-failover", "disable", "k2")
+        world.passes()
+        world.passes()
+        self.assertEqual((sorted(world.delivered("k1")), world.delivered("k2")), ([message(0), message(1)], []))
+        self.assertEqual([x for x in world.leftovers() if not x.startswith("sent/new/")], [])
+
+    def test_no_recall_unasked(self):
+        world = self.rooms(("k1", "k2"), site(), mds=", keep-sent: 1d")
+        self.send(world, range(2))
+        world.passes()
+        world.run("ums-failover", "disable", "k1")
+        world.passes()
+        self.assertEqual(len(world.delivered("k1")), 2)
+
+    def test_sent_is_kept_from_when_it_was_sent(self):
+        world = self.rooms(("k1",), site("k1"), mds=", keep-sent: 2s")
+        world.place("kernel/k1", aged(HOUR, "aaaaaaaa", c="ExConn", s="munich"), message(1))
+        name, = world.queue("kernel/k1")
+        os.utime(os.path.join(world.spool, "kernel/k1/new", name), (1, 1))
+        world.run("ums-push")
+        world.run("ums-push")
+        self.assertEqual(len(world.queue("sent")), 1)
+        time.sleep(2.1)
+        world.run("ums-push")
+        self.assertEqual(world.queue("sent"), [])
+
     def test_manual_return_and_hold_down(self):
         world = self.rooms(("k1", "k2"), site(more=", fail-back: manual"))
         self.away(world, "k1")

@@ -37,6 +37,7 @@ struct Seat {
     health::Health health;
     health::Admin admin = health::Admin::enabled;
     std::size_t pending = 0;
+    bool answered = false;  ///< it was looked at in this pass, and can be worked with: it is well, or stuck
 };
 
 std::string count_of(std::size_t n, const std::string& what) {
@@ -70,6 +71,7 @@ class Pass {
             rescue_unknown();
             for (auto& [name, seat] : seats_) {
                 if (health::must_leave(seat.health, seat.admin)) {
+                    take_back(seat);
                     leave(seat);
                 } else {
                     try_elsewhere(seat);
@@ -89,7 +91,7 @@ class Pass {
   private:
     void load() {
         for (const auto& kernel : config_.kernels) {
-            Seat seat{&kernel, files_.load_health(kernel.name), files_.load_admin(kernel.name).admin, 0};
+            Seat seat{&kernel, files_.load_health(kernel.name), files_.load_admin(kernel.name).admin, 0, false};
             seat.pending = spool_.list(Queue::kernel(kernel.name), State::fresh).size() +
                            spool_.list(Queue::kernel(kernel.name), State::sending).size();
             seats_.emplace(kernel.name, std::move(seat));
@@ -135,7 +137,10 @@ class Pass {
             if (due.empty()) break;
             if (round > 0) std::this_thread::sleep_for(std::chrono::milliseconds(300));
             const auto looks = look_at(config_, due, spool_);
-            for (std::size_t i = 0; i < due.size(); ++i) observe(seats_.at(due[i]->name), &looks[i]);
+            for (std::size_t i = 0; i < due.size(); ++i) {
+                observe(seats_.at(due[i]->name), &looks[i]);
+                seats_.at(due[i]->name).answered = looks[i].good || is_stuck(looks[i].text);
+            }
         }
         for (auto& [name, seat] : seats_) observe(seat, nullptr);
     }
@@ -377,6 +382,78 @@ class Pass {
         if (batch.size() >= batch_messages) carry_out(batch, "moved");
     }
 
+    /// Whether any kernel but this one takes a message of the site now, or a kernel of its fallback sites.
+    bool another_takes(const config::Site& site, std::string_view not_this) const {
+        const auto takes = [&](const config::Site& one) {
+            return std::any_of(one.kernels.begin(), one.kernels.end(), [&](const std::string& name) {
+                const auto& seat = seats_.at(name);
+                return name != not_this && delivery::is_supported(seat.kernel->url) &&
+                       health::rank_for_new(seat.health, seat.admin);
+            });
+        };
+        return takes(site) || std::any_of(site.fallback.begin(), site.fallback.end(), [&](const std::string& name) {
+                   const auto* fallback = config_.site(name);
+                   return fallback != nullptr && takes(*fallback);
+               });
+    }
+
+    /// What the kernel took and has not fetched is taken back, if the configuration says so, and another kernel can have it.
+    /// For one that can be worked with: it is stuck, or was switched off for a service.
+    void take_back(Seat& seat) {
+        const auto& kernel = *seat.kernel;
+        if (!kernel.recall || kernel.in_place || !seat.answered || !delivery::is_supported(kernel.url)) return;
+        const auto worker = spool_.work(Queue::kernel(kernel.name));
+        if (!worker) return;
+        try {
+            take_back(seat, *worker);
+        } catch (const Error& error) {
+            not_this_kernel(seat, error);
+        }
+    }
+
+    void take_back(Seat& seat, const spool::Worker& worker) {
+        const auto store = delivery::store_of(*seat.kernel, outside_);
+        delivery::Courier courier(spool_, worker, *store, delivery::destination_of(config_, *seat.kernel), clock_);
+        if (!courier.prepare().done()) return;
+        auto lying = courier.lying();
+        std::erase_if(lying, [&](const Entry& entry) {
+            const auto* site = config_.site(entry.name.get(attribute::site));
+            return site == nullptr || !another_takes(*site, seat.kernel->name);
+        });
+        std::size_t taken = 0;
+        for (std::size_t next = 0; next < lying.size() && !cli::stopping() && !courier.target_fault();) {
+            const auto batch = std::span(lying).subspan(next, std::min(batch_messages, lying.size() - next));
+            next += batch.size();
+            std::vector<spool::Spool::Event> events;
+            for (const auto& report : courier.recall(batch)) {
+                const bool is_back = report.outcome == delivery::Outcome::deferred;
+                taken += is_back;
+                reporter_.line({report.name.text(), result_of(report), report.detail, {{"target", seat.kernel->name}}});
+                events.push_back({std::string(report.name.id()), is_back ? "recalled" : "not recalled", report.detail});
+            }
+            spool_.journal("ums-failover", events);
+        }
+        if (taken > 0)
+            reporter_.warning(count_of(taken, "message") + (taken == 1 ? " was" : " were") + " taken back from " +
+                              text::quote(seat.kernel->name) + ", which is " + state_word(seat) +
+                              " and had not fetched " + (taken == 1 ? "it" : "them"));
+        if (!courier.target_fault()) courier.clean();
+    }
+
+    static Result result_of(const delivery::Report& report) {
+        return report.outcome == delivery::Outcome::delivered  ? Result::delivered
+               : report.outcome == delivery::Outcome::deferred ? Result::deferred
+                                                               : Result::in_doubt;
+    }
+
+    /// What is wrong with one kernel (its secret, its owner file) must not keep messages from the others.
+    void not_this_kernel(const Seat& seat, const Error& error) {
+        if (error.fault() != Fault::configuration && error.fault() != Fault::permission) throw;
+        const auto& name = seat.kernel->name;
+        if (told_.insert(name).second) reporter_.error(of_kernel(name, error.what()));
+        code_.note(exit_code(common_.watch ? Fault::later : error.fault()));
+    }
+
     /// The kernel is down or disabled: what is queued for it goes to the next one of its site at once. What has none
     /// stays where it is.
     void leave(Seat& seat) {
@@ -530,10 +607,7 @@ class Pass {
                 if (seat.health.status != health::Status::down) settle_by_looking(seat, *worker);
                 settle_by_policy(seat);
             } catch (const Error& error) {
-                // What is wrong with one kernel (its secret, its owner file) must not keep messages from the others.
-                if (error.fault() != Fault::configuration && error.fault() != Fault::permission) throw;
-                if (told_.insert(name).second) reporter_.error(of_kernel(name, error.what()));
-                code_.note(exit_code(common_.watch ? Fault::later : error.fault()));
+                not_this_kernel(seat, error);
             }
         }
     }
@@ -544,9 +618,7 @@ class Pass {
         if (!courier.prepare().done()) return;
         std::vector<spool::Spool::Event> events;
         for (const auto& report : courier.settle()) {
-            const auto result = report.outcome == delivery::Outcome::delivered  ? Result::delivered
-                                : report.outcome == delivery::Outcome::deferred ? Result::deferred
-                                                                                : Result::in_doubt;
+            const auto result = result_of(report);
             reporter_.line({report.name.text(), result, report.detail, {{"target", seat.kernel->name}}});
             // Told once, not by every look.
             if (report.outcome == delivery::Outcome::in_doubt && report.told_before) continue;
@@ -581,8 +653,7 @@ class Pass {
             }
             const std::string id(entry.name.id());
             if (delivery::policy_of(config_.mds.in_doubt, spool_, entry) == config::DoubtPolicy::resend) {
-                const auto name = entry.name.without(attribute::doubt_since)
-                                      .without(attribute::witness)
+                const auto name = delivery::sent_again(entry.name)
                                       .with(attribute::counted_from, static_cast<unsigned long long>(now))
                                       .with(attribute::duplicate, 1)
                                       .with(attribute::site, choice->site);
@@ -598,11 +669,7 @@ class Pass {
                 const std::string why = "it may have reached " + seat.kernel->name +
                                         ", and its service is not sent twice "
                                         "unasked; ums-spool release sends it again, ums-spool delete gives it up";
-                if (!spool_.park(
-                        entry,
-                        {queue, State::hold, entry.name.without(attribute::witness).with(attribute::duplicate, 1)},
-                        why))
-                    continue;
+                if (!spool_.park(entry, {queue, State::hold, delivery::held(entry.name)}, why)) continue;
                 reporter_.line({entry.name.text(), Result::parked, why, {}});
                 const std::array<spool::Spool::Event, 1> event{{{id, "held", why}}};
                 spool_.journal("ums-failover", event);

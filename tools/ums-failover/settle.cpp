@@ -4,6 +4,7 @@
 #include <cstdlib>
 #include <map>
 
+#include "delivery/doubt.hpp"
 #include "options.hpp"
 #include "text/text.hpp"
 
@@ -34,16 +35,16 @@ struct Verdict {
 };
 
 Verdict judge(const config::Config& config, Decision decision, const Entry& entry, clock::Instant now) {
-    const auto settled = entry.name.without(attribute::doubt_since).without(attribute::witness);
     switch (decision) {
         case Decision::delivered: {
             const std::string detail = "it had arrived at " + entry.queue.name;
             if (config.mds.keep_sent.count() == 0) return {std::nullopt, Result::delivered, detail};
-            return {Entry{Queue::sent(), State::fresh, settled}, Result::delivered, detail};
+            return {Entry{Queue::sent(), State::fresh, delivery::settled(entry.name)}, Result::delivered, detail};
         }
         case Decision::send_again: {
             // The attempt number stays: stage names are used once. What ums-sitemap chose, it chooses again.
-            auto name = settled.without(attribute::site)
+            auto name = delivery::sent_again(entry.name)
+                            .without(attribute::site)
                             .without(attribute::not_before)
                             .with(attribute::duplicate, 1)
                             .with(attribute::counted_from, clock::whole_seconds(now));
@@ -55,11 +56,9 @@ Verdict judge(const config::Config& config, Decision decision, const Entry& entr
                     "it may have reached " + entry.queue.name + "; sent again, marked as a possible duplicate"};
         }
         case Decision::hold:
-            return {
-                Entry{entry.queue, State::hold, entry.name.without(attribute::witness).with(attribute::duplicate, 1)},
-                Result::parked,
-                "it may have reached " + entry.queue.name +
-                    "; ums-spool release sends it again, ums-spool delete gives it up"};
+            return {Entry{entry.queue, State::hold, delivery::held(entry.name)}, Result::parked,
+                    "it may have reached " + entry.queue.name +
+                        "; ums-spool release sends it again, ums-spool delete gives it up"};
     }
     return {};
 }

@@ -70,14 +70,13 @@ Result result_of(Outcome outcome) {
     return Result::failed;
 }
 
-/// Removes what was sent and kept longer than `keep-sent` says.
+/// Removes what has lain in sent/ for longer than the configuration says.
 void expire_sent(const config::Config& config, spool::Spool& spool, const clock::Clock& clock) {
     std::vector<Entry> old;
     for (auto& entry : spool.list(Queue::sent(), State::fresh)) {
         const auto info = spool.disk().info(spool.path(entry));
-        // The rename into sent/ leaves mtime alone: it is the time of arrival, near enough for a limit in days.
         if (info &&
-            clock.now().time_since_epoch() - std::chrono::nanoseconds(info->modified_ns) > config.mds.keep_sent) {
+            clock.now().time_since_epoch() - std::chrono::nanoseconds(info->changed_ns) > config.sent_is_kept()) {
             old.push_back(std::move(entry));
         }
     }

@@ -46,6 +46,7 @@ TEST_CASE("a proxy has an address, a user and a password of its own") {
     }
     const auto secret = bad("proxy: {url: 'http://user:geheim@proxy:3128'}");
     CHECK_THAT(secret, Catch::Contains("user and password in keys of their own") && !Catch::Contains("geheim"));
+    CHECK_THAT(bad("in-place: yes, recall: yes"), Catch::Contains("what is delivered 'in-place' cannot be taken back"));
     CHECK_THAT(bad("proxy: {user: u}"), Catch::Contains("'proxy' has no 'url'"));
     CHECK_THAT(bad("proxy: {url: 'http://p:1', password-file: x}"), Catch::Contains("no 'user'"));
     CHECK_THAT(bad("proxy: {url: 'http://p:1', user: 'a:b', password-file: x}"), Catch::Contains("colon"));

@@ -202,12 +202,14 @@ TEST_CASE("yes and no have the spellings of YAML 1.1, in any case") {
     for (const std::string yes : {"yes", "Yes", "TRUE", "true", "on", "ON", "'yes'"}) {
         CHECK(good({.mds = "id: b, force-spool: " + yes}).mds.force_spool);
         CHECK(good({.kernel = "url: /srv/k1, fetch: " + yes}).kernels[0].fetch);
+        CHECK(good({.mds = "id: b, keep-sent: 1h", .kernel = "url: /srv/k1, recall: " + yes}).sent_is_kept() == 24h);
     }
     for (const std::string no : {"no", "NO", "False", "off"}) {
         CHECK(!good({.mds = "id: b, force-spool: " + no}).mds.force_spool);
         CHECK(!good({.kernel = "url: /srv/k1, fetch: " + no}).kernels[0].fetch);
         CHECK(good({.site = "kernels: k1, dial: " + no}).sites[0].dial == config::Dial::off);
         CHECK(!good({.kernel = "url: /srv/k1, stuck: " + no}).kernels[0].stuck);
+        CHECK(good({.mds = "id: b, keep-sent: 1h", .kernel = "url: /srv/k1, recall: " + no}).sent_is_kept() == 1h);
     }
 }
 
