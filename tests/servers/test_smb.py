@@ -15,7 +15,7 @@ from installation import Installation, process_tree
 from patience import within
 from samba import SHARE, Samba
 from servers import PASSWORD, program, scratch_directory
-from stores import Caller, Calls, conform, wrong_password
+from stores import Caller, Calls, check_recall, conform, wrong_password
 
 
 def access(server, **more):
@@ -52,6 +52,12 @@ class Conformance(unittest.TestCase):
             for one in (os.path.dirname(path), path):
                 os.chmod(one, 0o777)
             conform(self, server.url + "/CR%20%C3%BC%2050%25/x", **access(server))
+
+
+class Recall(unittest.TestCase):
+    def test_samba(self):
+        with scratch_directory() as d, Samba(d) as server:
+            check_recall(self, server, server.url)
 
 
 class Sessions(Calls, unittest.TestCase):

@@ -13,7 +13,7 @@ import unittest
 from hostile import CLOSE, Hostile, multistatus, reply
 from patience import within
 from servers import USER, Apache, Certificates, Lighttpd, Nginx, Rclone, scratch_directory
-from stores import Caller, Calls, conform, wrong_password
+from stores import Caller, Calls, check_recall, conform, wrong_password
 
 REDIRECTS = (301, 302, 303, 307, 308)
 
@@ -100,6 +100,24 @@ class Conformance(unittest.TestCase):
     def test_one_connection_is_enough(self):
         with scratch_directory() as d, Apache(d, Certificates(d), auth="digest") as server:
             self.conform(server.tls_url, **access(server, connections=1))
+
+
+class Recall(unittest.TestCase):
+    def check(self, kind, **options):
+        with scratch_directory() as d, kind(d, Certificates(d), **options) as server:
+            check_recall(self, server, server.tls_url, f", tls: {{ca: {server.certificates.ca}}}")
+
+    def test_apache(self):
+        self.check(Apache, auth="digest")
+
+    def test_nginx(self):
+        self.check(Nginx)
+
+    def test_lighttpd(self):
+        self.check(Lighttpd)
+
+    def test_rclone(self):
+        self.check(Rclone, tls=True)
 
 
 class Access(Calls, unittest.TestCase):

@@ -4,7 +4,8 @@
 import os
 import subprocess
 
-from servers import PASSWORD
+from installation import Installation
+from servers import PASSWORD, scratch_directory
 
 PROGRAMS = os.path.join(os.environ["UMS_BUILD"], "tests")
 WRONG = "not-the-one"
@@ -81,3 +82,34 @@ def conform(test, url, tests="[conformance]", **more):
                           capture_output=True, text=True, check=False)
     test.assertEqual(done.returncode, 0, done.stdout[-6000:] + done.stderr[-6000:])
     test.assertIn("All tests passed", done.stdout)
+
+
+def check_recall(test, server, url, tls=""):
+    """What ums-push gave to a kernel on this server, and the kernel has not fetched, goes to another one."""
+    with scratch_directory() as directory:
+        inbox = os.path.join(directory, "C", "Ex", "Out")
+        os.makedirs(inbox)
+        other = os.path.join(directory, "k2")
+        os.mkdir(other)
+        mds = Installation(directory, config=f"kernels:\n  k1: {{url: '{url}', recall: yes, auth: {{user: {server.user}, password-file: {server.password_file}}}{tls}}}\n"
+                           f"  k2: {{url: 'file:{other}'}}\nconnectors: {{Ex: {{root: '{directory}/C', numbers: ['*']}}}}\n"
+                           "sites: {s: {kernels: [k1, k2], hold-down: 0s}}\nroutes: [{to: s}]\n")
+        contents = [b"RCPT TO:fax#+49 89 1\r\n\r\nnumber %d\r\n" % i + b"x" * (i * 1000) for i in range(40)]
+        for i, content in enumerate(contents):
+            with open(os.path.join(inbox, f"{i}.tmp"), "wb") as out:
+                out.write(content)
+        mds.passes()
+        lying = os.path.join(server.root, "R_Ex", "Out")
+        test.assertEqual(len(os.listdir(lying)), len(contents))
+        mds.run("ums-failover", "disable", "k1")
+        said = mds.run("ums-failover").stderr
+        test.assertIn(b"40 messages were taken back from 'k1'", said)
+        test.assertEqual(os.listdir(lying), [])
+        test.assertEqual(os.listdir(os.path.join(server.root, ".BER1")), ["owner"])
+        mds.run("ums-push")
+        arrived = os.path.join(other, "R_Ex", "Out")
+        found = []
+        for name in os.listdir(arrived):
+            with open(os.path.join(arrived, name), "rb") as file:
+                found.append(file.read())
+        test.assertEqual(sorted(found), sorted(contents))
