@@ -105,7 +105,7 @@ _ums() {
 
     if [[ $current == -* ]]; then
         case $tool/$subcommand in
-            ums-failover/settle) options+=" --delivered --send-again --hold" ;;
+            ums-failover/settle) options+=" --delivered --send-again --force-retarget --hold" ;;
             ums-spool/list) options+=" --failed --noroute --hold --in-doubt" ;;
             ums-spool/hold) options+=" --reason" ;;
         esac

@@ -74,6 +74,7 @@ complete -c ums-failover -n "not __fish_seen_subcommand_from $commands" -a enabl
 complete -c ums-failover -n "not __fish_seen_subcommand_from $commands" -a settle -d 'Say what became of messages in doubt'
 complete -c ums-failover -n '__fish_seen_subcommand_from settle' -l delivered -d 'They had arrived'
 complete -c ums-failover -n '__fish_seen_subcommand_from settle' -l send-again -d 'Send them again'
+complete -c ums-failover -n '__fish_seen_subcommand_from settle' -l force-retarget -d 'Send them again'
 complete -c ums-failover -n '__fish_seen_subcommand_from settle' -l hold -d 'Keep them until they are released'
 complete -c ums-failover -n '__fish_seen_subcommand_from settle' -a '(__ums_ids)'
 complete -c ums-failover -n '__fish_seen_subcommand_from drain disable enable' -a '(__ums_kernels)'

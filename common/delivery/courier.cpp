@@ -60,7 +60,7 @@ bool may_be_of_message(const Answer& answer) {
 }
 
 std::string final_name(const EntryName& name, const std::string& uuid, const std::string& extension) {
-    const std::string copy(name.get(attribute::taken_back));
+    const std::string copy(name.get(attribute::copy));
     return plain_id(name) + "-" +
            text::hex(text::hash(uuid + "/" + std::string(name.id()) + (copy.empty() ? "" : "/" + copy))).substr(0, 8) +
            extension;
@@ -175,7 +175,9 @@ bool Courier::ensure_directory(const std::string& directory) {
 void Courier::give_back(std::span<const Entry> entries, std::vector<Report>& reports, const std::string& why) {
     std::vector<spool::Move> moves;
     for (const auto& entry : entries) {
-        moves.push_back({entry, {entry.queue, State::fresh, sent_again(entry.name)}});
+        moves.push_back({entry,
+                         {entry.queue, State::fresh,
+                          is_being_taken_back(entry.name) ? sent_again(entry.name) : settled(entry.name)}});
     }
     spool_.move(moves);
     for (const auto& one : moves) reports.push_back({one.to.name, Outcome::deferred, why});

@@ -27,8 +27,6 @@ std::string_view id_in_stage(std::string_view name) {
 
 constexpr std::size_t most_lying = 100'000;
 
-bool is_taken_back(const spool::EntryName& name) { return name.number(attribute::taking_back) > 0; }
-
 // What the publish said that made the doubt.
 std::string reason(const std::map<std::string, std::string, std::less<>>& doubts, const Entry& entry) {
     const auto found = doubts.find(entry.name.id());
@@ -126,7 +124,7 @@ std::size_t Courier::resolve(std::vector<Entry> entries, const Doubts& doubts, s
             reports.push_back({entry.name, Outcome::in_doubt, "its name does not say which connector it belongs to"});
             continue;
         }
-        const bool back = is_taken_back(entry.name);
+        const bool back = is_being_taken_back(entry.name);
         if (back) directories.insert(*directory);
         renames.push_back({back ? final_path(entry.name, *directory) : stage_path(entry.name, part_suffix),
                            stage_path(entry.name, revoked_suffix), true});
@@ -162,7 +160,7 @@ std::size_t Courier::resolve(std::vector<Entry> entries, const Doubts& doubts, s
     std::vector<std::string> revoked_paths;
     std::vector<std::pair<Entry, std::string>> waiting;  // and why
     for (std::size_t i = 0; i < usable.size(); ++i) {
-        const bool back = is_taken_back(usable[i].name);
+        const bool back = is_being_taken_back(usable[i].name);
         const auto& at_source = at_sources[i];
         const auto& at_revoked = looks[2 * i];
         const auto& at_final = looks[2 * i + 1];

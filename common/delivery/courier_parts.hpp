@@ -23,6 +23,8 @@ inline constexpr std::string_view taken_since = " (taken by the kernel after a d
 std::string plain_id(const spool::EntryName& name);
 /// Kernels that lead to one directory have one stage there: the token says whose witness it is.
 std::string witness_prefix(const spool::Queue& queue);
+/// In publishing/, after it had arrived.
+inline bool is_being_taken_back(const spool::EntryName& name) { return name.number(spool::attribute::taking_back) > 0; }
 /// An upload that failed like this may have failed for what the message is: its size, its content, its name.
 bool may_be_of_message(const transport::Answer& answer);
 

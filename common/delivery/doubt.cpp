@@ -43,9 +43,7 @@ spool::EntryName settled(const spool::EntryName& name) {
 }
 
 spool::EntryName sent_again(const spool::EntryName& name) {
-    const auto after = settled(name);
-    if (name.number(attribute::taking_back) == 0) return after;
-    return after.with(attribute::taken_back, name.number(attribute::taken_back) + 1);
+    return settled(name).with(attribute::copy, name.number(attribute::copy) + 1);
 }
 
 spool::EntryName held(const spool::EntryName& name) {

@@ -13,8 +13,8 @@ config::DoubtPolicy policy_of(const config::InDoubt& in_doubt, const spool::Spoo
 
 /// The name when the doubt has ended, and the message had arrived.
 spool::EntryName settled(const spool::EntryName& name);
-/// The name when the doubt has ended, and the message is sent again. If it was being taken back, under another final name: what
-/// may still lie there, or be taken away from there, is not this one any more.
+/// The name when the message is sent again although it may have arrived, or because it was taken back. Under another final name:
+/// what may lie there, or be taken away from there, is not this one any more, and does not stand in its way.
 spool::EntryName sent_again(const spool::EntryName& name);
 /// The same for a message that waits for a person; it still says since when it was in doubt.
 spool::EntryName held(const spool::EntryName& name);

@@ -78,7 +78,7 @@ inline constexpr char ruled =
 inline constexpr char counted_from = 'e';  ///< seconds since 1970: its waiting counts from here, not from its arrival
 inline constexpr char delays_told = 'l';   ///< of how many delays somebody was told
 inline constexpr char taking_back = 'k';   ///< 1: in publishing/, it is being taken back from where it has arrived
-inline constexpr char taken_back = 'b';    ///< how often that was done; its final name is another one each time
+inline constexpr char copy = 'b';          ///< how often it was sent again: each time under another final name
 inline constexpr std::string_view expired = "expired";  ///< value of `ruled`: for ums-route to put aside and report
 }  // namespace attribute
 

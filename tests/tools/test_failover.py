@@ -562,6 +562,19 @@ routes:
         self.assertEqual(line["result"], "delivered")
         self.assertEqual((world.delivered("k1"), world.listed()), ([message(7)], []))
 
+    def test_sent_again_to_the_kernel_where_the_first_one_lies(self):
+        world = self.rooms(("k1",), site("k1"), mds=", keep-sent: 1d")
+        self.send(world, [0])
+        world.passes()
+        name, = world.queue("sent")
+        os.rename(os.path.join(world.spool, "sent/new", name), os.path.join(world.spool, "kernel/k1/publishing", name))
+        self.run_clean(world, "ums-failover", "settle", "--force-retarget", name.split(",")[0])
+        world.passes()
+        self.assertEqual(world.queue("kernel/k1", "publishing"), [])
+        first, second = sorted(world.delivered("k1"), key=len)
+        self.assertEqual(first, message(0))
+        self.assertEqual(second.replace(b"X-UMS-Possible-Duplicate: yes\r\n", b""), message(0))
+
     def test_doubts_that_a_person_settles(self):
         world = self.rooms(("k1", "k2"), site(), mds=", keep-sent: 1d")
         self.send(world, [0])

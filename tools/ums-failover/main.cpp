@@ -45,7 +45,8 @@ int main(int argc, char** argv) {
             settle->callback([&command] { command = Command::settle; });
             settle->add_option("ID", ids, "Messages in doubt; - reads them from standard input")->required();
             settle->add_flag("--delivered", said.delivered, "They had arrived");
-            settle->add_flag("--send-again", said.send_again, "Send them again, marked as possible duplicates");
+            settle->add_flag("--send-again,--force-retarget", said.send_again,
+                             "Send them again, marked as possible duplicates");
             settle->add_flag("--hold", said.hold, "Keep them until they are released or deleted");
             app.require_subcommand(0, 1);
         },
