@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "delivery/attempt.hpp"
 
+#include <algorithm>
 #include <cerrno>
+
+#include "text/text.hpp"
 
 namespace ums::delivery {
 
@@ -37,6 +40,14 @@ void end_attempts(spool::Spool& spool, std::span<const Entry> entries, bool keep
                           entry.name.without(attribute::doubt_since).without(attribute::taking_back)}});
     }
     spool.move(moves);
+}
+
+std::chrono::seconds pause_after(const spool::EntryName& name, unsigned long long refusals) {
+    constexpr unsigned long long most_doublings = 5;
+    const auto doublings = std::min(refusals - std::min(refusals, 1ULL), most_doublings);
+    const std::chrono::seconds pause = std::chrono::seconds(60) * (1U << doublings);
+    const auto spread = text::hash(std::string(name.id()) + "/" + std::to_string(refusals));
+    return pause + std::chrono::seconds(spread % static_cast<unsigned long long>(pause.count() / 4 + 1));
 }
 
 bool is_of_one_file(const Error& error) {

@@ -3,6 +3,7 @@
 // How an attempt to deliver begins and ends in the spool, whatever carries the message. Private to the delivery module.
 #pragma once
 
+#include <chrono>
 #include <span>
 #include <vector>
 
@@ -17,6 +18,10 @@ std::vector<spool::Entry> begin_attempts(spool::Spool& spool, std::span<const sp
 
 /// Delivered: removed, or kept in sent/.
 void end_attempts(spool::Spool& spool, std::span<const spool::Entry> entries, bool keep_sent);
+
+/// How long a message rests after so many refusals: 1, 2, 4, ... 32 minutes, and up to a quarter more, another for each message
+/// and refusal, so that those which were refused together do not all come back together.
+std::chrono::seconds pause_after(const spool::EntryName& name, unsigned long long refusals);
 
 /// The message alone cannot be opened. Out of descriptors or memory, no other can be either.
 bool is_of_one_file(const Error& error);

@@ -202,8 +202,7 @@ void Courier::refuse(const Entry& entry, const Answer& answer, std::vector<Repor
         reports.push_back({name, Outcome::parked, why});
         return;
     }
-    const auto pause = std::chrono::seconds(60) * (1U << std::min<unsigned long long>(refusals - 1, 5));
-    postpone(entry, name, pause, (may_park ? "refused: " : "not taken: ") + answer.text, reports);
+    postpone(entry, name, pause_after(name, refusals), (may_park ? "refused: " : "not taken: ") + answer.text, reports);
 }
 
 void Courier::postpone(const Entry& entry, const EntryName& name, std::chrono::seconds pause, const std::string& why,

@@ -45,7 +45,7 @@ void Mailer::give_back(const Entry& entry, const std::string& why, std::vector<R
 
 void Mailer::postpone(const Entry& entry, const std::string& why, std::vector<Report>& reports) {
     const auto refusals = entry.name.number(attribute::refused) + 1;
-    const auto pause = std::chrono::seconds(60) * (1U << std::min<unsigned long long>(refusals - 1, 5));
+    const auto pause = pause_after(entry.name, refusals);
     const auto name = entry.name.without(attribute::doubt_since)
                           .with(attribute::refused, refusals)
                           .with(attribute::not_before, seconds_now() + static_cast<unsigned long long>(pause.count()));
