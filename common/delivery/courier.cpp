@@ -39,6 +39,16 @@ Error cannot_rename(const std::string& name, const std::string& why) {
 
 }  // namespace
 
+std::string_view to_string(Outcome outcome) noexcept {
+    switch (outcome) {
+        case Outcome::delivered: return "delivered";
+        case Outcome::deferred: return "deferred";
+        case Outcome::in_doubt: return "in-doubt";
+        case Outcome::parked: return "parked";
+    }
+    return "";
+}
+
 std::string plain_id(const EntryName& name) {
     std::string id(name.id());
     std::replace(id.begin(), id.end(), '~', '-');

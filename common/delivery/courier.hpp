@@ -31,9 +31,10 @@
 // can do nothing to that one. If neither is there and the witness is, the target took it after all, and it was delivered. If
 // it lies there still, it is in doubt, as a rename may be on its way, unless the one and only rename was refused.
 //
-// Names are used once: attempt numbers never repeat, final names are made of the id, and of how often it was sent again. `<stage>/owner` names the spool, so
-// that two spools with one MDS id find each other out instead of sweeping each other's files. Kernels of one spool may lead
-// to one directory, and then share its stage: witnesses carry a hash of their queue, and clean() asks all queues.
+// Names are used once: attempt numbers never repeat, final names are made of the id, and of how often it was sent again.
+// `<stage>/owner` names the spool, so that two spools with one MDS id find each other out instead of sweeping each other's
+// files. Kernels of one spool may lead to one directory, and then share its stage: witnesses carry a hash of their queue, and
+// clean() asks all queues.
 #pragma once
 
 #include <functional>
@@ -75,6 +76,8 @@ enum class Outcome {
     in_doubt,  ///< in publishing/
     parked,    ///< in failed/
 };
+/// `delivered`, ..., `in-doubt`, ...: the words of result lines.
+std::string_view to_string(Outcome outcome) noexcept;
 
 struct Report {
     spool::EntryName name;

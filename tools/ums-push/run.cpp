@@ -60,16 +60,6 @@ std::vector<Target> targets_of(const config::Config& config, const std::vector<s
     return targets;
 }
 
-Result result_of(Outcome outcome) {
-    switch (outcome) {
-        case Outcome::delivered: return Result::delivered;
-        case Outcome::deferred: return Result::deferred;
-        case Outcome::in_doubt: return Result::in_doubt;
-        case Outcome::parked: return Result::parked;
-    }
-    return Result::failed;
-}
-
 /// Removes what has lain in sent/ for longer than the configuration says.
 void expire_sent(const config::Config& config, spool::Spool& spool, const clock::Clock& clock) {
     std::vector<Entry> old;
@@ -271,12 +261,12 @@ class Pusher {
     void publish(const std::vector<delivery::Report>& reports) {
         std::vector<spool::Spool::Event> events;
         for (const auto& report : reports) {
-            reporter_.line({report.name.text(), result_of(report.outcome), report.detail, {{"target", target_.name}}});
+            const auto outcome = delivery::to_string(report.outcome);
+            reporter_.line_of(report.name.text(), outcome, report.detail, {{"target", target_.name}});
             // The journal is told of a doubt once, not by every look.
             if (report.outcome != Outcome::in_doubt || !report.told_before) {
-                events.push_back({std::string(report.name.id()),
-                                  std::string(report::to_string(result_of(report.outcome))),
-                                  target_.name + ": " + report.detail});
+                events.push_back(
+                    {std::string(report.name.id()), std::string(outcome), target_.name + ": " + report.detail});
             }
             ++done_;
             if (report.outcome == Outcome::deferred || report.outcome == Outcome::in_doubt) {
