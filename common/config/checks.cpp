@@ -143,6 +143,21 @@ void check_kernels(const Config& config, Report& report) {
                            "no site uses kernel " + text::quote(kernel.name) +
                                (kernel.fetch ? ": messages are only fetched from it" : ": it does nothing"));
         }
+        const auto has_another = [&](const Site& site) {
+            return std::find(site.kernels.begin(), site.kernels.end(), kernel.name) != site.kernels.end() &&
+                   (site.kernels.size() > 1 || !site.fallback.empty());
+        };
+        if (kernel.recall && used.contains(kernel.name) &&
+            std::none_of(config.sites.begin(), config.sites.end(), has_another)) {
+            report.warning(kernel.place, "'recall' of kernel " + text::quote(kernel.name) +
+                                             " never acts: no site has another kernel for its messages");
+        }
+        if (kernel.recall && kernel.stuck && *kernel.stuck >= config.sent_is_kept()) {
+            report.warning(kernel.place, "'recall' of kernel " + text::quote(kernel.name) +
+                                             " comes too late: it counts as stuck after " +
+                                             text::format_duration(*kernel.stuck) + ", and what was sent is kept for " +
+                                             text::format_duration(config.sent_is_kept()));
+        }
         const auto [first, is_new] = urls.emplace(target::to_string(kernel.url), &kernel);
         if (!is_new) {
             report.warning(kernel.place, "kernel " + text::quote(kernel.name) + " has the url of " +

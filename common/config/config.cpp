@@ -90,7 +90,9 @@ const Entry* find_by_name(const std::vector<Entry>& entries, std::string_view na
 Duration Config::sent_is_kept() const noexcept {
     const bool recalls =
         std::any_of(kernels.begin(), kernels.end(), [](const Kernel& kernel) { return kernel.recall; });
-    return recalls ? std::max<Duration>(mds.keep_sent, std::chrono::hours(24)) : mds.keep_sent;
+    // Without either, what lies there is of an earlier configuration, and may be wanted back by a later one.
+    const bool for_recall = recalls || mds.keep_sent == Duration::zero();
+    return for_recall ? std::max<Duration>(mds.keep_sent, std::chrono::hours(24)) : mds.keep_sent;
 }
 
 const Kernel* Config::kernel(std::string_view name) const noexcept { return find_by_name(kernels, name); }

@@ -111,7 +111,8 @@ class Courier {
     /// Waits until what arrived has left the spool, and tells of it: after the last deliver(), also after one that threw.
     std::vector<Report> finish();
 
-    /// What this queue delivered there, and what still lies there under its final name: entries of sent/.
+    /// What this queue delivered there, of what sent/ still has; and what of it lies there under its final name.
+    std::vector<spool::Entry> given() const;
     std::vector<spool::Entry> lying();
 
     /// Takes back what lies there. `delivered` is what the target took meanwhile, or would not give back; what is `deferred` is in

@@ -56,12 +56,17 @@ std::vector<Report> Courier::settle() {
     return reports;
 }
 
+std::vector<Entry> Courier::given() const {
+    const auto prefix = witness_prefix(destination_.queue);
+    auto entries = spool_.list(spool::Queue::sent(), State::fresh);
+    std::erase_if(entries, [&](const Entry& entry) { return !entry.name.get(attribute::witness).starts_with(prefix); });
+    return entries;
+}
+
 std::vector<Entry> Courier::lying() {
     target_fault_.reset();
-    const auto prefix = witness_prefix(destination_.queue);
-    const auto sent = spool_.list(spool::Queue::sent(), State::fresh);
+    const auto sent = given();
     const auto path_of = [&](const Entry& entry) -> std::optional<std::string> {
-        if (!entry.name.get(attribute::witness).starts_with(prefix)) return std::nullopt;
         const auto directory = destination_.directory(entry.name);
         if (!directory) return std::nullopt;
         return final_path(entry.name, *directory);
@@ -205,8 +210,10 @@ std::size_t Courier::resolve(std::vector<Entry> entries, const Doubts& doubts, s
             waiting.emplace_back(usable[i], why);
             if (!back) blame_target(renamed[i].done() ? Answer{Verdict::broken, why, 0, {}} : renamed[i]);
         } else if (at_final.done() || (witnessed && !renamed[i].done())) {
-            published.push_back(
-                {usable[i], paths[2 * i + 1], std::string(at_final.done() ? found_later : taken_since)});
+            published.push_back({usable[i], paths[2 * i + 1],
+                                 std::string(back              ? fetched_before
+                                             : at_final.done() ? found_later
+                                                               : taken_since)});
         } else {
             waiting.emplace_back(usable[i], witness_answer.done() || witness_answer.verdict == Verdict::absent
                                                 ? "whether it arrived cannot be proven: the stage directory was cleared"

@@ -18,6 +18,7 @@ inline constexpr std::string_view canary_suffix = ".canary";
 /// What is told of a message that was found to have arrived.
 inline constexpr std::string_view found_later = " (found after a doubt)";
 inline constexpr std::string_view taken_since = " (taken by the kernel after a doubt)";
+inline constexpr std::string_view fetched_before = " (fetched before it could be taken back)";
 
 /// `~` of split messages is no character for every server; no id has a `-` of its own.
 std::string plain_id(const spool::EntryName& name);

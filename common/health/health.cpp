@@ -7,7 +7,8 @@ namespace ums::health {
 
 namespace {
 
-constexpr unsigned most_growth = 10;  // times the interval while down
+constexpr unsigned most_growth = 10;    // times the interval while down
+constexpr unsigned most_doublings = 6;  // of the hold-down, for who was stuck again and again
 
 void enter(Health& health, Status status, clock::Instant now) {
     if (health.status == status) return;
@@ -83,7 +84,7 @@ Health after_look(const Health& before, const Look& look, const Policy& policy, 
             case Status::down:
                 enter(health, Status::probation, now);
                 // Who was switched off is not flooded when he comes back.
-                health.allowed = policy.hold_down.count() > 0 ? 1 : 0;
+                health.allowed = policy.hold_down.count() > 0 || health.unproved > 0 ? 1 : 0;
                 health.was_assigned = false;
                 health.successes = 1;
                 health.outages = 0;
@@ -92,8 +93,10 @@ Health after_look(const Health& before, const Look& look, const Policy& policy, 
         }
         if (health.status == Status::probation && health.successes >= policy.rise && policy.returns_by_itself) {
             const auto waited = now - health.since;
+            const auto doublings = std::min(health.unproved - std::min(health.unproved, 1U), most_doublings);
             // A clock set back must not prolong it for ever.
-            if (waited >= policy.hold_down || waited < std::chrono::microseconds(0)) enter(health, Status::up, now);
+            if (waited >= policy.hold_down * (1U << doublings) || waited < std::chrono::microseconds(0))
+                enter(health, Status::up, now);
         }
         if (health.status == Status::up) health.why.clear();
     } else {
@@ -129,6 +132,10 @@ Health after_seen(const Health& before, const Seen& seen, const Policy& policy, 
 
 Health after_enable(const Health& before, const AdminState& admin, const Policy& policy, clock::Instant now) {
     Health health = before;
+    if (health.unproved > 0 && admin.admin == Admin::enabled && admin.since > health.relieved) {
+        health.unproved = 0;
+        if (policy.hold_down.count() == 0) health.allowed = 0;
+    }
     if (health.status == Status::probation && !policy.returns_by_itself && admin.admin == Admin::enabled &&
         admin.since >= health.since && health.successes >= policy.rise) {
         enter(health, Status::up, now);
@@ -141,10 +148,34 @@ Health after_queue(const Health& before, std::size_t pending) noexcept {
     constexpr unsigned growth = 8;
     constexpr unsigned most = 1000;
     Health health = before;
-    if (health.allowed == 0 || !health.was_assigned || pending > 0) return health;
+    if (health.allowed == 0 || health.unproved > 0 || !health.was_assigned || pending > 0) return health;
     health.allowed = health.allowed >= most ? 0 : health.allowed * growth;
     health.was_assigned = false;
     return health;
+}
+
+Health after_relief(const Health& before, clock::Instant now) noexcept {
+    Health health = before;
+    ++health.unproved;
+    health.relieved = now;
+    health.allowed = 1;
+    health.was_assigned = false;
+    return health;
+}
+
+Health after_proof(const Health& before, Proof proof) noexcept {
+    Health health = before;
+    if (proof == Proof::fetched) {
+        health.unproved = 0;
+    } else {
+        health.was_assigned = false;
+    }
+    return health;
+}
+
+bool has_enough(const Health& health, std::size_t pending) noexcept {
+    if (health.unproved > 0 && health.was_assigned) return true;
+    return health.allowed > 0 && pending >= health.allowed;
 }
 
 std::optional<int> rank_for_new(const Health& health, Admin admin) noexcept {

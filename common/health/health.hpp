@@ -59,6 +59,11 @@ struct Health {
     /// How many messages may be queued for it: after an outage one is let through, then more and more; 0: no limit.
     unsigned allowed = 0;
     bool was_assigned = false;  ///< something since `allowed` was set
+    /// How often in a row it was relieved of what it had not fetched, without having fetched anything since: it takes
+    /// messages, but nobody knows whether it sends them. While it is not 0, it is given one, and the next when that one was
+    /// fetched.
+    unsigned unproved = 0;
+    clock::Instant relieved{};  ///< the last time
     bool operator==(const Health&) const = default;
 };
 
@@ -88,19 +93,33 @@ struct AdminState {
 Health after_look(const Health& before, const Look& look, const Policy& policy, clock::Instant now);
 /// The state after what ums-push met, if that is news (later than `before.since`, and not from the future).
 Health after_seen(const Health& before, const Seen& seen, const Policy& policy, clock::Instant now);
-/// The state after the administrator has said `enabled`: ends a probation that waits for it (fail-back: manual).
+/// The state after the administrator has said `enabled`: ends a probation that waits for it (fail-back: manual), and is
+/// believed where nothing was proved.
 Health after_enable(const Health& before, const AdminState& admin, const Policy& policy, clock::Instant now);
 
 /// The state at the beginning of a pass that finds so many messages queued for it: what was let through has gone, so more
 /// may follow.
 Health after_queue(const Health& before, std::size_t pending) noexcept;
 
+/// The state after what it had not fetched was taken back. Its probation gets longer with each time in a row, up to 64
+/// times the hold-down.
+Health after_relief(const Health& before, clock::Instant now) noexcept;
+/// The state after it was seen to have fetched what it was given since, or to have been given nothing after all.
+enum class Proof { fetched, nothing_given };
+Health after_proof(const Health& before, Proof proof) noexcept;
+
 /// May new messages be assigned to it: 0 yes; 1, 2 if there is nothing better; nothing: no.
 std::optional<int> rank_for_new(const Health& health, Admin admin) noexcept;
+/// Whether it has as many messages as it may have for now, with so many queued for it.
+bool has_enough(const Health& health, std::size_t pending) noexcept;
 /// May ums-push send what is queued for it now?
 bool may_send(const Health& health, Admin admin) noexcept;
 /// Must its queue move on to other kernels?
 bool must_leave(const Health& health, Admin admin) noexcept;
+
+/// Of a kernel that is unproved, and not down: for people.
+inline constexpr std::string_view unproved_text =
+    "was stuck, and is given one message at a time until it has fetched one";
 
 /// Files below `<spool>/state`. A file that is missing or cannot be understood is a fresh state.
 class Files {

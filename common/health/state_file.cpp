@@ -80,6 +80,8 @@ Health Files::load_health(std::string_view kernel) const {
     health.why = text_of(values, "why");
     health.allowed = count_of(values, "allowed");
     health.was_assigned = count_of(values, "was-assigned") > 0;
+    health.unproved = count_of(values, "unproved");
+    health.relieved = instant_of(values, "relieved");
     return health;
 }
 
@@ -90,7 +92,8 @@ void Files::save(std::string_view kernel, const Health& health) {
               line("successes", static_cast<unsigned long long>(health.successes)) + line("outages", health.outages) +
               line("last-look", health.last_look) + line("next-look", health.next_look) + line("why", health.why) +
               line("allowed", static_cast<unsigned long long>(health.allowed)) +
-              line("was-assigned", health.was_assigned ? 1ULL : 0ULL));
+              line("was-assigned", health.was_assigned ? 1ULL : 0ULL) +
+              line("unproved", static_cast<unsigned long long>(health.unproved)) + line("relieved", health.relieved));
 }
 
 Seen Files::load_seen(std::string_view kernel) const {

@@ -134,7 +134,8 @@ class Failover(Case):
         world.passes()
         world.run("ums-failover", "disable", "k1", "k2")
         before = rooms.tree(world.kernels["k1"])
-        self.run_clean(world, "ums-failover")
+        done = self.run_clean(world, "ums-failover", codes=(75,))
+        self.assertIn(b"2 messages that 'k1' has not fetched cannot be taken back now: no other kernel takes them", done.stderr)
         self.assertEqual(rooms.tree(world.kernel_out("k1")).keys(), {p for p in before if p.startswith(world.kernel_out("k1") + "/")},
                          "nobody else could take them")
         world.run("ums-failover", "enable", "k2")
@@ -147,6 +148,90 @@ class Failover(Case):
         world.passes()
         self.assertEqual((sorted(world.delivered("k1")), world.delivered("k2")), ([message(0), message(1)], []))
         self.assertEqual([x for x in world.leftovers() if not x.startswith("sent/new/")], [])
+
+    def test_a_kernel_that_was_stuck_proves_that_it_fetches(self):
+        world = self.rooms(("k1", "k2"), site(), kernel_options=", stuck: 10m, recall: yes")
+        self.send(world, range(2))
+        world.passes()
+        self.old(world, "k1")
+        world.passes()
+        self.assertEqual((world.delivered("k1"), len(world.delivered("k2"))), ([], 2))
+        # Its directory is empty because of us. It takes messages as it did before, and does not fetch them.
+        for i in range(2, 6):
+            self.send(world, [i])
+            world.passes()
+        self.assertEqual((self.numbers(world.delivered("k1")), self.numbers(world.delivered("k2"))), ([2], [0, 1, 3, 4, 5]))
+        self.assertEqual(self.states(world)["k1"], "up")
+        self.assertIn(b"was stuck, and is given one message at a time", self.run_clean(world, "ums-failover", "status").stdout)
+        # Stuck again: that one comes back, and the next one goes there; else nobody would ever know that it works again.
+        self.old(world, "k1")
+        world.passes(2)
+        self.send(world, [6, 7])
+        world.passes()
+        self.assertEqual((self.numbers(world.delivered("k1")), self.numbers(world.delivered("k2"))), ([6], [0, 1, 2, 3, 4, 5, 7]))
+        # It fetches: all is well.
+        os.remove(os.path.join(world.kernel_out("k1"), os.listdir(world.kernel_out("k1"))[0]))
+        world.passes()
+        self.send(world, range(8, 12))
+        world.passes()
+        self.assertEqual(self.numbers(world.delivered("k1")), [8, 9, 10, 11])
+
+    def test_enable_believes_a_kernel_that_was_stuck(self):
+        world = self.rooms(("k1", "k2"), site(), kernel_options=", stuck: 10m, recall: yes")
+        self.send(world, [0])
+        world.passes()
+        self.old(world, "k1")
+        world.passes(2)
+        world.run("ums-failover", "enable", "k1")
+        self.send(world, range(1, 4))
+        world.passes()
+        self.assertEqual(self.numbers(world.delivered("k1")), [1, 2, 3])
+
+    def taken_back(self, world):
+        """A pass that was killed when it had begun to take a message back from k1, which is disabled. -> its id"""
+        self.send(world, [0])
+        world.passes()
+        world.run("ums-failover", "disable", "k1")
+        name, = world.queue("sent")
+        os.rename(os.path.join(world.spool, "sent/new", name), os.path.join(world.spool, "kernel/k1/publishing", name + ",k=1"))
+        return name.split(",")[0]
+
+    def test_a_recall_that_was_interrupted_is_finished(self):
+        world = self.rooms(("k1", "k2"), site(), kernel_options=", recall: yes")
+        one = self.taken_back(world)
+        for command in ("trace", "show", "list"):
+            done = self.run_clean(world, "ums-spool", command, *([] if command == "list" else [one]))
+            self.assertIn(b"being taken back from k1", done.stdout)
+        self.run_clean(world, "ums-failover")
+        self.assertEqual((world.queue("kernel/k1"), len(world.queue("kernel/k2"))), ([], 1), "in the same pass")
+        world.run("ums-push")
+        self.assertEqual((world.delivered("k1"), world.delivered("k2")), ([], [message(0)]))
+
+    def test_what_is_being_taken_back_did_not_arrive_because_somebody_says_so(self):
+        world = self.rooms(("k1", "k2"), site(), kernel_options=", recall: yes")
+        one = self.taken_back(world)
+        final, = os.listdir(world.kernel_out("k1"))
+        os.rename(os.path.join(world.kernel_out("k1"), final), os.path.join(world.kernels["k1"], ".BER1", one + ".1.revoked"))
+        done = self.run_clean(world, "ums-failover", "settle", "--delivered", one, codes=(65,))
+        self.assertIn(b"was being taken back from 'k1'", done.stderr)
+        world.passes()
+        self.assertEqual((world.delivered("k1"), world.delivered("k2")), ([], [message(0)]))
+        done = self.run_clean(world, "ums-failover", "settle", "--delivered", "1795406406000000.nothere.BER1", codes=(65,))
+        self.assertIn(b"there is no message '1795406406000000.nothere.BER1' in the spool", done.stderr)
+
+    def test_what_was_sent_can_be_taken_back_when_the_configuration_has_changed_twice(self):
+        world = self.rooms(("k1", "k2"), site(), kernel_options=", recall: yes")
+        text = read(world.config)
+        self.send(world, range(2))
+        world.passes()
+        for other in (text.replace(b", recall: yes", b""), text.replace(b"[k1, k2]", b"[k2]")):
+            write(world.config, other)
+            world.run("ums-push")
+            self.assertEqual(len(world.queue("sent")), 2)
+        write(world.config, text)
+        world.run("ums-failover", "disable", "k1")
+        world.passes()
+        self.assertEqual((world.delivered("k1"), sorted(world.delivered("k2"))), ([], [message(0), message(1)]))
 
     def test_no_recall_unasked(self):
         world = self.rooms(("k1", "k2"), site(), mds=", keep-sent: 1d")

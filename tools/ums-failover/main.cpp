@@ -45,8 +45,9 @@ int main(int argc, char** argv) {
             settle->callback([&command] { command = Command::settle; });
             settle->add_option("ID", ids, "Messages in doubt; - reads them from standard input")->required();
             settle->add_flag("--delivered", said.delivered, "They had arrived");
-            settle->add_flag("--send-again,--force-retarget", said.send_again,
-                             "Send them again, marked as possible duplicates");
+            settle->add_flag(
+                "--send-again,--force-retarget", said.send_again,
+                "Send them again, marked as possible duplicates; the kernel may be the same, unless it is disabled");
             settle->add_flag("--hold", said.hold, "Keep them until they are released or deleted");
             app.require_subcommand(0, 1);
         },
@@ -59,7 +60,8 @@ int main(int argc, char** argv) {
                 case Command::enable: return failover::set_admin(common, kernels, health::Admin::enabled, reporter);
                 case Command::settle: {
                     if (said.delivered + said.send_again + said.hold != 1) {
-                        throw Error(Fault::usage, "settle takes one of --delivered, --send-again and --hold");
+                        throw Error(Fault::usage,
+                                    "settle takes one of --delivered, --send-again (--force-retarget) and --hold");
                     }
                     const auto decision = said.delivered    ? failover::Decision::delivered
                                           : said.send_again ? failover::Decision::send_again

@@ -24,7 +24,7 @@ enum class Decision {
 /// Settles doubts by hand, of queues that the configuration knows and of others.
 int settle_by_hand(const cli::Common& common, const std::vector<std::string>& given, Decision decision,
                    report::Reporter& reporter);
-/// Who runs this, for the record; empty if nobody knows.
+/// Who runs this, for the record.
 std::string who();
 
 /// drain, disable or enable kernels.

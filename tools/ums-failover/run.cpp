@@ -49,6 +49,7 @@ class Pass {
                     take_back(seat);
                     leave(seat);
                 } else {
+                    look_for_proof(seat);
                     try_elsewhere(seat);
                 }
             }
@@ -183,26 +184,67 @@ class Pass {
     /// What the kernel took and has not fetched is taken back, if the configuration says so, and another kernel can have it.
     /// For one that can be worked with: it is stuck, or was switched off for a service.
     void take_back(Seat& seat) {
-        const auto& kernel = *seat.kernel;
-        if (!kernel.recall || kernel.in_place || !seat.answered || !delivery::is_supported(kernel.url)) return;
-        const auto worker = spool_.work(Queue::kernel(kernel.name));
+        if (!seat.kernel->recall || !seat.answered) return;
+        with_courier(seat, [&](delivery::Courier& courier) { take_back(seat, courier); });
+    }
+
+    /// Works the kernel's queue, if nobody else does and the kernel answers.
+    template <typename Work>
+    void with_courier(const Seat& seat, Work work) {
+        if (!delivery::is_supported(seat.kernel->url)) return;
+        const auto worker = spool_.work(Queue::kernel(seat.kernel->name));
         if (!worker) return;
         try {
-            take_back(seat, *worker);
+            const auto store = delivery::store_of(*seat.kernel, outside_);
+            delivery::Courier courier(spool_, *worker, *store, delivery::destination_of(config_, *seat.kernel), clock_);
+            if (courier.prepare().done()) work(courier);
         } catch (const Error& error) {
             seats_.not_this_kernel(seat, error);
         }
     }
 
-    void take_back(Seat& seat, const spool::Worker& worker) {
-        const auto store = delivery::store_of(*seat.kernel, outside_);
-        delivery::Courier courier(spool_, worker, *store, delivery::destination_of(config_, *seat.kernel), clock_);
-        if (!courier.prepare().done()) return;
+    /// A kernel that was stuck, and was relieved of what it had not fetched, is trusted once it has fetched what it was given
+    /// since.
+    void look_for_proof(Seat& seat) {
+        if (seat.health.unproved == 0 || !seat.health.was_assigned || seat.pending > 0 || !seat.answered) return;
+        if (!spool_.list(Queue::kernel(seat.kernel->name), State::publishing).empty()) return;
+        with_courier(seat, [&](delivery::Courier& courier) {
+            const auto lying = courier.lying();
+            if (courier.target_fault()) return;
+            auto given = courier.given();
+            std::erase_if(given, [&](const Entry& entry) {
+                const auto info = spool_.disk().info(spool_.path(entry));
+                return !info || clock::Instant(std::chrono::duration_cast<clock::Instant::duration>(
+                                    std::chrono::nanoseconds(info->changed_ns))) < seat.health.relieved;
+            });
+            const bool was_given = !given.empty();
+            std::erase_if(given, [&](const Entry& entry) {
+                return std::any_of(lying.begin(), lying.end(),
+                                   [&](const Entry& one) { return one.name == entry.name; });
+            });
+            if (!given.empty()) {
+                seats_.proved(seat, health::Proof::fetched);
+            } else if (!was_given) {
+                seats_.proved(seat, health::Proof::nothing_given);
+            }
+        });
+    }
+
+    void take_back(Seat& seat, delivery::Courier& courier) {
         auto lying = courier.lying();
-        std::erase_if(lying, [&](const Entry& entry) {
+        const auto staying = std::erase_if(lying, [&](const Entry& entry) {
             const auto* site = config_.site(entry.name.get(attribute::site));
             return site == nullptr || !seats_.another_takes(*site, seat.kernel->name);
         });
+        if (staying > 0) {
+            const auto talk = count_of(staying, "message") + " that " + text::quote(seat.kernel->name) +
+                              " has not fetched cannot be taken back now: no other kernel takes " +
+                              (staying == 1 ? "it" : "them");
+            // With --watch it would be said by every look.
+            common_.watch ? reporter_.info(talk) : reporter_.warning(talk);
+            code_.note(exit_code(Fault::later));
+        }
+        if (!lying.empty() && seat.admin != health::Admin::disabled) seats_.relieved(seat);
         std::size_t taken = 0;
         for (std::size_t next = 0; next < lying.size() && !cli::stopping() && !courier.target_fault();) {
             const auto batch = std::span(lying).subspan(next, std::min(batch_messages, lying.size() - next));
@@ -232,17 +274,25 @@ class Pass {
         const auto worker = spool_.work(queue);
         std::vector<Assignment> batch;
         std::size_t staying = 0;
+        bool is_turn_to_come = false;  // for those that stay, another kernel only has enough for now
         for (const auto& entry : spool_.list(queue, State::fresh)) {
             const auto* site = config_.site(entry.name.get(attribute::site));
             const auto choice = site == nullptr ? std::nullopt : seats_.choose(*site, entry, seat.kernel->name);
             if (!choice) {
                 ++staying;
+                is_turn_to_come =
+                    is_turn_to_come || (site != nullptr && seats_.another_takes(*site, seat.kernel->name));
                 continue;
             }
             hand_on(entry, *choice, seat.kernel->name + " is " + seat.state(), batch);
         }
         carry_out(batch, "moved");
-        if (staying > 0) {
+        if (staying > 0 && is_turn_to_come) {
+            reporter_.info("kernel " + text::quote(seat.kernel->name) + " is " + seat.state() +
+                           ", and the others have enough for now; " + count_of(staying, "message") +
+                           (staying == 1 ? " waits" : " wait"));
+            code_.note(exit_code(Fault::later));
+        } else if (staying > 0) {
             reporter_.error("kernel " + text::quote(seat.kernel->name) + " is " + seat.state() +
                             " and no other kernel can take over; " + count_of(staying, "message") +
                             (staying == 1 ? " waits" : " wait"));
@@ -315,23 +365,31 @@ class Pass {
         for (auto& [name, seat] : seats_.all()) {
             const Queue queue = Queue::kernel(name);
             if (spool_.list(queue, State::publishing).empty() || !delivery::is_supported(seat.kernel->url)) continue;
-            const auto worker = spool_.work(queue);
-            if (!worker) continue;
-            try {
-                if (seat.health.status != health::Status::down) settle_by_looking(seat, *worker);
-                settle_by_policy(seat);
-            } catch (const Error& error) {
-                seats_.not_this_kernel(seat, error);
+            std::size_t back = 0;
+            {
+                const auto worker = spool_.work(queue);
+                if (!worker) continue;
+                try {
+                    if (seat.answered || seat.health.status != health::Status::down)
+                        back = settle_by_looking(seat, *worker);
+                    settle_by_policy(seat);
+                } catch (const Error& error) {
+                    seats_.not_this_kernel(seat, error);
+                }
             }
+            if (back > 0 && health::must_leave(seat.health, seat.admin)) leave(seat);
         }
     }
 
-    void settle_by_looking(const Seat& seat, const spool::Worker& worker) {
+    /// How many are in new/ of its queue again.
+    std::size_t settle_by_looking(const Seat& seat, const spool::Worker& worker) {
         const auto store = delivery::store_of(*seat.kernel, outside_);
         delivery::Courier courier(spool_, worker, *store, delivery::destination_of(config_, *seat.kernel), clock_);
-        if (!courier.prepare().done()) return;
+        if (!courier.prepare().done()) return 0;
+        std::size_t back = 0;
         std::vector<spool::Spool::Event> events;
         for (const auto& report : courier.settle()) {
+            back += report.outcome == delivery::Outcome::deferred;
             const auto outcome = delivery::to_string(report.outcome);
             reporter_.line_of(report.name.text(), outcome, report.detail, {{"target", seat.kernel->name}});
             // Told once, not by every look.
@@ -343,6 +401,7 @@ class Pass {
         spool_.journal("ums-failover", events);
         // ums-push may find no reason to come by.
         if (!courier.target_fault()) courier.clean();
+        return back;
     }
 
     void settle_by_policy(const Seat& seat) {
@@ -423,7 +482,8 @@ int run(const cli::Common& common, report::Reporter& reporter) {
             const auto health = files.load_health(kernel.name);
             wait = std::min(wait, std::chrono::ceil<std::chrono::milliseconds>(health.next_look - clock.now()));
             // What was let through to it may have gone, and more be waiting.
-            if (health.allowed > 0 && health.was_assigned) wait = std::min(wait, std::chrono::milliseconds(1000));
+            if (health.allowed > 0 && health.unproved == 0 && health.was_assigned)
+                wait = std::min(wait, std::chrono::milliseconds(1000));
         }
         return std::max(wait, std::chrono::milliseconds(200));
     };
@@ -435,9 +495,13 @@ int set_admin(const cli::Common& common, const std::vector<std::string>& kernels
               report::Reporter& reporter) {
     const auto config = cli::load_config(common);
     for (const auto& name : kernels) {
-        if (config.kernel(name) == nullptr) {
-            throw Error(Fault::usage, "the configuration has no kernel " + text::quote(name));
-        }
+        if (config.kernel(name) != nullptr) continue;
+        std::vector<std::string_view> names;
+        for (const auto& kernel : config.kernels) names.push_back(kernel.name);
+        const auto near = text::nearest(name, names);
+        throw Error(Fault::usage, "the configuration has no kernel " + text::quote(name) +
+                                      (near ? "; is " + text::quote(*near) + " meant?" : "") +
+                                      (kernels.size() > 1 ? " Nothing was done." : ""));
     }
     io::PosixDisk disk;
     const clock::SystemClock clock;
@@ -446,6 +510,14 @@ int set_admin(const cli::Common& common, const std::vector<std::string>& kernels
     for (const auto& name : kernels) {
         if (!common.dry_run) files.save(name, {admin, clock.now(), who()});
         reporter.data(text::escape(name) + "\t" + std::string(health::to_string(admin)));
+    }
+    if (admin == health::Admin::enabled || common.dry_run) return 0;
+    const auto is_out = [&](const std::string& name) { return files.load_admin(name).admin != health::Admin::enabled; };
+    for (const auto& site : config.sites) {
+        if (site.fallback.empty() && std::all_of(site.kernels.begin(), site.kernels.end(), is_out)) {
+            reporter.warning("no kernel of the site " + text::quote(site.name) +
+                             " is enabled any more: its messages wait");
+        }
     }
     return 0;
 }

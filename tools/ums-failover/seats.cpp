@@ -111,11 +111,10 @@ void Seats::observe(Seat& seat, const health::Look* look) {
     } else {
         after = health::after_seen(after, files_.load_seen(name), policy, now);
         after = health::after_enable(after, files_.load_admin(name), policy, now);
+        if (!seat.kernel->recall) after = health::after_proof(after, health::Proof::fetched);  // nobody looks for one
         after = health::after_queue(after, seat.pending + spool_.list(Queue::kernel(name), State::publishing).size());
     }
-    if (after == before) return;
-    seat.health = after;
-    remember([&] { files_.save(name, after); });
+    change(seat, after);
     if (after.status == before.status) return;
     const std::string change = "kernel " + text::quote(name) + " is " + std::string(health::to_string(after.status)) +
                                (after.why.empty() ? "" : ": " + text::escape(after.why));
@@ -129,17 +128,25 @@ void Seats::observe(Seat& seat, const health::Look* look) {
 std::vector<health::Condition> Seats::outages() const {
     std::vector<health::Condition> all;
     for (const auto& [name, seat] : seats_) {
-        if (seat.admin == health::Admin::disabled || seat.health.status != health::Status::down) continue;
+        if (seat.admin == health::Admin::disabled) continue;
+        const bool is_down = seat.health.status == health::Status::down;
+        const bool was_stuck = seat.health.unproved > 0;
+        if (!is_down && !was_stuck) continue;
         const auto waiting = spool_.list(Queue::kernel(name), State::fresh).size();
-        all.push_back({"kernel/" + name, is_stuck(seat.health.why) ? "stuck" : "down", "up", 0,
-                       seat.health.why + "; " + count_of(waiting, "message") + " queued for it"});
+        all.push_back({"kernel/" + name, is_stuck(seat.health.why) || was_stuck ? "stuck" : "down", "up", 0,
+                       (is_down ? seat.health.why : std::string(health::unproved_text)) + "; " +
+                           count_of(waiting, "message") + " queued for it"});
     }
     return all;
 }
 
-bool Seats::has_enough(const Seat& seat) const {
+bool Seats::is_full(const Seat& seat) {
     const auto& most = seat.kernel->limit.max_pending;
-    return (most && seat.pending >= *most) || (seat.health.allowed > 0 && seat.pending >= seat.health.allowed);
+    return most && seat.pending >= *most;
+}
+
+bool Seats::has_enough(const Seat& seat) const {
+    return is_full(seat) || health::has_enough(seat.health, seat.pending);
 }
 
 /// The kernels that may take a message of the site, best first.
@@ -225,9 +232,25 @@ bool Seats::another_takes(const config::Site& site, std::string_view not_this) c
 void Seats::assigned_to(const std::string& kernel) {
     auto& seat = seats_.at(kernel);
     ++seat.pending;
-    if (seat.health.allowed == 0 || seat.health.was_assigned || common_.dry_run) return;
-    seat.health.was_assigned = true;
-    remember([&] { files_.save(kernel, seat.health); });
+    if (seat.health.allowed == 0 || common_.dry_run) return;
+    auto after = seat.health;
+    after.was_assigned = true;
+    change(seat, after);
+}
+
+void Seats::relieved(Seat& seat) { change(seat, health::after_relief(seat.health, clock_.now())); }
+
+void Seats::proved(Seat& seat, health::Proof proof) {
+    change(seat, health::after_proof(seat.health, proof));
+    if (proof == health::Proof::fetched)
+        reporter_.info("kernel " + text::quote(seat.kernel->name) +
+                       " has fetched what it was given since it was stuck");
+}
+
+void Seats::change(Seat& seat, const health::Health& after) {
+    if (after == seat.health) return;
+    seat.health = after;
+    remember([&] { files_.save(seat.kernel->name, after); });
 }
 
 void Seats::save_turns() {
@@ -252,7 +275,6 @@ std::string Seats::reasons(const config::Site& site) const {
     std::string all;
     for (const auto& name : site.kernels) {
         const auto& seat = seats_.at(name);
-        const auto& most = seat.kernel->limit.max_pending;
         std::string why = text::quote(name) + " ";
         if (seat.admin != health::Admin::enabled) {
             why += seat.admin == health::Admin::drain ? "is drained" : "is disabled";
@@ -260,8 +282,10 @@ std::string Seats::reasons(const config::Site& site) const {
             why += "is of a kind that this version cannot carry to";
         } else if (seat.health.status == health::Status::down) {
             why += "is down" + (seat.health.why.empty() ? "" : ": " + text::escape(seat.health.why));
-        } else if (most && seat.pending >= *most) {
+        } else if (is_full(seat)) {
             why += "has all that its max-pending allows";
+        } else if (seat.health.unproved > 0) {
+            why += health::unproved_text;
         } else if (has_enough(seat)) {
             why += "has just come back, and is given more as it takes what it has";
         } else {

@@ -50,7 +50,7 @@ class Seats {
     void look();
 
     std::map<std::string, Seat, std::less<>>& all() noexcept { return seats_; }
-    /// The kernels that are down or stuck though they should not be.
+    /// The kernels that are down or stuck though they should not be, or were and have not proved that they work again.
     std::vector<health::Condition> outages() const;
 
     struct Choice {
@@ -65,6 +65,9 @@ class Seats {
     bool another_takes(const config::Site& site, std::string_view not_this) const;
     /// A message was given to it.
     void assigned_to(const std::string& kernel);
+    /// What was taken back from it, or what it fetched since; the pass goes on with it.
+    void relieved(Seat& seat);
+    void proved(Seat& seat, health::Proof proof);
     /// Writes down whose turn it is; before the messages move, so that no turn comes twice.
     void save_turns();
 
@@ -81,7 +84,9 @@ class Seats {
     template <typename Work>
     void remember(Work work);
     void observe(Seat& seat, const health::Look* look);
+    static bool is_full(const Seat& seat);
     bool has_enough(const Seat& seat) const;
+    void change(Seat& seat, const health::Health& after);
     std::vector<std::string> candidates(const config::Site& site, std::string_view key);
     health::Memory& memory_of(const std::string& site);
     std::string balance_key(const config::Site& site, const spool::Entry& entry);

@@ -1,4 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
+#include <pwd.h>
+#include <unistd.h>
+
 #include <algorithm>
 #include <array>
 #include <cstdlib>
@@ -38,7 +41,9 @@ Verdict judge(const config::Config& config, Decision decision, const Entry& entr
     switch (decision) {
         case Decision::delivered: {
             const std::string detail = "it had arrived at " + entry.queue.name;
-            if (config.mds.keep_sent.count() == 0) return {std::nullopt, Result::delivered, detail};
+            const auto* kernel = entry.queue.kind == Queue::Kind::kernel ? config.kernel(entry.queue.name) : nullptr;
+            if (config.mds.keep_sent.count() == 0 && (kernel == nullptr || !kernel->recall))
+                return {std::nullopt, Result::delivered, detail};
             return {Entry{Queue::sent(), State::fresh, delivery::settled(entry.name)}, Result::delivered, detail};
         }
         case Decision::send_again: {
@@ -69,7 +74,9 @@ std::string who() {
     for (const char* variable : {"SUDO_USER", "USER"}) {
         if (const char* user = std::getenv(variable); user != nullptr && *user != '\0') return user;
     }
-    return "";
+    // From cron, and in a container.
+    const auto* account = ::getpwuid(::getuid());
+    return account != nullptr ? account->pw_name : "user " + std::to_string(::getuid());
 }
 
 int settle_by_hand(const cli::Common& common, const std::vector<std::string>& given, Decision decision,
@@ -81,10 +88,16 @@ int settle_by_hand(const cli::Common& common, const std::vector<std::string>& gi
                        config.mds.force_spool ? spool::NetworkFileSystem::allow : spool::NetworkFileSystem::refuse,
                        spool::Opening::examine);
     cli::ExitCode code;
-    const std::string by = who().empty() ? "; said by hand" : "; said by " + who();
+    const std::string by = "; said by " + who();
     std::map<Queue, std::optional<spool::Worker>> workers;
     for (const auto& id : cli::ids_of(common, given, disk)) {
-        auto entry = find_doubt(spool.find(id));
+        const auto found = spool.find(id);
+        if (found.empty()) {
+            reporter.error("there is no message " + text::quote(id) + " in the spool; nothing was done");
+            code.note(exit_code(Fault::unusable));
+            continue;
+        }
+        auto entry = find_doubt(found);
         if (entry && !common.dry_run) {
             const auto [worker, is_new] = workers.try_emplace(entry->queue);
             if (is_new) worker->second = spool.work(entry->queue);
@@ -99,6 +112,14 @@ int settle_by_hand(const cli::Common& common, const std::vector<std::string>& gi
         }
         if (!entry) {
             reporter.error("message " + text::quote(id) + " is not in doubt; nothing was done");
+            code.note(exit_code(Fault::unusable));
+            continue;
+        }
+        if (decision == Decision::delivered && entry->name.number(attribute::taking_back) > 0) {
+            reporter.error(
+                "message " + text::quote(id) + " was being taken back from " + text::quote(entry->queue.name) +
+                ", so what lies there may not be a message any more; nothing was done. ums-failover looks as "
+                "soon as it answers; for who never will, --send-again or --hold");
             code.note(exit_code(Fault::unusable));
             continue;
         }

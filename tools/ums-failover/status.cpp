@@ -84,6 +84,9 @@ int status(const cli::Common& common, report::Reporter& reporter) {
             const auto health = files.load_health(kernel.name);
             const auto admin = files.load_admin(kernel.name);
             const auto counts = count(spool, Queue::kernel(kernel.name));
+            const auto why = health.status == health::Status::up && health.unproved > 0
+                                 ? std::string(health::unproved_text)
+                                 : health.why;
             std::string sites;
             std::string json_sites;
             for (const auto& site : sites_of(config, kernel.name)) {
@@ -99,7 +102,7 @@ int status(const cli::Common& common, report::Reporter& reporter) {
                     ",\"next-look\":" +
                     (health.next_look == clock::Instant{} ? "null"
                                                           : text::json_string(clock::format(health.next_look))) +
-                    ",\"why\":" + text::json_string(health.why) + json_counts(counts) + "}");
+                    ",\"why\":" + text::json_string(why) + json_counts(counts) + "}");
                 continue;
             }
             std::string state(health::to_string(health.status));
@@ -108,7 +111,7 @@ int status(const cli::Common& common, report::Reporter& reporter) {
                             std::to_string(counts.waiting), std::to_string(counts.sending),
                             std::to_string(counts.in_doubt), std::to_string(counts.held),
                             counts.oldest ? since(*counts.oldest, now) : "-",
-                            health.last_look == clock::Instant{} ? "not looked at yet" : text::escape(health.why)});
+                            health.last_look == clock::Instant{} ? "not looked at yet" : text::escape(why)});
         }
         if (!common.json) print_table(rows, reporter);
 

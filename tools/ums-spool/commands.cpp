@@ -59,8 +59,23 @@ std::vector<std::pair<std::string, std::string>> facts(const Entry& entry) {
     };
     time("not-before", attribute::not_before);
     time("in-doubt-since", attribute::doubt_since);
+    if (entry.name.number(attribute::taking_back) > 0)
+        found.emplace_back("being-taken-back", "from " + entry.queue.name);
     time("waits-since", attribute::counted_from);
     return found;
+}
+
+/// Why it is where it is, as far as that is known: empty of one that is simply on its way.
+std::string why_of(const Desk& desk, const Entry& entry) {
+    if (auto why = desk.spool.why(entry)) return *why;
+    const bool is_target = entry.queue.kind == Queue::Kind::kernel || entry.queue.kind == Queue::Kind::connector;
+    if (!is_target || entry.state != State::publishing) return "";
+    const auto since = entry.name.number(attribute::doubt_since);
+    const bool back = entry.name.number(attribute::taking_back) > 0;
+    std::string why = back ? "being taken back from " + entry.queue.name : "it may have reached " + entry.queue.name;
+    if (since == 0) return why + (back ? "" : "; it is on its way there, or a run that died left it");
+    const clock::Instant when(std::chrono::seconds(static_cast<long long>(since)));
+    return why + "; in doubt since " + clock::format(when);
 }
 
 bool is_configured(const config::Config& config, const Queue& queue) {
@@ -117,7 +132,7 @@ int list(const cli::Common& common, const ListOptions& options, report::Reporter
         for (const State state : visible) {
             for (const auto& entry : desk.spool.list(queue, state)) {
                 if (!is_selected(options, entry)) continue;
-                const auto why = desk.spool.why(entry).value_or("");
+                const auto why = why_of(desk, entry);
                 if (common.json && !common.quiet) {
                     auto fields = facts(entry);
                     fields.insert(fields.begin(), {{"id", std::string(entry.name.id())},
@@ -151,14 +166,14 @@ int show(const cli::Common& common, const std::vector<std::string>& given, repor
             const auto file = desk.spool.open(entry);
             if (!file) continue;
             const auto size = desk.disk.info(*file, desk.spool.path(entry)).size;
-            const auto why = desk.spool.why(entry);
+            const auto why = why_of(desk, entry);
             if (common.json) {
                 auto fields = facts(entry);
                 fields.insert(fields.begin(), {{"id", std::string(entry.name.id())},
                                                {"arrival", clock::format(entry.name.arrival())},
                                                {"size", std::to_string(size.count)},
                                                {"path", desk.spool.path(entry)}});
-                reporter.line_of(entry.name.text(), place(entry), why.value_or(""), fields);
+                reporter.line_of(entry.name.text(), place(entry), why, fields);
                 continue;
             }
             if (!first) reporter.data("");
@@ -169,7 +184,7 @@ int show(const cli::Common& common, const std::vector<std::string>& given, repor
             };
             row("Message", entry.name.id());
             row("Place", place(entry));
-            if (why) reporter.data("Why            " + text::visible(*why));
+            if (!why.empty()) reporter.data("Why            " + text::visible(why));
             row("Arrived", clock::format(entry.name.arrival()) + " (" + age(entry, desk.clock) + " ago)");
             row("Size", text::format_bytes(size));
             for (const auto& [name, value] : facts(entry)) row(name, value);
@@ -222,7 +237,7 @@ int trace(const cli::Common& common, const std::vector<std::string>& given, repo
             }
         }
         for (const auto& entry : found) {
-            const auto why = desk.spool.why(entry).value_or("");
+            const auto why = why_of(desk, entry);
             if (common.json) {
                 reporter.line_of(entry.name.text(), place(entry), why);
             } else {

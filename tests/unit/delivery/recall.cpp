@@ -99,6 +99,26 @@ TEST_CASE("what a kernel has not fetched is taken back, and sent under another n
     for (const auto& [path, content] : world.store.files) CHECK((path == ".BER1/owner" || !before.contains(path)));
 }
 
+TEST_CASE("what the kernel fetches while it is taken back was delivered", "[delivery][recall]") {
+    std::size_t fetched = 0;
+    for (std::size_t at = 1; at < 20; ++at) {
+        Lying world(1);
+        world.store.plan(FakeStore::Fault::none, 0);
+        world.store.meanwhile = [&](std::size_t request) {
+            if (request == at) world.kernel_fetches_all();
+        };
+        for (const auto& report : world.take_back()) {
+            const bool is_back = report.outcome == Outcome::deferred;
+            const bool is_fetched = report.outcome == Outcome::delivered;
+            CHECK((is_back || is_fetched));
+            if (is_fetched) CHECK(report.detail.ends_with(" (fetched before it could be taken back)"));
+            fetched += is_fetched;
+        }
+        world.check_fetched_once();
+    }
+    CHECK(fetched > 0);
+}
+
 TEST_CASE("another kernel's messages, and what nobody sent, are not taken back", "[delivery][recall]") {
     Lying world(1);
     world.store.files["R_ExConn/Out/1795406406123456.k2j4x7ab.BER1-00000000.tmp"] = "a stranger's";

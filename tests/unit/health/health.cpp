@@ -171,6 +171,55 @@ TEST_CASE("after an outage one message is let through, then more and more", "[he
     }
 }
 
+TEST_CASE("who was relieved of what he had not fetched gets one message, until he has fetched one", "[health]") {
+    Kernel kernel;
+    auto& health = kernel.health;
+    kernel.policy.hold_down = seconds(0);
+    REQUIRE_FALSE(health::has_enough(health, 1'000'000));
+    while (kernel.look(bad) != Status::down) continue;
+    health = health::after_relief(health, kernel.now);
+    REQUIRE(health.relieved == kernel.now);
+    REQUIRE(kernel.look(good) != Status::down);
+    REQUIRE(health.allowed == 1);
+    REQUIRE_FALSE(health::has_enough(health, 0));
+    REQUIRE(health::has_enough(health, 1));
+    health.was_assigned = true;
+    REQUIRE(health::has_enough(health, 0));
+    REQUIRE(health::after_queue(health, 0) == health);
+    SECTION("it was fetched") {
+        health = health::after_proof(health, health::Proof::fetched);
+        REQUIRE_FALSE(health::has_enough(health, 0));
+        REQUIRE(health::after_queue(health, 0).allowed == 8);
+    }
+    SECTION("it went elsewhere: the next one is the proof") {
+        health = health::after_proof(health, health::Proof::nothing_given);
+        REQUIRE(health.unproved == 1);
+        REQUIRE_FALSE(health::has_enough(health, 0));
+        REQUIRE(health::has_enough(health, 1));
+    }
+    SECTION("a person says that it works, now, and not before") {
+        health::AdminState admin{health::Admin::enabled, health.relieved, ""};
+        REQUIRE(health::after_enable(health, admin, kernel.policy, kernel.now).unproved == 1);
+        admin.since += std::chrono::microseconds(1);
+        REQUIRE(health::after_enable(health, admin, kernel.policy, kernel.now).unproved == 0);
+        admin.admin = health::Admin::drain;
+        REQUIRE(health::after_enable(health, admin, kernel.policy, kernel.now).unproved == 1);
+    }
+}
+
+TEST_CASE("who was relieved several times in a row is on probation for longer and longer", "[health]") {
+    for (const unsigned times : {0U, 1U, 2U, 3U, 7U, 8U, 100U}) {
+        Kernel kernel;
+        kernel.policy.hold_down = seconds(60);
+        kernel.health.unproved = times;
+        kernel.probation();
+        const long factor = times < 2 ? 1 : times > 7 ? 64 : 1L << (times - 1);
+        INFO(times << " times: " << factor);
+        REQUIRE(kernel.look(good, seconds(60 * factor - 1)) == Status::probation);
+        REQUIRE(kernel.look(good, seconds(1)) == Status::up);
+    }
+}
+
 TEST_CASE("probation ends after `rise` good looks and the hold-down, not before both", "[health]") {
     Kernel kernel;
     kernel.probation();
@@ -500,7 +549,7 @@ TEST_CASE("state files hold text that a person can read, a line for each value",
     REQUIRE(test::content_of(directory.path() + "/health/k") ==
             "status=suspect\nsince=2027-01-15T08:00:00.000Z\nfailures=2\nsuccesses=0\noutages=0\n"
             "last-look=1970-01-01T00:00:00.000Z\nnext-look=1970-01-01T00:00:00.000Z\nwhy=two\\nlines\n"
-            "allowed=0\nwas-assigned=0\n");
+            "allowed=0\nwas-assigned=0\nunproved=0\nrelieved=1970-01-01T00:00:00.000Z\n");
 }
 
 TEST_CASE("a file that is missing or makes no sense is a fresh state", "[health][files]") {
