@@ -389,15 +389,20 @@ std::vector<std::string> read_names(const std::string& from, bool nul, io::Disk&
     return names;
 }
 
-std::vector<std::string> ids_of(const Common& common, const std::vector<std::string>& given, io::Disk& disk) {
-    std::vector<std::string> ids;
+std::vector<std::string> names_of(const Common& common, const std::vector<std::string>& given, io::Disk& disk) {
+    std::vector<std::string> names;
     for (const auto& one : given) {
         if (one == "-") {
-            for (auto& name : read_names("-", common.nul, disk)) ids.push_back(std::move(name));
+            for (auto& name : read_names("-", common.nul, disk)) names.push_back(std::move(name));
         } else {
-            ids.push_back(one);
+            names.push_back(one);
         }
     }
+    return names;
+}
+
+std::vector<std::string> ids_of(const Common& common, const std::vector<std::string>& given, io::Disk& disk) {
+    auto ids = names_of(common, given, disk);
     for (auto& id : ids) id = id.substr(0, id.find(','));
     return ids;
 }

@@ -88,7 +88,9 @@ class Names {
 /// Lines (or NUL-ended names) of standard input or a file, as for --names.
 std::vector<std::string> read_names(const std::string& from, bool nul, io::Disk& disk);
 
-/// Ids from the command line, and those of standard input where it says `-`: names, up to their first comma.
+/// Names from the command line, and those of standard input where it says `-`.
+std::vector<std::string> names_of(const Common& common, const std::vector<std::string>& given, io::Disk& disk);
+/// The ids among them: up to their first comma.
 std::vector<std::string> ids_of(const Common& common, const std::vector<std::string>& given, io::Disk& disk);
 
 /// The exit code of a run that did several things: the one that an administrator must hear of first. 70, 78, 73, 74, 77,

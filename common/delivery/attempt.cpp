@@ -27,19 +27,23 @@ std::vector<Entry> begin_attempts(spool::Spool& spool, std::span<const Entry> en
     return ours;
 }
 
-void end_attempts(spool::Spool& spool, std::span<const Entry> entries, bool keep_sent) {
-    if (!keep_sent) {
-        spool.remove(entries);
-        return;
+void end_attempts(spool::Spool& spool, std::span<const Entry> entries, Keep keep) {
+    if (entries.empty()) return;
+    if (keep != Keep::no) {
+        std::vector<spool::Move> moves;
+        for (const auto& entry : entries) {
+            auto name = entry.name.without(attribute::doubt_since).without(attribute::taking_back);
+            if (keep == Keep::as_sent) name = name.without(attribute::witness);
+            moves.push_back({entry, {spool::Queue::sent(), State::fresh, std::move(name)}});
+        }
+        try {
+            spool.move(moves);
+            return;
+        } catch (const Error& error) {
+            if (error.fault() != Fault::cannot_write) throw;
+        }
     }
-    std::vector<spool::Move> moves;
-    for (const auto& entry : entries) {
-        // The witness stays: it says whose queue delivered it.
-        moves.push_back({entry,
-                         {spool::Queue::sent(), State::fresh,
-                          entry.name.without(attribute::doubt_since).without(attribute::taking_back)}});
-    }
-    spool.move(moves);
+    spool.remove(entries);
 }
 
 std::chrono::seconds pause_after(const spool::EntryName& name, unsigned long long refusals) {

@@ -16,8 +16,14 @@ namespace ums::delivery {
 /// took meanwhile are left out.
 std::vector<spool::Entry> begin_attempts(spool::Spool& spool, std::span<const spool::Entry> entries);
 
-/// Delivered: removed, or kept in sent/.
-void end_attempts(spool::Spool& spool, std::span<const spool::Entry> entries, bool keep_sent);
+enum class Keep {
+    no,
+    as_sent,         ///< in sent/
+    to_be_recalled,  ///< in sent/, with the witness, which says whose queue delivered it
+};
+/// Delivered: removed, or kept in sent/. What cannot be kept, on a full disk, is removed all the same: a copy is not worth
+/// that others wait.
+void end_attempts(spool::Spool& spool, std::span<const spool::Entry> entries, Keep keep);
 
 /// How long a message rests after so many refusals: 1, 2, 4, ... 32 minutes, and up to a quarter more, another for each message
 /// and refusal, so that those which were refused together do not all come back together.

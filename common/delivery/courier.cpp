@@ -184,10 +184,15 @@ bool Courier::ensure_directory(const std::string& directory) {
 
 void Courier::give_back(std::span<const Entry> entries, std::vector<Report>& reports, const std::string& why) {
     std::vector<spool::Move> moves;
+    const auto now = clock::whole_seconds(clock_.now());
     for (const auto& entry : entries) {
-        moves.push_back({entry,
-                         {entry.queue, State::fresh,
-                          is_being_taken_back(entry.name) ? sent_again(entry.name) : settled(entry.name)}});
+        // What was delivered once has waited for nobody since.
+        moves.push_back(
+            {entry,
+             {entry.queue, State::fresh,
+              is_being_taken_back(entry.name)
+                  ? sent_again(entry.name).with(attribute::counted_from, now).without(attribute::delays_told)
+                  : settled(entry.name)}});
     }
     spool_.move(moves);
     for (const auto& one : moves) reports.push_back({one.to.name, Outcome::deferred, why});
@@ -205,9 +210,11 @@ void Courier::refuse(const Entry& entry, const Answer& answer, std::vector<Repor
     auto name = entry.name.with(attribute::refused, refusals);
     // No room and an ill server pass; who says "not this one" five times means it.
     const bool may_park = answer.verdict == Verdict::refused || answer.verdict == Verdict::denied;
-    if (may_park && refusals >= most_refusals) {
+    const auto unwanted = name.number(attribute::unwanted) + 1;
+    if (may_park) name = name.with(attribute::unwanted, unwanted);
+    if (may_park && unwanted >= most_refusals) {
         const std::string why =
-            "refused " + std::to_string(refusals) + " times by '" + destination_.name + "': " + answer.text;
+            "refused " + std::to_string(unwanted) + " times by '" + destination_.name + "': " + answer.text;
         spool_.park(entry, {spool::Queue::failed(), State::fresh, name}, why);
         reports.push_back({name, Outcome::parked, why});
         return;
@@ -439,27 +446,29 @@ bool Courier::complete(std::span<const Arrived> arrived, bool staged, std::vecto
     if (arrived.empty()) return true;
     std::set<std::string> directories;
     if (staged) directories.insert(destination_.stage);
-    std::vector<Entry> entries;
+    Ending ending;
     for (const auto& one : arrived) {
         // What the kernel has taken needs no name any more.
-        if (one.note != taken_since) directories.insert(io::parent_of(one.path));
-        entries.push_back(one.entry);
+        if (one.note != taken_since && one.note != fetched_before) directories.insert(io::parent_of(one.path));
+        (one.for_good ? ending.for_good : ending.entries).push_back(one.entry);
     }
     const std::vector<std::string> to_sync(directories.begin(), directories.end());
     const auto synced = store_.sync(to_sync);
     if (!synced.done()) {
         // It is there, but could be lost with the target's next power failure: the next run looks again.
         blame_target(synced);
-        for (const auto& entry : entries) reports.push_back({entry.name, Outcome::in_doubt, synced.text});
+        for (const auto& one : arrived) reports.push_back({one.entry.name, Outcome::in_doubt, synced.text});
         return false;
     }
-    std::vector<Report> delivered;
     for (const auto& one : arrived) {
-        delivered.push_back({one.entry.name, Outcome::delivered, destination_.name + " " + one.path + one.note});
+        ending.reports.push_back({one.entry.name, Outcome::delivered, destination_.name + " " + one.path + one.note});
     }
     finish(reports);
-    ending_.emplace(Ending{std::move(entries), std::move(delivered)});
-    ending_->work = spool_.disk().start([this] { end_attempts(spool_, ending_->entries, destination_.keep_sent); });
+    ending_.emplace(std::move(ending));
+    ending_->work = spool_.disk().start([this] {
+        end_attempts(spool_, ending_->entries, destination_.keep_sent ? Keep::to_be_recalled : Keep::no);
+        end_attempts(spool_, ending_->for_good, destination_.keep_sent ? Keep::as_sent : Keep::no);
+    });
     return true;
 }
 

@@ -168,6 +168,7 @@ class Courier {
         spool::Entry entry;
         std::string path;       ///< its final name
         std::string note = {};  ///< how that is known, if not from the answer
+        bool for_good = false;  ///< nobody is to try again to take it back
     };
     /// Makes their names durable and begins to end their attempts; false, with all of them in doubt, if the target cannot.
     /// `staged`: they came through the stage directory.
@@ -185,6 +186,7 @@ class Courier {
     /// Attempts that are being ended, and what is told when they are.
     struct Ending {
         std::vector<spool::Entry> entries;
+        std::vector<spool::Entry> for_good;
         std::vector<Report> reports;
         std::unique_ptr<io::Disk::Work> work = nullptr;  ///< last: it ends before what it uses
     };

@@ -25,8 +25,6 @@ std::string_view id_in_stage(std::string_view name) {
     return name.substr(0, name.rfind('.'));
 }
 
-constexpr std::size_t most_lying = 100'000;
-
 // What the publish said that made the doubt.
 std::string reason(const std::map<std::string, std::string, std::less<>>& doubts, const Entry& entry) {
     const auto found = doubts.find(entry.name.id());
@@ -72,14 +70,19 @@ std::vector<Entry> Courier::lying() {
         return final_path(entry.name, *directory);
     };
     std::set<std::string> directories;
+    std::set<std::string> paths;
     for (const auto& entry : sent) {
-        if (const auto path = path_of(entry)) directories.insert(io::parent_of(*path));
+        auto path = path_of(entry);
+        if (!path) continue;
+        directories.insert(io::parent_of(*path));
+        paths.insert(std::move(*path));
     }
     std::set<std::string> there;
     for (const auto& directory : directories) {
         const auto answer = store_.list(directory, [&](const transport::Item& item) {
-            if (item.kind == transport::ItemKind::file) there.insert(directory + "/" + item.name);
-            return there.size() < most_lying;
+            auto path = directory + "/" + item.name;
+            if (item.kind == transport::ItemKind::file && paths.contains(path)) there.insert(std::move(path));
+            return true;
         });
         if (!answer.done() && answer.verdict != Verdict::absent) blame_target(answer);
     }
@@ -120,8 +123,8 @@ std::size_t Courier::resolve(std::vector<Entry> entries, const Doubts& doubts, s
     directories_.clear();  // a directory that has gone is a common reason for a doubt
     std::vector<transport::Rename> renames;
     std::vector<std::string> sources;
-    std::set<std::string> directories{destination_.stage};
-    std::vector<std::string> paths;  // per entry: revoked, final
+    std::set<std::string> directories;  // from which something is taken back
+    std::vector<std::string> paths;     // per entry: revoked, final
     std::vector<Entry> usable;
     for (auto& entry : entries) {
         const auto directory = destination_.directory(entry.name);
@@ -142,8 +145,14 @@ std::size_t Courier::resolve(std::vector<Entry> entries, const Doubts& doubts, s
 
     // What is there afterwards tells, unless the answer says that it may still change.
     const auto renamed = store_.rename(renames);
-    const std::vector<std::string> to_sync(directories.begin(), directories.end());
-    const auto synced = store_.sync(to_sync);
+    const std::array<std::string, 1> stage{destination_.stage};
+    auto synced = store_.sync(stage);
+    for (const auto& directory : directories) {
+        const std::array<std::string, 1> one{directory};
+        auto answer = store_.sync(one);
+        // What has gone holds no name that could come back.
+        if (!answer.done() && answer.verdict != Verdict::absent) synced = std::move(answer);
+    }
     // Where it was first, and only then where it can have gone: the revocation, or the publish, may still be carried out while we
     // look, and who looks in another order, or at both at once, sees the message nowhere although it was revoked.
     std::vector<transport::Item> items;
@@ -183,7 +192,13 @@ std::size_t Courier::resolve(std::vector<Entry> entries, const Doubts& doubts, s
             waiting.emplace_back(usable[i], unclear.text);
         } else if (renamed[i].held) {
             waiting.emplace_back(usable[i], renamed[i].text);
-        } else if (at_revoked.done() && at_final.verdict == Verdict::absent && synced.done()) {
+        } else if (at_revoked.done() && at_final.verdict == Verdict::absent) {
+            // As long as that is not durable it is no proof, and of the contrary it is none either.
+            if (!synced.done()) {
+                blame_target(synced);
+                waiting.emplace_back(usable[i], synced.text);
+                continue;
+            }
             (back ? taken_back : revoked).push_back(usable[i]);
             revoked_paths.push_back(paths[2 * i]);
         } else if (back && at_final.done()) {
@@ -192,7 +207,7 @@ std::size_t Courier::resolve(std::vector<Entry> entries, const Doubts& doubts, s
             const auto& why = renamed[i].text;
             if (refused && attempt == Try::first && !at_revoked.done()) {
                 published.push_back(
-                    {usable[i], paths[2 * i + 1], " (it lies there, and is not given back: " + why + ")"});
+                    {usable[i], paths[2 * i + 1], " (it lies there, and is not given back: " + why + ")", true});
             } else {
                 waiting.emplace_back(usable[i],
                                      "it lies there, and cannot be taken back" + (why.empty() ? "" : ": " + why));

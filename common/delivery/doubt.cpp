@@ -43,7 +43,11 @@ spool::EntryName settled(const spool::EntryName& name) {
 }
 
 spool::EntryName sent_again(const spool::EntryName& name) {
-    return settled(name).with(attribute::copy, name.number(attribute::copy) + 1);
+    return settled(name)
+        .without(attribute::refused)
+        .without(attribute::unwanted)
+        .without(attribute::not_before)
+        .with(attribute::copy, name.number(attribute::copy) + 1);
 }
 
 spool::EntryName held(const spool::EntryName& name) {

@@ -61,7 +61,7 @@ void Mailer::park(const Entry& entry, const std::string& why, std::vector<Report
 
 void Mailer::complete(std::span<const Entry> entries, std::span<const std::string> details,
                       std::vector<Report>& reports) {
-    end_attempts(spool_, entries, config_.mds.keep_sent.count() > 0);
+    end_attempts(spool_, entries, config_.mds.keep_sent.count() > 0 ? Keep::as_sent : Keep::no);
     for (std::size_t i = 0; i < entries.size(); ++i) {
         reports.push_back({entries[i].name.without(attribute::doubt_since), Outcome::delivered, details[i]});
     }

@@ -102,10 +102,16 @@ std::unique_ptr<transport::Store> store_of(const target::Target& target, const c
     return transport::open_store(target, access, limits, disk);
 }
 
-std::unique_ptr<transport::Store> store_of(const config::Kernel& kernel, io::Disk& disk) {
+std::unique_ptr<transport::Store> store_of(const config::Kernel& kernel, io::Disk& disk,
+                                           std::optional<std::chrono::milliseconds> patience) {
     return named("kernel " + text::quote(kernel.name), [&] {
-        return store_of(kernel.url, kernel.auth, kernel.tls, kernel.http, limits_of(kernel.limit, kernel.url.scheme),
-                        disk);
+        auto limits = limits_of(kernel.limit, kernel.url.scheme);
+        if (patience) {
+            limits.connect = std::min(limits.connect, *patience);
+            limits.answer = std::min(limits.answer, *patience);
+            limits.stall = std::min(limits.stall, *patience);
+        }
+        return store_of(kernel.url, kernel.auth, kernel.tls, kernel.http, limits, disk);
     });
 }
 

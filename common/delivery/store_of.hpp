@@ -18,7 +18,9 @@ bool is_supported(const target::Target& target) noexcept;
 
 /// The kernel's directory tree. Reads the password; throws Error for one that cannot be read, and for a scheme that is
 /// not supported.
-std::unique_ptr<transport::Store> store_of(const config::Kernel& kernel, io::Disk& disk);
+/// Waits for no answer longer than `patience`, if that is given.
+std::unique_ptr<transport::Store> store_of(const config::Kernel& kernel, io::Disk& disk,
+                                           std::optional<std::chrono::milliseconds> patience = std::nullopt);
 /// The connector's own directory, `<root>/<name>`. The connector must have a root.
 std::unique_ptr<transport::Store> store_of(const config::Connector& connector, io::Disk& disk);
 /// Any target, with the access of the kernel or connector that it is called after, if it names one.

@@ -21,7 +21,7 @@ namespace ums::spool {
 
 class EntryName {
   public:
-    static constexpr std::size_t longest = 200;
+    static constexpr std::size_t longest = 250;
 
     /// A new identity: `now` with 16 digits, 8 random characters, `mds_id`.
     static EntryName make(clock::Instant now, std::string_view mds_id);
@@ -70,9 +70,10 @@ inline constexpr char priority = 'p';     ///< 1: important
 inline constexpr char not_before = 't';   ///< seconds since 1970
 inline constexpr char doubt_since = 'w';  ///< seconds since 1970
 inline constexpr char duplicate = 'd';    ///< 1: possibly sent before
-inline constexpr char witness = 'v';  ///< the witness that was put before it was published; in sent/: by whose queue
-inline constexpr char chosen = 'm';   ///< 1: the connector was chosen by ums-sitemap, not by the kernel
-inline constexpr char refused = 'r';  ///< how often a target refused this very message
+inline constexpr char witness = 'v';   ///< the witness that was put before it was published; in sent/: by whose queue
+inline constexpr char chosen = 'm';    ///< 1: the connector was chosen by ums-sitemap, not by the kernel
+inline constexpr char refused = 'r';   ///< how often a target did not take this very message
+inline constexpr char unwanted = 'q';  ///< how often of these for what it is, and not for want of room
 inline constexpr char ruled =
     'a';  ///< what was decided: `hold` (also after its release), `failed`, `report`, `expired`
 inline constexpr char counted_from = 'e';  ///< seconds since 1970: its waiting counts from here, not from its arrival

@@ -467,7 +467,8 @@ std::vector<Entry> Spool::due(const Queue& queue) const {
     std::erase_if(entries, [&](const Entry& entry) {
         // A time further ahead than any wait of ours was set by a clock that ran wrong.
         const auto not_before = entry.name.number(attribute::not_before);
-        return not_before > now && not_before - now < 86'400;
+        constexpr unsigned long long longest_pause = 3600;
+        return not_before > now && not_before - now < longest_pause;
     });
     const auto others = std::stable_partition(
         entries.begin(), entries.end(), [](const Entry& entry) { return entry.name.number(attribute::priority) > 0; });
@@ -561,12 +562,13 @@ std::size_t Spool::remove(std::span<const Entry> entries) {
     std::size_t removed = 0;
     std::set<std::string> directories;
     for (const auto& entry : entries) {
+        // The reason first: better an entry without one than one without an entry, which nobody would ever remove.
+        if (entry.state == State::fresh || entry.state == State::hold) {
+            disk_.remove(path(entry) + std::string(why_suffix));
+        }
         if (disk_.remove(path(entry))) {
             directories.insert(path(entry.queue, entry.state));
             ++removed;
-        }
-        if (entry.state == State::fresh || entry.state == State::hold) {
-            disk_.remove(path(entry) + std::string(why_suffix));
         }
     }
     for (const auto& directory : directories) disk_.sync_directory(directory);
@@ -586,15 +588,19 @@ bool Spool::park(const Entry& from, const Entry& to, std::string_view why) {
         disk_.write(fd, text::escape(why.substr(0, longest_why.count)) + "\n", file);
     } catch (const Error&) {
     }
-    if (move(from, to)) return true;
+    try {
+        if (move(from, to)) return true;
+    } catch (const Error&) {
+        if (!disk_.info(path(to))) disk_.remove(file);
+        throw;
+    }
     disk_.remove(file);
     return false;
 }
 
 bool Spool::unpark(const Entry& from, const Entry& to) {
-    if (!move(from, to)) return false;
     disk_.remove(path(from) + std::string(why_suffix));
-    return true;
+    return move(from, to);
 }
 
 std::optional<std::string> Spool::why(const Entry& entry) const {

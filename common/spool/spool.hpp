@@ -210,7 +210,7 @@ class Spool {
     std::optional<io::Fd> open(const Entry& entry) const;
     /// Moves `from` to `to` and leaves the reason beside it.
     bool park(const Entry& from, const Entry& to, std::string_view why);
-    /// move(), and the reason beside `from` goes.
+    /// The reason beside `from` goes, then move().
     bool unpark(const Entry& from, const Entry& to);
     std::optional<std::string> why(const Entry& entry) const;
 

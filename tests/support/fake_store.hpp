@@ -237,8 +237,16 @@ class FakeStore final : public transport::Store {
         return answer.done() ? *result : answer;
     }
     transport::Answer sync(std::span<const std::string> directories_to_sync) override {
-        if (on_sync) on_sync(directories_to_sync);
-        return {};
+        transport::Answer result;
+        const auto answer = request(
+            [&] {
+                if (on_sync) on_sync(directories_to_sync);
+                for (const auto& directory : directories_to_sync) {
+                    if (!directories.contains(directory)) result = answer_of(transport::Verdict::absent);
+                }
+            },
+            Kind::reads);
+        return answer.done() ? result : answer;
     }
     std::string describe() const override { return "in memory"; }
 

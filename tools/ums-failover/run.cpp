@@ -23,6 +23,9 @@ using spool::State;
 namespace attribute = spool::attribute;
 
 constexpr std::size_t batch_messages = 256;
+// What a pass does at a kernel must not keep the others waiting: no answer is waited for longer, and nothing more is begun
+// after so long.
+constexpr std::chrono::seconds patience{5};
 constexpr std::chrono::seconds told_doubt{60};  // of most a look makes an end before
 
 class Pass {
@@ -195,7 +198,7 @@ class Pass {
         const auto worker = spool_.work(Queue::kernel(seat.kernel->name));
         if (!worker) return;
         try {
-            const auto store = delivery::store_of(*seat.kernel, outside_);
+            const auto store = delivery::store_of(*seat.kernel, outside_, patience);
             delivery::Courier courier(spool_, *worker, *store, delivery::destination_of(config_, *seat.kernel), clock_);
             if (courier.prepare().done()) work(courier);
         } catch (const Error& error) {
@@ -246,9 +249,16 @@ class Pass {
         }
         if (!lying.empty() && seat.admin != health::Admin::disabled) seats_.relieved(seat);
         std::size_t taken = 0;
+        const auto begun = clock_.steady();
+        std::size_t size = 8;  // more, if it is quick
         for (std::size_t next = 0; next < lying.size() && !cli::stopping() && !courier.target_fault();) {
-            const auto batch = std::span(lying).subspan(next, std::min(batch_messages, lying.size() - next));
+            if (clock_.steady() - begun > patience) {
+                code_.note(exit_code(Fault::later));  // the next pass goes on
+                break;
+            }
+            const auto batch = std::span(lying).subspan(next, std::min(size, lying.size() - next));
             next += batch.size();
+            size = std::min(size * 2, batch_messages);
             std::vector<spool::Spool::Event> events;
             for (const auto& report : courier.recall(batch)) {
                 const bool is_back = report.outcome == delivery::Outcome::deferred;
@@ -275,9 +285,16 @@ class Pass {
         std::vector<Assignment> batch;
         std::size_t staying = 0;
         bool is_turn_to_come = false;  // for those that stay, another kernel only has enough for now
+        std::vector<spool::Move> home;
         for (const auto& entry : spool_.list(queue, State::fresh)) {
             const auto* site = config_.site(entry.name.get(attribute::site));
             const auto choice = site == nullptr ? std::nullopt : seats_.choose(*site, entry, seat.kernel->name);
+            if (!choice && site != nullptr && seats_.home_takes(*site)) {
+                home.push_back({entry,
+                                {Queue::outgoing(), State::fresh,
+                                 entry.name.without(attribute::site).without(attribute::not_before)}});
+                continue;
+            }
             if (!choice) {
                 ++staying;
                 is_turn_to_come =
@@ -287,6 +304,7 @@ class Pass {
             hand_on(entry, *choice, seat.kernel->name + " is " + seat.state(), batch);
         }
         carry_out(batch, "moved");
+        send_home(home, seat);
         if (staying > 0 && is_turn_to_come) {
             reporter_.info("kernel " + text::quote(seat.kernel->name) + " is " + seat.state() +
                            ", and the others have enough for now; " + count_of(staying, "message") +
@@ -298,6 +316,22 @@ class Pass {
                             (staying == 1 ? " waits" : " wait"));
             code_.note(exit_code(Fault::unreachable));
         }
+    }
+
+    /// They came here from a site that falls back to this one, and that takes messages again: the rules say which it was.
+    void send_home(const std::vector<spool::Move>& moves, const Seat& seat) {
+        if (moves.empty()) return;
+        const auto moved = spool_.move(moves);
+        std::vector<spool::Spool::Event> events;
+        for (std::size_t i = 0; i < moves.size(); ++i) {
+            if (moved[i] != spool::Moved::yes) continue;
+            const auto& name = moves[i].to.name;
+            const std::string why = seat.kernel->name + " is " + seat.state() + "; the rules decide anew";
+            reporter_.line({name.text(), Result::deferred, why, {}});
+            events.push_back({std::string(name.id()), "requeued", why});
+        }
+        spool_.journal("ums-failover", events);
+        code_.note(exit_code(Fault::later));
     }
 
     /// What the kernel refused goes to the next kernel of its site that takes messages: what one does not want, another may.
@@ -383,7 +417,7 @@ class Pass {
 
     /// How many are in new/ of its queue again.
     std::size_t settle_by_looking(const Seat& seat, const spool::Worker& worker) {
-        const auto store = delivery::store_of(*seat.kernel, outside_);
+        const auto store = delivery::store_of(*seat.kernel, outside_, patience);
         delivery::Courier courier(spool_, worker, *store, delivery::destination_of(config_, *seat.kernel), clock_);
         if (!courier.prepare().done()) return 0;
         std::size_t back = 0;

@@ -218,15 +218,23 @@ std::optional<Seats::Choice> Seats::choose_after(const config::Site& site, const
     return choose(site, entry, kernel);
 }
 
+bool Seats::takes(const config::Site& site, std::string_view not_this) const {
+    return std::any_of(site.kernels.begin(), site.kernels.end(),
+                       [&](const std::string& name) { return name != not_this && seats_.at(name).takes(); });
+}
+
+bool Seats::home_takes(const config::Site& site) const {
+    return std::any_of(config_.sites.begin(), config_.sites.end(), [&](const config::Site& home) {
+        return std::find(home.fallback.begin(), home.fallback.end(), site.name) != home.fallback.end() && takes(home);
+    });
+}
+
 bool Seats::another_takes(const config::Site& site, std::string_view not_this) const {
-    const auto takes = [&](const config::Site& one) {
-        return std::any_of(one.kernels.begin(), one.kernels.end(),
-                           [&](const std::string& name) { return name != not_this && seats_.at(name).takes(); });
-    };
-    return takes(site) || std::any_of(site.fallback.begin(), site.fallback.end(), [&](const std::string& name) {
-               const auto* fallback = config_.site(name);
-               return fallback != nullptr && takes(*fallback);
-           });
+    if (takes(site, not_this) || home_takes(site)) return true;
+    return std::any_of(site.fallback.begin(), site.fallback.end(), [&](const std::string& name) {
+        const auto* fallback = config_.site(name);
+        return fallback != nullptr && takes(*fallback, not_this);
+    });
 }
 
 void Seats::assigned_to(const std::string& kernel) {
@@ -266,10 +274,7 @@ void Seats::save_turns() {
     }
 }
 
-bool Seats::is_only_full(const config::Site& site) const {
-    return std::any_of(site.kernels.begin(), site.kernels.end(),
-                       [&](const std::string& name) { return seats_.at(name).takes(); });
-}
+bool Seats::is_only_full(const config::Site& site) const { return takes(site); }
 
 std::string Seats::reasons(const config::Site& site) const {
     std::string all;

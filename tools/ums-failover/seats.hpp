@@ -61,8 +61,11 @@ class Seats {
     std::optional<Choice> choose(const config::Site& site, const spool::Entry& entry, std::string_view not_this = {});
     /// choose(), but of the site's own kernels the next one after `kernel`, so that in the end each is asked.
     std::optional<Choice> choose_after(const config::Site& site, const spool::Entry& entry, const std::string& kernel);
-    /// Whether any kernel but this one takes a message of the site now, or a kernel of its fallback sites.
+    /// Whether any kernel but this one takes a message of the site now, or a kernel of its fallback sites, or of the sites
+    /// that fall back to it: whose the message was at first is not known any more.
     bool another_takes(const config::Site& site, std::string_view not_this) const;
+    /// Whether a kernel of a site that falls back to this one does: then the rules decide anew.
+    bool home_takes(const config::Site& site) const;
     /// A message was given to it.
     void assigned_to(const std::string& kernel);
     /// What was taken back from it, or what it fetched since; the pass goes on with it.
@@ -84,6 +87,7 @@ class Seats {
     template <typename Work>
     void remember(Work work);
     void observe(Seat& seat, const health::Look* look);
+    bool takes(const config::Site& site, std::string_view not_this = {}) const;
     static bool is_full(const Seat& seat);
     bool has_enough(const Seat& seat) const;
     void change(Seat& seat, const health::Health& after);

@@ -292,6 +292,7 @@ std::variant<Plan, std::string> plan(Action action, const Entry& entry, unsigned
                               name.without(attribute::site)
                                   .without(attribute::not_before)
                                   .without(attribute::refused)
+                                  .without(attribute::unwanted)
                                   .without(attribute::ruled)
                                   .without(attribute::doubt_since)
                                   .without(attribute::delays_told)
@@ -310,7 +311,8 @@ int act(const cli::Common& common, Action action, const std::vector<std::string>
     Desk desk(common);
     cli::ExitCode code;
     const auto now = clock::whole_seconds(desk.clock.now());
-    for (const auto& id : cli::ids_of(common, given, desk.disk)) {
+    for (const auto& name : cli::names_of(common, given, desk.disk)) {
+        const auto id = name.substr(0, name.find(','));
         const auto found = desk.spool.find(id);
         if (found.empty()) {
             reporter.error("there is no message " + text::quote(id) + " in the spool");
@@ -318,6 +320,13 @@ int act(const cli::Common& common, Action action, const std::vector<std::string>
             continue;
         }
         const auto& entry = found.front();
+        // A list that is worked off later says what was meant: what is on its way again was not.
+        if (action == Action::remove && name != id && name != entry.name.text()) {
+            reporter.error("message " + text::quote(id) + " is in " + place(entry) +
+                           " now, under another name than was given; nothing was done");
+            code.note(exit_code(Fault::unusable));
+            continue;
+        }
         const auto planned = plan(action, entry, now);
         if (const auto* refusal = std::get_if<std::string>(&planned)) {
             reporter.error("message " + text::quote(id) + " in " + place(entry) + " " + *refusal +

@@ -45,6 +45,12 @@ struct Lying : World {
             return is_final;
         });
     }
+    void kernel_does(int what) {
+        if (what == 0) return;
+        if (what == 1) kernel_fetches_all();
+        if (what == 2 && store.files.lower_bound("R_ExConn/Out/") == store.files.lower_bound("R_ExConn/Out0"))
+            store.directories.erase("R_ExConn/Out");
+    }
     /// Settles, sends what was taken back, and lets the kernel fetch: each message once.
     void check_fetched_once() {
         disk.plan(FaultyDisk::Fault::none, 0);
@@ -214,6 +220,53 @@ TEST_CASE("taking back, while the kernel fetches at any moment: it has each mess
             }
         }
     }
+}
+
+TEST_CASE("taking back, a death, then a fault in the run that looks: the kernel has each message once",
+          "[delivery][recall][fault]") {
+    using F = FakeStore::Fault;
+    std::size_t requests = 0;
+    {
+        Lying world(2);
+        world.store.plan(F::none, 0);
+        world.take_back();
+        requests = world.store.requests();
+    }
+    std::size_t both = 0;
+    // Afterwards the kernel fetches nothing, everything, or removes its empty directory, as some do.
+    for (const int kernel : {0, 1, 2}) {
+        for (const F death : {F::none, F::crash_before, F::crash_after}) {
+            for (std::size_t at = 1; at <= requests; ++at) {
+                for (const F fault : {F::error, F::lost_answer, F::lost_request, F::crash_after}) {
+                    for (std::size_t second = 1; second <= requests; ++second) {
+                        INFO("death " << static_cast<int>(death) << " at request " << at << ", then fault "
+                                      << static_cast<int>(fault) << " at " << second << ", kernel " << kernel);
+                        Lying world(2);
+                        world.store.plan(death, at);
+                        if (death == F::none) {
+                            world.store.meanwhile = [&](std::size_t request) {
+                                if (request == at) world.kernel_does(kernel);
+                            };
+                        }
+                        try {
+                            world.take_back();
+                        } catch (const test::Crash&) {
+                        }
+                        world.store.meanwhile = nullptr;
+                        if (death != F::none) world.kernel_does(kernel);
+                        world.store.plan(fault, second);
+                        try {
+                            world.settle();
+                        } catch (const test::Crash&) {
+                        }
+                        both += world.store.fired();
+                        world.check_fetched_once();
+                    }
+                }
+            }
+        }
+    }
+    REQUIRE(both > 1000);
 }
 
 TEST_CASE("taking back, a crash at every change of the spool: the kernel has each message once",

@@ -168,13 +168,13 @@ TEST_CASE("what is no entry is none", "[spool][name]") {
     }
 }
 
-TEST_CASE("names are at most 200 bytes", "[spool][name]") {
+TEST_CASE("names are at most 250 bytes", "[spool][name]") {
     const std::string start = std::string(plain) + ",c=";
-    REQUIRE(EntryName::parse(start + std::string(200 - start.size(), 'x')));
-    REQUIRE_FALSE(EntryName::parse(start + std::string(201 - start.size(), 'x')));
-    REQUIRE(name_of(plain).with('c', std::string(200 - start.size(), 'x')).text().size() == 200);
-    REQUIRE_THROWS_AS(name_of(plain).with('c', std::string(201 - start.size(), 'x')), Error);
-    REQUIRE_THROWS_AS(name_of(start + std::string(200 - start.size(), 'x')).child(1), Error);
+    REQUIRE(EntryName::parse(start + std::string(250 - start.size(), 'x')));
+    REQUIRE_FALSE(EntryName::parse(start + std::string(251 - start.size(), 'x')));
+    REQUIRE(name_of(plain).with('c', std::string(250 - start.size(), 'x')).text().size() == 250);
+    REQUIRE_THROWS_AS(name_of(plain).with('c', std::string(251 - start.size(), 'x')), Error);
+    REQUIRE_THROWS_AS(name_of(start + std::string(250 - start.size(), 'x')).child(1), Error);
 }
 
 TEST_CASE("the longest names of a configuration fit, with every attribute and a split", "[spool][name]") {
@@ -271,4 +271,16 @@ TEST_CASE("whatever is parsed keeps its text, and whatever is composed is parsed
         REQUIRE(name.text().find_first_not_of("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._,=~-") ==
                 std::string::npos);
     }
+}
+
+TEST_CASE("a name has room for every attribute at its longest", "[spool][name]") {
+    const std::string long_name(32, 'x');
+    auto name = name_of(plain).child(10);
+    for (const char key : {'c', 's', 'o'}) name = name.with(key, long_name);
+    for (const char key : {'t', 'w', 'e'}) name = name.with(key, 1'795'406'406ULL);
+    for (const char key : {'n', 'r', 'q', 'b'}) name = name.with(key, 99ULL);
+    for (const char key : {'p', 'd', 'm', 'l', 'k'}) name = name.with(key, 1ULL);
+    name = name.with('v', "123456abcdef").with('a', "expired");
+    REQUIRE(name.text().size() <= EntryName::longest);
+    REQUIRE(EntryName::parse(name.text()));
 }
