@@ -233,6 +233,42 @@ class Failover(Case):
         world.passes()
         self.assertEqual((world.delivered("k1"), sorted(world.delivered("k2"))), ([], [message(0), message(1)]))
 
+    def test_what_went_to_a_fallback_site_goes_home(self):
+        world = self.rooms(("k1", "k2"), """
+sites:
+  munich: {kernels: [k1], hold-down: 0s, fallback: [vienna]}
+  vienna: {kernels: [k2], hold-down: 0s}
+routes: [{to: munich}]
+""", kernel_options=", recall: yes")
+        world.run("ums-failover", "disable", "k1")
+        self.send(world, range(2))
+        world.passes()
+        self.assertEqual(len(world.delivered("k2")), 2)
+        self.send(world, [2])
+        for name in ("ums-fetch", "ums-route", "ums-failover"):
+            world.run(name)
+        self.assertEqual(len(world.queue("kernel/k2")), 1)
+        world.run("ums-failover", "enable", "k1")
+        world.run("ums-failover", "disable", "k2")
+        world.passes(2)
+        self.assertEqual((self.numbers(world.delivered("k1")), world.delivered("k2"), world.queue("kernel/k2")), ([0, 1, 2], [], []))
+
+    def test_a_list_of_what_was_sent_deletes_nothing_that_is_on_its_way_again(self):
+        world = self.rooms(("k1", "k2"), site(), kernel_options=", recall: yes")
+        self.send(world, range(2))
+        world.passes()
+        listed = world.run("ums-spool", "list", "-q", "sent").stdout
+        world.run("ums-failover", "disable", "k1")
+        world.run("ums-failover")
+        done = self.run_clean(world, "ums-spool", "delete", "-", stdin=listed, codes=(65,))
+        self.assertIn(b"now, under another name than was given; nothing was done", done.stderr)
+        world.passes()
+        self.assertEqual(len(world.delivered("k2")), 2)
+        # As it stands, and by its id alone, it is deleted.
+        listed = world.run("ums-spool", "list", "-q", "sent").stdout.split()
+        world.run("ums-spool", "delete", listed[0].decode(), listed[1].split(b",")[0].decode())
+        self.assertEqual(world.queue("sent"), [])
+
     def test_no_recall_unasked(self):
         world = self.rooms(("k1", "k2"), site(), mds=", keep-sent: 1d")
         self.send(world, range(2))

@@ -670,6 +670,50 @@ TEST_CASE("a possible duplicate is marked, and its body stays", "[delivery]") {
             "RCPT TO:fax#1\r\nX-UMS-Possible-Duplicate: yes\r\nSubject: x\r\n\r\nbody\r\n");
 }
 
+TEST_CASE("want of room never adds up to parking", "[delivery]") {
+    World world(2);
+    int times = 0;
+    world.store.dislikes = [&](const std::string& content) -> std::optional<transport::Answer> {
+        if (content != world.contents[0]) return std::nullopt;
+        // Seven times no room, then four refusals: it takes five.
+        if (++times <= 7) return transport::Answer{transport::Verdict::full, "507", 507, {}};
+        if (times <= 11) return transport::Answer{transport::Verdict::refused, "415", 415, {}};
+        return std::nullopt;
+    };
+    for (int i = 0; i < 30 && world.left() > 0; ++i) {
+        world.run();
+        world.clock.sleep(std::chrono::hours(1));
+    }
+    REQUIRE(times == 12);
+    world.check_arrived_once();
+}
+
+TEST_CASE("where a copy of what was sent finds no room, there is none, and the others go on", "[delivery][fault]") {
+    struct NoRoom final : io::ForwardingDisk {
+        using ForwardingDisk::ForwardingDisk;
+        std::size_t refused = 0;
+        io::Renamed rename(const std::string& from, const std::string& to) override {
+            if (to.find("/sent/") == std::string::npos) return ForwardingDisk::rename(from, to);
+            ++refused;
+            throw system_error(Fault::cannot_write, "rename", ENOSPC);
+        }
+    };
+    World world(5);
+    NoRoom disk(world.real);
+    spool::Spool spool(disk, world.clock, world.directory.path() + "/spool", "BER1");
+    const auto worker = spool.work(Queue::kernel("munich-1"));
+    REQUIRE(worker);
+    auto to = destination();
+    to.keep_sent = true;
+    Courier courier(spool, *worker, world.store, to, world.clock);
+    REQUIRE(courier.prepare().done());
+    courier.deliver(spool.due(to.queue));
+    REQUIRE(courier.finish().size() == 5);
+    courier.clean();
+    REQUIRE(disk.refused > 0);
+    world.check_arrived_once();
+}
+
 TEST_CASE("attempt numbers never repeat", "[delivery]") {
     World world(1);
     for (int i = 0; i < 4; ++i) {

@@ -151,7 +151,33 @@ TEST_CASE("who does not give a message back keeps it", "[delivery][recall]") {
         CHECK(report.detail.ends_with("(it lies there, and is not given back: 403 Forbidden)"));
     }
     CHECK(world.in(Queue::sent(), State::fresh) == 2);
+    // Once: nobody is told of it by every look.
+    CHECK(world.take_back().empty());
     world.check_fetched_once();
+}
+
+TEST_CASE("strangers' files hide no message, however many there are", "[delivery][recall]") {
+    Lying world(1);
+    for (int i = 0; i < 2000; ++i) world.store.files["R_ExConn/Out/" + std::to_string(i) + ".tmp"] = "a stranger's";
+    const auto reports = world.take_back();
+    REQUIRE(reports.size() == 1);
+    CHECK(reports[0].outcome == Outcome::deferred);
+}
+
+TEST_CASE("what is taken back begins anew: no refusals, no pause, and its waiting counts from now",
+          "[delivery][recall]") {
+    Lying world(1);
+    world.work([&](Courier&, spool::Spool& spool) {
+        const auto sent = spool.list(Queue::sent(), State::fresh);
+        REQUIRE(sent.size() == 1);
+        const auto name = sent[0].name.with('r', 4ULL).with('q', 4ULL).with('l', 2ULL);
+        REQUIRE(spool.move(sent[0], {Queue::sent(), State::fresh, name}));
+    });
+    world.clock.sleep(std::chrono::hours(30));
+    const auto reports = world.take_back();
+    REQUIRE(reports.size() == 1);
+    for (const char key : {'r', 'q', 'l', 't'}) CHECK(reports[0].name.get(key).empty());
+    CHECK(reports[0].name.number('e') == clock::whole_seconds(world.clock.now()));
 }
 
 TEST_CASE("taking back, every fault at every request: the kernel has each message once", "[delivery][recall][fault]") {
