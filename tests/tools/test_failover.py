@@ -849,8 +849,17 @@ routes:
         self.run_clean(world, "ums-failover", "drain", "k2")
         table = self.run_clean(world, "ums-failover", "status").stdout.decode()
         rows = {line.split()[0]: line.split() for line in table.splitlines() if line}
-        self.assertEqual(rows["KERNEL"], ["KERNEL", "SITES", "STATE", "SINCE", "NEW", "SENDING", "DOUBT", "HOLD", "OLDEST", "WHY"])
+        self.assertEqual(rows["KERNEL"], ["KERNEL", "SITES", "STATE", "SINCE", "NEW", "SENDING", "DOUBT", "HOLD", "OLDEST", "NEXT", "WHY"])
         self.assertEqual((rows["k1"][1:3], rows["k2"][1:3]), (["munich", "up"], ["munich", "down,drain"]))
+        self.assertRegex(rows["k1"][9], r"^\d+(s|ms)$|^now$")
+        self.assertRegex(table, r"(?m)^SITE +TAKING +NEW +OLDEST +FALLBACK\nmunich +1 of 2 +0 +- +-$")
+        world.place("kernel/k1", aged(2 * HOUR, "aaaaaaaa", c="ExConn", s="munich"), message(8))
+        world.place("kernel/k1", aged(30 * HOUR, "bbbbbbbb", c="ExConn", s="munich"), message(9))
+        table = self.run_clean(world, "ums-failover", "status").stdout.decode()
+        self.assertRegex(table, r"(?m)^WAITING +<1m +<5m +<15m +<1h +<4h +<1d +more\nkernel/k1 +3 +0 +0 +0 +1 +0 +1$")
+        for name in world.queue("kernel/k1"):
+            if "aaaaaaaa" in name or "bbbbbbbb" in name:
+                os.remove(os.path.join(world.spool, "kernel/k1/new", name))
         self.assertIn("is not there", table)
         lines = self.json_lines(world, "ums-failover", "status", "--json")
         kernels = {x["kernel"]: x for x in lines if "kernel" in x}
@@ -859,6 +868,7 @@ routes:
                          (3, 1, "down", "drain"))
         self.assertIn("outgoing", {x["queue"] for x in lines if "queue" in x})
         self.assertEqual(sum(x["new"] for x in lines), 3)
+        self.assertEqual(kernels["k1"]["ages"], [3, 0, 0, 0, 0, 0, 0])
 
     def test_hanging_kernel_does_not_hang_the_pass(self):
         """A FIFO where a file is read, and one where the directory should be."""
