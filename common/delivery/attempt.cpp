@@ -37,6 +37,8 @@ void end_attempts(spool::Spool& spool, std::span<const Entry> entries, Keep keep
             moves.push_back({entry, {spool::Queue::sent(), State::fresh, std::move(name)}});
         }
         try {
+            // The last room is for what is still on its way: its directories grow, too.
+            spool.require_room(spool::Queue::outgoing(), Bytes{0}, moves.size());
             spool.move(moves);
             return;
         } catch (const Error& error) {

@@ -21,8 +21,8 @@ enum class Keep {
     as_sent,         ///< in sent/
     to_be_recalled,  ///< in sent/, with the witness, which says whose queue delivered it
 };
-/// Delivered: removed, or kept in sent/. What cannot be kept, on a full disk, is removed all the same: a copy is not worth
-/// that others wait.
+/// Delivered: removed, or kept in sent/. On a disk that is nearly full (Spool::require_room()) nothing is kept: a copy is not
+/// worth that others wait.
 void end_attempts(spool::Spool& spool, std::span<const spool::Entry> entries, Keep keep);
 
 /// How long a message rests after so many refusals: 1, 2, 4, ... 32 minutes, and up to a quarter more, another for each message
