@@ -156,7 +156,8 @@ Health after_queue(const Health& before, std::size_t pending) noexcept {
 
 Health after_relief(const Health& before, clock::Instant now) noexcept {
     Health health = before;
-    ++health.unproved;
+    // A long recall takes several passes, and is one all the same.
+    if (health.unproved == 0 || health.relieved < health.since) ++health.unproved;
     health.relieved = now;
     health.allowed = 1;
     health.was_assigned = false;

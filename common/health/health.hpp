@@ -59,7 +59,7 @@ struct Health {
     /// How many messages may be queued for it: after an outage one is let through, then more and more; 0: no limit.
     unsigned allowed = 0;
     bool was_assigned = false;  ///< something since `allowed` was set
-    /// How often in a row it was relieved of what it had not fetched, without having fetched anything since: it takes
+    /// In how many outages in a row it was relieved of what it had not fetched, without having fetched anything since: it takes
     /// messages, but nobody knows whether it sends them. While it is not 0, it is given one, and the next when that one was
     /// fetched.
     unsigned unproved = 0;

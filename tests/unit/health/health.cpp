@@ -179,6 +179,10 @@ TEST_CASE("who was relieved of what he had not fetched gets one message, until h
     while (kernel.look(bad) != Status::down) continue;
     health = health::after_relief(health, kernel.now);
     REQUIRE(health.relieved == kernel.now);
+    REQUIRE(health::after_relief(health, kernel.now + seconds(5)).unproved == 1);
+    REQUIRE(kernel.look(good) != Status::down);
+    while (kernel.look(bad) != Status::down) continue;
+    REQUIRE(health::after_relief(health, kernel.now).unproved == 2);
     REQUIRE(kernel.look(good) != Status::down);
     REQUIRE(health.allowed == 1);
     REQUIRE_FALSE(health::has_enough(health, 0));
