@@ -12,13 +12,13 @@
 // Until step 4 every failure is certain: nothing can have arrived. Step 4 is clear if it was done, or if it certainly never
 // left, or was refused for want of credentials. Everything else is in doubt, and a doubt is resolved by looking, never by
 // guessing: the stage name is renamed to `.revoked`, then looked for, and then what it can have become. If `.revoked` is
-// there and the final name is not, the message was not published and now cannot be, however late a delayed request may
-// still be carried out. If the final name is there, it is the message if it has its size; a file of another size (a server
+// there, before the directories were synced and after it, and the final name is not, the message was not published and now
+// cannot be, however late a delayed request may still be carried out. If the final name is there, it is the message if it has its size; a file of another size (a server
 // that died while it copied, a planted name) proves nothing. If neither stage name nor `.revoked` is there and *its* witness
 // is, our publish won, even if the kernel has taken the file since. If the witness is gone too, somebody cleared the
 // directory: nothing is proven, and the policy for doubts decides (ums-failover). The witness of another batch proves
 // nothing: the directory may have been cleared in between.
-// tests/model/delivery.pml is the model of all this.
+// tests/model/delivery.pml is the model of all this, and tests/model/recall.pml of what recall() does.
 //
 // In place (Destination::in_place), for a server whose rename cannot be had or trusted, there is no stage: the entry goes to
 // publishing/, without a witness, and is uploaded straight to its final name, never over anything. What the server has

@@ -123,6 +123,7 @@ std::size_t Courier::resolve(std::vector<Entry> entries, const Doubts& doubts, s
     directories_.clear();  // a directory that has gone is a common reason for a doubt
     std::vector<transport::Rename> renames;
     std::vector<std::string> sources;
+    std::vector<std::string> revocations;
     std::set<std::string> directories;  // from which something is taken back
     std::vector<std::string> paths;     // per entry: revoked, final
     std::vector<Entry> usable;
@@ -137,6 +138,7 @@ std::size_t Courier::resolve(std::vector<Entry> entries, const Doubts& doubts, s
         renames.push_back({back ? final_path(entry.name, *directory) : stage_path(entry.name, part_suffix),
                            stage_path(entry.name, revoked_suffix), true});
         sources.push_back(renames.back().from);
+        revocations.push_back(renames.back().to);
         paths.push_back(renames.back().to);
         paths.push_back(final_path(entry.name, *directory));
         usable.push_back(std::move(entry));
@@ -145,6 +147,9 @@ std::size_t Courier::resolve(std::vector<Entry> entries, const Doubts& doubts, s
 
     // What is there afterwards tells, unless the answer says that it may still change.
     const auto renamed = store_.rename(renames);
+    // What is there before the sync, and still after it, is durable; a late rename may come in between, and a reboot.
+    std::vector<transport::Item> items;
+    const auto before = store_.look(revocations, items);
     const std::array<std::string, 1> stage{destination_.stage};
     auto synced = store_.sync(stage);
     for (const auto& directory : directories) {
@@ -155,7 +160,6 @@ std::size_t Courier::resolve(std::vector<Entry> entries, const Doubts& doubts, s
     }
     // Where it was first, and only then where it can have gone: the revocation, or the publish, may still be carried out while we
     // look, and who looks in another order, or at both at once, sees the message nowhere although it was revoked.
-    std::vector<transport::Item> items;
     const auto at_sources = store_.look(sources, items);
     const auto looks = store_.look(paths, items);
     std::map<std::string, Answer, std::less<>> witnesses;
@@ -194,9 +198,9 @@ std::size_t Courier::resolve(std::vector<Entry> entries, const Doubts& doubts, s
             waiting.emplace_back(usable[i], renamed[i].text);
         } else if (at_revoked.done() && at_final.verdict == Verdict::absent) {
             // As long as that is not durable it is no proof, and of the contrary it is none either.
-            if (!synced.done()) {
-                blame_target(synced);
-                waiting.emplace_back(usable[i], synced.text);
+            if (!synced.done()) blame_target(synced);
+            if (!synced.done() || !before[i].done()) {
+                waiting.emplace_back(usable[i], synced.done() ? "it was revoked just now" : synced.text);
                 continue;
             }
             (back ? taken_back : revoked).push_back(usable[i]);

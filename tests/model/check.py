@@ -64,6 +64,14 @@ class Models(unittest.TestCase):
     def test_mutants_of_delivery(self):
         self.caught("delivery.pml", 10, ())
 
+    def test_recall(self):
+        self.holds("recall.pml")
+        if os.environ.get("UMS_ALL") == "1":
+            self.holds("recall.pml", "FAULTS=3", "CRASHES=2")
+
+    def test_mutants_of_recall(self):
+        self.caught("recall.pml", 10, ())
+
     def test_health(self):
         self.holds("health.pml")
         self.holds("health.pml", "MANUAL")
