@@ -12,6 +12,16 @@
 using namespace ums;
 using namespace ums::test;
 
+namespace {
+
+std::size_t requests_of_a_run(unsigned messages) {
+    World world(messages);
+    world.run();
+    return world.store.requests();
+}
+
+}  // namespace
+
 TEST_CASE("messages arrive in the directory of their connector, byte for byte", "[delivery]") {
     World world(3);
     std::vector<delivery::Report> reports;
@@ -26,12 +36,7 @@ TEST_CASE("messages arrive in the directory of their connector, byte for byte", 
 
 TEST_CASE("every request, every fault: all arrive exactly once", "[delivery][fault]") {
     using F = FakeStore::Fault;
-    std::size_t requests = 0;
-    {
-        World world(3);
-        world.run();
-        requests = world.store.requests();
-    }
+    const auto requests = requests_of_a_run(3);
     REQUIRE(requests > 12);
     std::size_t fired = 0;
     for (const bool eats : {false, true}) {
@@ -58,12 +63,7 @@ TEST_CASE("every request, every fault: all arrive exactly once", "[delivery][fau
 }
 
 TEST_CASE("a request that is carried out late: still exactly once", "[delivery][fault]") {
-    std::size_t requests = 0;
-    {
-        World world(2);
-        world.run();
-        requests = world.store.requests();
-    }
+    const auto requests = requests_of_a_run(2);
     for (unsigned world_kind = 0; world_kind < 8; ++world_kind) {
         const bool eats = (world_kind & 1) != 0;
         const bool by_handle = (world_kind & 2) != 0;
@@ -88,12 +88,7 @@ TEST_CASE("a request that is carried out late: still exactly once", "[delivery][
 }
 
 TEST_CASE("a publish that is lost, then a request that is carried out late: still exactly once", "[delivery][fault]") {
-    std::size_t requests = 0;
-    {
-        World world(1);
-        world.run();
-        requests = world.store.requests();
-    }
+    const auto requests = requests_of_a_run(1);
     std::size_t fired = 0;
     for (const bool backwards : {false, true}) {
         for (std::size_t at = 1; at <= requests; ++at) {
@@ -220,12 +215,7 @@ TEST_CASE("a crash at every change of the spool: all arrive exactly once", "[del
 
 TEST_CASE("a death, then a fault while the next run looks: all arrive exactly once", "[delivery][fault]") {
     using F = FakeStore::Fault;
-    std::size_t requests = 0;
-    {
-        World world(2);
-        world.run();
-        requests = world.store.requests();
-    }
+    const auto requests = requests_of_a_run(2);
     std::size_t both = 0;
     for (const F death : {F::crash_after, F::crash_late}) {
         for (std::size_t at = requests / 2; at <= requests; ++at) {
@@ -445,12 +435,7 @@ TEST_CASE("a stage name that is taken is no fault of the message", "[delivery]")
 }
 
 TEST_CASE("two kernels that lead to one directory do not sweep each other's stage", "[delivery][fault]") {
-    std::size_t requests = 0;
-    {
-        World world(2);
-        world.run();
-        requests = world.store.requests();
-    }
+    const auto requests = requests_of_a_run(2);
     for (const bool eats : {false, true}) {
         for (std::size_t at = 1; at <= requests; ++at) {
             // With and without a doubt of the first kernel that outlives its run.

@@ -80,6 +80,13 @@ struct Lying : World {
     }
 };
 
+std::size_t requests_of_taking_back() {
+    Lying world(2);
+    world.store.plan(FakeStore::Fault::none, 0);
+    world.take_back();
+    return world.store.requests();
+}
+
 }  // namespace
 
 TEST_CASE("what a kernel has not fetched is taken back, and sent under another name", "[delivery][recall]") {
@@ -182,13 +189,7 @@ TEST_CASE("what is taken back begins anew: no refusals, no pause, and its waitin
 
 TEST_CASE("taking back, every fault at every request: the kernel has each message once", "[delivery][recall][fault]") {
     using F = FakeStore::Fault;
-    std::size_t requests = 0;
-    {
-        Lying world(2);
-        world.store.plan(F::none, 0);
-        world.take_back();
-        requests = world.store.requests();
-    }
+    const auto requests = requests_of_taking_back();
     REQUIRE(requests >= 12);
     std::size_t fired = 0;
     for (unsigned kind = 0; kind < 4; ++kind) {
@@ -219,13 +220,7 @@ TEST_CASE("taking back, every fault at every request: the kernel has each messag
 
 TEST_CASE("taking back, while the kernel fetches at any moment: it has each message once",
           "[delivery][recall][fault]") {
-    std::size_t requests = 0;
-    {
-        Lying world(2);
-        world.store.plan(FakeStore::Fault::none, 0);
-        world.take_back();
-        requests = world.store.requests();
-    }
+    const auto requests = requests_of_taking_back();
     for (const bool crashes : {false, true}) {
         for (const bool backwards : {false, true}) {
             for (std::size_t at = 1; at <= requests; ++at) {
@@ -251,13 +246,7 @@ TEST_CASE("taking back, while the kernel fetches at any moment: it has each mess
 TEST_CASE("taking back, a death, then a fault in the run that looks: the kernel has each message once",
           "[delivery][recall][fault]") {
     using F = FakeStore::Fault;
-    std::size_t requests = 0;
-    {
-        Lying world(2);
-        world.store.plan(F::none, 0);
-        world.take_back();
-        requests = world.store.requests();
-    }
+    const auto requests = requests_of_taking_back();
     std::size_t both = 0;
     // Afterwards the kernel fetches nothing, everything, or removes its empty directory, as some do.
     for (const int kernel : {0, 1, 2}) {
