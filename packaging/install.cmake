@@ -18,7 +18,7 @@ foreach(tool ums-fetch ums-route ums-failover ums-sitemap ums-spool)
   install(CODE "execute_process(COMMAND ${CMAKE_COMMAND} -E create_symlink ums-push
     \"\$ENV{DESTDIR}\${CMAKE_INSTALL_PREFIX}/${CMAKE_INSTALL_DATADIR}/bash-completion/completions/${tool}\")")
 endforeach()
-install(FILES completions/_ums DESTINATION ${CMAKE_INSTALL_DATADIR}/zsh/vendor-completions)
+install(FILES completions/ums.zsh DESTINATION ${CMAKE_INSTALL_DATADIR}/zsh/vendor-completions RENAME _ums)
 install(FILES completions/ums.fish DESTINATION ${CMAKE_INSTALL_DATADIR}/fish/vendor_completions.d)
 install(FILES examples/systemd/ums@.service examples/systemd/ums-pass.service examples/systemd/ums-pass.timer
         DESTINATION lib/systemd/system)

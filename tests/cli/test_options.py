@@ -15,7 +15,7 @@ from patience import within
 BIN = os.environ["UMS_BIN"]
 SOURCE = os.environ["UMS_SOURCE"]
 TOOLS = ("ums-fetch", "ums-route", "ums-push", "ums-failover", "ums-sitemap", "ums-spool")
-BASH, ZSH, FISH = (os.path.join(SOURCE, "completions", name) for name in ("ums.bash", "_ums", "ums.fish"))
+BASH, ZSH, FISH = (os.path.join(SOURCE, "completions", name) for name in ("ums.bash", "ums.zsh", "ums.fish"))
 
 
 def read(*path):
@@ -185,7 +185,7 @@ class Completions(unittest.TestCase):
         output("bash", "-n", BASH)
         self.compare(self.bash)
         empty = os.path.join(SOURCE, "completions")
-        self.compare_subcommands(lambda words: self.bash(words, empty) - {"_ums", "ums.bash", "ums.fish"})
+        self.compare_subcommands(lambda words: self.bash(words, empty) - {"ums.zsh", "ums.bash", "ums.fish"})
         self.compare_values(self.bash)
         self.assertEqual(self.bash(["ums-push", "--color", "=", "al"]), {"always"})
         self.assertEqual(self.bash(["ums-push", "--color", "="]), {"auto", "always", "never"})
@@ -220,9 +220,9 @@ class Completions(unittest.TestCase):
     def test_zsh(self):
         output("zsh", "-n", ZSH)
         self.compare(self.zsh)
-        self.assertEqual(set(read("completions", "_ums").splitlines()[0].split()), {"#compdef", *TOOLS})
+        self.assertEqual(set(read("completions", "ums.zsh").splitlines()[0].split()), {"#compdef", *TOOLS})
         for tool in TOOLS:
-            block = re.search(rf"\({tool}\)\n(.*?);;", read("completions", "_ums"), re.DOTALL)[1]
+            block = re.search(rf"\({tool}\)\n(.*?);;", read("completions", "ums.zsh"), re.DOTALL)[1]
             commands = re.search(r"commands=\((.*?)\)\n", block, re.DOTALL)
             names = set(re.findall(r"^\s*'([a-z]+):", commands[1], re.MULTILINE)) if commands else set()
             with self.subTest(tool):
@@ -242,7 +242,7 @@ class Completions(unittest.TestCase):
     def test_fish(self):
         output("fish", "--no-config", "-n", FISH)
         self.compare(self.fish)
-        self.compare_subcommands(lambda words: self.fish(words) - {"_ums", "ums.bash", "ums.fish"})
+        self.compare_subcommands(lambda words: self.fish(words) - {"ums.zsh", "ums.bash", "ums.fish"})
         self.compare_values(self.fish)
         self.assertEqual(self.fish(["ums-failover", "drain", ""]), {"munich-1", "munich-2", "vienna-1"})
         self.assertEqual(self.fish(["ums-sitemap", "--site", ""]), {"munich", "vienna"})
