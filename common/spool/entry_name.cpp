@@ -13,7 +13,7 @@ namespace ums::spool {
 
 namespace {
 
-constexpr std::string_view attribute_order = "csonptwvdmraelkb";
+constexpr std::string_view attribute_order = "csonptwvdmrqaelkb";
 constexpr std::string_view why_suffix = ".why";
 
 bool is_alphanumeric(char c) noexcept {
