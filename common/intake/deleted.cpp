@@ -18,7 +18,13 @@ std::string line_of(const Deleted::Claim& claim) {
 
 std::optional<spool::EntryName> id_of_claim(std::string_view name, std::string_view prefix) {
     if (!name.starts_with(prefix)) return std::nullopt;
-    auto id = spool::EntryName::parse(name.substr(prefix.size()));
+    name.remove_prefix(prefix.size());
+    if (name.ends_with('/')) name.remove_suffix(1);
+    if (const auto slash = name.find('/'); slash != std::string_view::npos) {
+        if (!spool::EntryName::parse(name.substr(0, slash))) return std::nullopt;
+        name.remove_prefix(slash + 1);
+    }
+    auto id = spool::EntryName::parse(name);
     return id && id->id() == id->text() ? id : std::nullopt;
 }
 
@@ -49,6 +55,11 @@ void Deleted::add(const std::vector<Claim>& claims) {
     disk.append(path, lines);
     if (const auto fd = disk.open(path)) disk.sync(*fd, path);
     if (is_new) disk.sync_directory(io::parent_of(path));
+}
+
+void Deleted::add_basket(const std::string& basket) {
+    const auto [one, is_new] = claims_.insert({basket, std::nullopt});
+    if (is_new) spool_.disk().append(spool_.state_path("deleted/" + source_), line_of(*one));
 }
 
 void Deleted::forget_others_than(const std::set<std::string>& still_there, clock::Instant now) {

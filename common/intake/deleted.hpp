@@ -19,12 +19,13 @@
 
 namespace ums::intake {
 
-/// The id in a claim: what follows `prefix`, which marks those of one spool. Claims have no attributes.
+/// The id in a claim: what follows `prefix`, which marks those of one spool. Of a claim in a basket (`<basket>/<id>`) its
+/// own, of a basket (`<basket>/`) that of the basket. They have no attributes.
 std::optional<spool::EntryName> id_of_claim(std::string_view name, std::string_view prefix);
 
 class Deleted {
   public:
-    /// A claim and its size, if that is known: another size is another file.
+    /// A claim or a basket, and its size, if that is known: another size is another file.
     using Claim = std::pair<std::string, std::optional<Bytes>>;
 
     Deleted(spool::Spool& spool, std::string source, std::string claim_prefix)
@@ -34,8 +35,11 @@ class Deleted {
     void read(std::string_view text);
     bool empty() const noexcept { return claims_.empty(); }
     bool contains(const transport::Item& item) const;
+    bool contains(const std::string& basket) const { return claims_.contains(basket); }
     /// Durable when this returns.
     void add(const std::vector<Claim>& claims);
+    /// Not durable: nothing is fetched from it any more, and that it is still there is only told.
+    void add_basket(const std::string& basket);
     /// After a whole listing: forgets what was not in it, but nothing within ten minutes of its arrival, as one listing
     /// proves little; and not for each name that grows old.
     void forget_others_than(const std::set<std::string>& still_there, clock::Instant now);

@@ -5,12 +5,15 @@
 //  1. A ripe file (looks.hpp) is claimed: renamed, never over anything, to a dotfile in its own directory that carries
 //     our MDS id, our spool and the id of the entry that it will be. Of several MDS exactly one wins. The names of a
 //     batch's claims are on disk (state/claims/) before the first is made: some servers do not list dotfiles (nginx), and
-//     a claim that only a listing could find would be lost with its process.
+//     a claim that only a listing could find would be lost with its process. Where a directory with all that is in it goes
+//     by one request (WebDAV), the claims of a batch are the files of such a directory, a basket, in place of dotfiles.
 //  2. It is downloaded into tmp/ of the queue, its length checked, synced.
 //  3. A note, the empty file `state/fetch/<source>/<id>`, is made durable: from here on the message is ours, and tmp/ keeps
 //     it.
 //  4. It is moved to new/: accepted.
-//  5. The claim is deleted at the source, durably where we can; then the note. What a server says that it deleted is
+//  5. The claim is deleted at the source, durably where we can; then the note. A basket goes as a whole if all that was ever
+//     to come into it was accepted by this process, else file by file, and itself when it was seen empty ten minutes later: a
+//     rename that is still on its way must neither be deleted with it nor find it gone while we think that it is there. What a server says that it deleted is
 //     remembered in state/deleted/ until a listing is without it, and for ten minutes: some say so and keep it.
 //
 // Batches overlap: while one is accepted (end of 2 to 4), the next is claimed and downloaded. A claim that is not at the source
@@ -85,9 +88,24 @@ class Intake {
   private:
     struct Claim {
         spool::EntryName name;
-        std::string claim;     ///< file name at the source
+        std::string claim;     ///< path at the source, below its directory: `.ums-claim-...`, or `.ums-claim-.../<id>`
         std::string original;  ///< file name before; empty when recovered
         transport::Item item;
+    };
+    /// Messages whose content is here, and which are being accepted.
+    struct Received {
+        std::vector<Claim> claims;
+        std::vector<spool::Draft> drafts;
+        std::string basket;  ///< that goes as a whole once they are accepted; else empty
+        /// After what it uses, so that it ends before; nothing without claims.
+        std::unique_ptr<io::Disk::Work> acceptance;
+        transport::Answer worst;  ///< of those that could not be received
+    };
+    /// A message on its way from the source into a draft.
+    struct Incoming {
+        Claim claim;
+        spool::Draft draft;
+        transport::Answer answer;  ///< of the download
     };
     std::string claim_name(const spool::EntryName& name) const;
     std::string note_of(const spool::EntryName& name) const;
@@ -95,17 +113,35 @@ class Intake {
     spool::EntryName new_name() const;
     transport::Answer list(std::vector<transport::Item>& ripe, std::vector<Report>& reports);
     bool is_ours(const std::string& name) const;
-    transport::Answer claim(std::vector<transport::Item> items, std::vector<Claim>& claims,
-                            std::vector<Report>& reports);
-    /// Messages whose content is here, and which are being accepted.
-    struct Received {
-        std::vector<Claim> claims;
-        std::vector<spool::Draft> drafts;
-        /// After what it uses, so that it ends before; nothing without claims.
-        std::unique_ptr<io::Disk::Work> acceptance;
-        transport::Answer worst;  ///< of those that could not be received
+    /// A batch before it is claimed. Its drafts are made, and the names of its claims are noted, while the one before it is
+    /// taken.
+    struct Batch {
+        std::vector<Claim> wanted;
+        Bytes size;
+        std::string basket;                               ///< with a slash at its end; empty for none
+        std::vector<std::optional<spool::Draft>> drafts;  ///< all there once it is open
+        std::vector<std::optional<Error>> failures;       ///< of the drafts
+        std::unique_ptr<io::Disk::Work> preparation;      ///< after what it uses
     };
+    /// The next ones of what is ripe, `next` beyond them; null if there are no more, or no more fit
+    /// beside `before`, which is not on the disk yet.
+    std::unique_ptr<Batch> next_batch(std::vector<transport::Item>& ripe, std::size_t& next, const Batch* before,
+                                      std::vector<Report>& reports);
+    /// A basket, or nothing, becomes the place of its claims.
+    void name_claims(Batch& batch, std::string basket);
+    void drop(Batch& batch);
+    /// Waits for its preparation, and makes its basket. Nothing else is prepared meanwhile.
+    transport::Answer open(Batch& batch, std::vector<Report>& reports);
+    /// Claims and receives a batch, and begins to accept it. The answer is the worst of the claims.
+    transport::Answer take(Batch& batch, std::optional<Received>& received, std::vector<Report>& reports);
+    /// What became of claims that were not `done`, by looking. Those that were made after all are marked `done`.
+    transport::Answer judge(std::vector<Claim>& wanted, std::vector<transport::Take>& takes, bool& all_clear,
+                            std::vector<Report>& reports);
+    std::optional<spool::Draft> draft_of(const Claim& claim, std::vector<Report>& reports);
+    /// Receives claims that stand.
     Received receive(std::vector<Claim> claims, std::vector<Report>& reports);
+    /// Of what came what is whole, and its acceptance.
+    Received keep(std::vector<Incoming> all, std::vector<Report>& reports);
     /// Makes messages durable, notes and accepts them, while the next ones are claimed and received: it uses these
     /// alone, and of the spool what changes nothing in it.
     void accept(std::span<spool::Draft> drafts, std::span<const Claim> claims);
@@ -113,13 +149,22 @@ class Intake {
     transport::Answer commit(Received& received, std::vector<Report>& reports);
     void write_notes(std::span<const Claim> claims);
     void save_open_claims();
+    std::string claims_path() const;
+    std::string claims_text() const;
     void read_open_claims();
     static std::optional<Bytes> size_of(const Claim& claim);
+    std::vector<std::string> open_baskets() const;
     /// After a whole listing: deletes once more what is still there, tells of it, and forgets the rest.
     void see_to_undeleted(std::vector<Report>& reports);
     spool::EntryName with_attributes(spool::EntryName name) const;
-    transport::Answer finish(const std::vector<Claim>& accepted);
+    transport::Answer finish(const std::vector<Claim>& accepted, const std::string& basket = "");
+    /// At the source, what it said of each.
+    std::vector<transport::Answer> remove_claims(const std::vector<Claim>& accepted, const std::string& basket);
     transport::Answer claims_at_source(std::vector<Claim>& ours);
+    /// Baskets that nothing is expected in any more, and nothing is in.
+    void remove_baskets(std::vector<Report>& reports);
+    /// A rename to this name, of a run that died, may still be carried out.
+    bool may_come(std::string_view claim) const;
     /// `name` as it is called now: a claim, or a file that could not be claimed.
     Report left_resting(const std::string& name, const std::string& original) const;
     Report left(const Claim& claim, const Error& error) const;
@@ -136,7 +181,9 @@ class Intake {
     transport::Pace& pace_;
     Looks looks_;
     std::string claim_prefix_;
-    std::set<std::string> open_claims_;   ///< claims that may stand at the source: state/claims/<key>
+    bool has_baskets_;  ///< as far as is known of the source
+    /// Claims that may stand at the source, and baskets, which end with a slash: state/claims/<key>.
+    std::set<std::string> open_claims_;
     std::set<std::string> saved_claims_;  ///< as they are on disk
     Deleted deleted_;                     ///< by earlier runs, as the source said
     std::vector<std::string> undeleted_;  ///< of them, what the last listing has shown all the same

@@ -186,6 +186,85 @@ class Sending {
     std::optional<Lookup> look_;
 };
 
+// Renames one file.
+class Renaming {
+  public:
+    Renaming(const Client& client, std::string from, std::string to)
+        : client_(client), from_(std::move(from)), to_(std::move(to)) {}
+
+    std::optional<Request> next(const Reply* reply) {
+        if (lookup_) {
+            auto request = lookup_->next(reply);
+            if (!request && lookup_->answer.verdict == Verdict::absent) answer.verdict = Verdict::absent;
+            return request;
+        }
+        if (reply == nullptr)
+            return simple(Method::move, client_.url(from_), {"Destination: " + client_.url(to_), "Overwrite: F"});
+        answer = answer_of(Method::move, *reply);
+        if (answer.status != 403) return std::nullopt;
+        // All that rclone says when there is nothing to rename.
+        lookup_.emplace(client_, from_);
+        return lookup_->next(nullptr);
+    }
+
+    Answer answer;
+
+  private:
+    const Client& client_;
+    std::string from_;
+    std::string to_;
+    std::optional<Lookup> lookup_;
+};
+
+// Receives one file.
+class Receiving {
+  public:
+    Receiving(io::Disk& disk, Download& download) : disk_(disk), download_(download) {}
+
+    Request request(std::string url) {
+        download_.received = {};
+        gathered_.reserve(std::min<std::uint64_t>(download_.expected.count, gathered_at_once));
+        auto get = simple(Method::get, std::move(url));
+        get.expected = download_.expected;
+        get.sink = [this](std::string_view part) {
+            if (part.size() > download_.expected.count - download_.received.count) return false;
+            download_.received += Bytes{part.size()};
+            gathered_ += part;
+            if (gathered_.size() >= gathered_at_once) write();
+            return true;
+        };
+        return get;
+    }
+
+    Answer answer(const Reply& reply) {
+        auto answer = answer_of(Method::get, reply);
+        if (!answer.done()) return answer;
+        const auto expected = download_.expected.count;
+        if (reply.encoded) return broken("GET: the answer has an encoding that nobody asked for");
+        if (reply.stopped) return broken("GET: more than the " + bytes(expected) + " of the listing came");
+        if (reply.length && *reply.length != reply.received)
+            return broken("GET: " + bytes(reply.received) + " came of " + bytes(*reply.length) + " announced");
+        if (download_.received.count != expected)
+            return broken("GET: " + bytes(download_.received.count) + " came of the " + bytes(expected) +
+                          " of the listing");
+        write();
+        disk_.write_back(*download_.into);
+        return answer;
+    }
+
+  private:
+    void write() {
+        if (!gathered_.empty()) disk_.write(*download_.into, gathered_, "the message that comes in");
+        gathered_.clear();
+    }
+
+    // libcurl hands over no more than 16 KB at a time.
+    static constexpr std::size_t gathered_at_once = 256 * 1024;
+    io::Disk& disk_;
+    Download& download_;
+    std::string gathered_;
+};
+
 class DavStore final : public Store {
   public:
     DavStore(const target::Target& target, const Access& access, const Limits& limits, io::Disk& disk)
@@ -196,9 +275,12 @@ class DavStore final : public Store {
     std::vector<Answer> upload(std::span<const Upload> uploads) override;
     std::vector<Answer> rename(std::span<const Rename> renames) override;
     std::vector<Answer> download(std::span<Download> downloads) override;
+    void take(std::span<Take> takes) override;
     Answer read(const std::string& path, Bytes limit, std::string& content) override;
     std::vector<Answer> remove(std::span<const std::string> paths) override;
     Answer make_directory(const std::string& path) override;
+    bool removes_directories() const override { return true; }
+    Answer remove_directory(const std::string& path) override;
     Answer sync(std::span<const std::string> directories) override;
     std::string describe() const override { return client_.describe(); }
 
@@ -209,6 +291,7 @@ class DavStore final : public Store {
     }
     void check_by_listing(const std::string& directory, std::span<const std::size_t> indices,
                           std::span<const Upload> uploads, std::vector<Answer>& answers);
+    static std::optional<Answer> refused_path(const Rename& rename);
     // One request, one reply.
     Answer ask(Method method, Request request);
 
@@ -336,72 +419,80 @@ void DavStore::check_by_listing(const std::string& directory, std::span<const st
         answers[left[k]] = answer_of_stored(looks[k], items[k], uploads[left[k]].body.size());
 }
 
+std::optional<Answer> DavStore::refused_path(const Rename& rename) {
+    for (const auto& path : {rename.from, rename.to}) {
+        if (!is_safe_path(path, Root::forbidden)) return unsafe_path(path);
+    }
+    return std::nullopt;
+}
+
 std::vector<Answer> DavStore::rename(std::span<const Rename> renames) {
     std::vector<Answer> answers(renames.size());
-    std::vector<std::unique_ptr<Lookup>> lookups(renames.size());
+    std::vector<std::unique_ptr<Renaming>> renamings(renames.size());
     client_.run(renames.size(), [&](std::size_t i, const Reply* reply) -> std::optional<Request> {
-        const auto& from = renames[i].from;
-        const auto& to = renames[i].to;
-        if (lookups[i]) {
-            auto request = lookups[i]->next(reply);
-            if (!request && lookups[i]->answer.verdict == Verdict::absent) answers[i].verdict = Verdict::absent;
-            return request;
+        if (reply == nullptr) {
+            if (auto refused = refused_path(renames[i])) {
+                answers[i] = std::move(*refused);
+                return std::nullopt;
+            }
+            renamings[i] = std::make_unique<Renaming>(client_, full(renames[i].from), full(renames[i].to));
         }
-        if (reply != nullptr) {
-            answers[i] = answer_of(Method::move, *reply);
-            if (answers[i].status != 403) return std::nullopt;
-            // All that rclone says when there is nothing to rename.
-            lookups[i] = std::make_unique<Lookup>(client_, full(from));
-            return lookups[i]->next(nullptr);
-        }
-        for (const auto& path : {from, to}) {
-            if (is_safe_path(path, Root::forbidden)) continue;
-            answers[i] = unsafe_path(path);
-            return std::nullopt;
-        }
-        return simple(Method::move, url(from), {"Destination: " + url(to), "Overwrite: F"});
+        auto request = renamings[i]->next(reply);
+        if (request) return request;
+        answers[i] = std::move(renamings[i]->answer);
+        renamings[i].reset();
+        return std::nullopt;
     });
     return answers;
 }
 
 std::vector<Answer> DavStore::download(std::span<Download> downloads) {
     std::vector<Answer> answers(downloads.size());
+    std::vector<std::unique_ptr<Receiving>> receivings(downloads.size());
     client_.run(downloads.size(), [&](std::size_t i, const Reply* reply) -> std::optional<Request> {
-        Download& download = downloads[i];
-        if (reply == nullptr) {
-            download.received = {};
-            if (!is_safe_path(download.path, Root::forbidden)) {
-                answers[i] = unsafe_path(download.path);
-                return std::nullopt;
-            }
-            auto get = simple(Method::get, url(download.path));
-            get.expected = download.expected;
-            get.sink = [this, &download](std::string_view part) {
-                if (part.size() > download.expected.count - download.received.count) return false;
-                disk_.write(*download.into, part, "the message that comes in");
-                download.received += Bytes{part.size()};
-                return true;
-            };
-            return get;
+        if (reply != nullptr) {
+            answers[i] = receivings[i]->answer(*reply);
+            receivings[i].reset();
+            return std::nullopt;
         }
-        answers[i] = answer_of(Method::get, *reply);
-        if (!answers[i].done()) return std::nullopt;
-        const auto expected = download.expected.count;
-        if (reply->encoded) {
-            answers[i] = broken("GET: the answer has an encoding that nobody asked for");
-        } else if (reply->stopped) {
-            answers[i] = broken("GET: more than the " + bytes(expected) + " of the listing came");
-        } else if (reply->length && *reply->length != reply->received) {
-            answers[i] = broken("GET: " + bytes(reply->received) + " came of " + bytes(*reply->length) + " announced");
-        } else if (download.received.count != expected) {
-            answers[i] = broken("GET: " + bytes(download.received.count) + " came of the " + bytes(expected) +
-                                " of the listing");
-        } else {
-            disk_.write_back(*download.into);
+        if (!is_safe_path(downloads[i].path, Root::forbidden)) {
+            downloads[i].received = {};
+            answers[i] = unsafe_path(downloads[i].path);
+            return std::nullopt;
         }
-        return std::nullopt;
+        receivings[i] = std::make_unique<Receiving>(disk_, downloads[i]);
+        return receivings[i]->request(url(downloads[i].path));
     });
     return answers;
+}
+
+void DavStore::take(std::span<Take> takes) {
+    std::vector<std::unique_ptr<Renaming>> renamings(takes.size());
+    std::vector<std::unique_ptr<Receiving>> receivings(takes.size());
+    client_.run(takes.size(), [&](std::size_t i, const Reply* reply) -> std::optional<Request> {
+        auto& one = takes[i];
+        if (receivings[i]) {
+            one.received = receivings[i]->answer(*reply);
+            receivings[i].reset();
+            return std::nullopt;
+        }
+        if (reply == nullptr) {
+            one.download.path = one.claim.to;
+            one.claimed = one.received = {};
+            if (auto refused = refused_path(one.claim)) {
+                one.claimed = std::move(*refused);
+                return std::nullopt;
+            }
+            renamings[i] = std::make_unique<Renaming>(client_, full(one.claim.from), full(one.claim.to));
+        }
+        auto request = renamings[i]->next(reply);
+        if (request) return request;
+        one.claimed = std::move(renamings[i]->answer);
+        renamings[i].reset();
+        if (!one.claimed.done()) return std::nullopt;
+        receivings[i] = std::make_unique<Receiving>(disk_, one.download);
+        return receivings[i]->request(url(one.download.path));
+    });
 }
 
 Answer DavStore::read(const std::string& path, Bytes limit, std::string& content) {
@@ -437,6 +528,11 @@ std::vector<Answer> DavStore::remove(std::span<const std::string> paths) {
         return std::nullopt;
     });
     return answers;
+}
+
+Answer DavStore::remove_directory(const std::string& path) {
+    if (!is_safe_path(path, Root::forbidden)) return unsafe_path(path);
+    return ask(Method::remove, simple(Method::remove, url(path, Client::Slash::yes)));
 }
 
 Answer DavStore::make_directory(const std::string& path) {

@@ -32,6 +32,32 @@ std::string_view to_string(Verdict verdict) noexcept {
     return "unknown";
 }
 
+void Store::take(std::span<Take> takes) {
+    std::vector<Rename> renames;
+    for (auto& one : takes) {
+        one.download.path = one.claim.to;
+        renames.push_back(one.claim);
+    }
+    const auto claimed = rename(renames);
+    std::vector<Download> downloads;
+    std::vector<Take*> wanted;
+    for (std::size_t i = 0; i < takes.size(); ++i) {
+        takes[i].claimed = claimed[i];
+        if (!claimed[i].done()) continue;
+        downloads.push_back(takes[i].download);
+        wanted.push_back(&takes[i]);
+    }
+    const auto received = download(downloads);
+    for (std::size_t i = 0; i < wanted.size(); ++i) {
+        wanted[i]->download.received = downloads[i].received;
+        wanted[i]->received = received[i];
+    }
+}
+
+Answer Store::remove_directory(const std::string& path) {
+    return {.verdict = Verdict::refused, .text = "not removed as a whole: " + text::quote(path)};
+}
+
 namespace {
 
 // libcurl would find out at the first connection only, and then call it the other side's fault.

@@ -99,6 +99,14 @@ struct Download {
     Bytes received;                ///< set by download()
 };
 
+/// A file that is claimed, and then downloaded under its new name.
+struct Take {
+    Rename claim;
+    Download download;  ///< its path is set by take()
+    Answer claimed;
+    Answer received;  ///< only where `claimed` is done
+};
+
 class Store {
   public:
     Store() = default;
@@ -127,6 +135,8 @@ class Store {
     /// The length received is checked against `expected`, and against what the server announced. Over SMB it is `refused`
     /// as long as anybody else has the file open: nobody who claimed it at the same moment can then take it as well.
     virtual std::vector<Answer> download(std::span<Download> downloads) = 0;
+    /// rename(), and download() of what was `done`: each file at once, while others are still renamed.
+    virtual void take(std::span<Take> takes);
     /// Small files whole, at most `limit` bytes (more is `broken`).
     virtual Answer read(const std::string& path, Bytes limit, std::string& content) = 0;
     /// A file removed; `absent` if it was not there. Only for names known to be files: a WebDAV server removes a whole
@@ -134,6 +144,11 @@ class Store {
     virtual std::vector<Answer> remove(std::span<const std::string> paths) = 0;
     /// One level; `done` also when it was there already. `absent` if the parent is missing.
     virtual Answer make_directory(const std::string& path) = 0;
+    /// Whether a directory is removed, with all that is in it, by one request.
+    virtual bool removes_directories() const { return false; }
+    /// Such a removal; asked only of a store that does it, and for names that nobody else has. After any answer but `done` and
+    /// `absent` part of it may be left.
+    virtual Answer remove_directory(const std::string& path);
     /// Makes the names in these directories durable where the store can (fsync of the directory); else `done` at once.
     virtual Answer sync(std::span<const std::string> directories) = 0;
     /// What is behind it, as far as answers told up to now: `nginx/1.22.1, HTTP/1.1 over TLS, login: basic`.

@@ -121,6 +121,79 @@ TEST_CASE("what is uploaded is there, with its size, and reads back the same", "
     CHECK(p.store->sync({&p.directory, 1}).done());
 }
 
+TEST_CASE("what is taken is renamed and comes whole; what cannot be renamed is not asked for", "[conformance]") {
+    Place p;
+    const std::string basket = p.at(".ums-claim-x");
+    REQUIRE(p.store->make_directory(basket).done());
+    const std::string small = "RCPT TO:fax#+49 1\r\n\r\n";
+    const std::string large = pattern(700'000, 3);
+    REQUIRE(p.put(p.at("small"), small).done());
+    REQUIRE(p.put(p.at("large"), large).done());
+    REQUIRE(p.put(p.at("longer"), "more than was said").done());
+    std::vector<io::Fd> files;
+    std::vector<Take> takes;
+    const auto take = [&](const std::string& name, std::size_t size) {
+        Take one;
+        one.claim = {.from = p.at(name), .to = basket + "/" + name, .unique = true};
+        one.download.expected = Bytes{size};
+        takes.push_back(one);
+        files.push_back(p.temporary());
+    };
+    take("small", small.size());
+    take("nothing", 5);
+    take("large", large.size());
+    take("longer", 4);
+    for (std::size_t i = 0; i < takes.size(); ++i) takes[i].download.into = &files[i];
+    p.store->take(takes);
+    const auto came = [&](std::size_t i) {
+        std::string content(1'000'000, '\0');
+        content.resize(p.disk.read(files[i], content, 0, "what came"));
+        return content;
+    };
+    for (const std::size_t i : {0U, 2U}) {
+        INFO(verdict(takes[i].claimed) << ", " << verdict(takes[i].received));
+        CHECK(takes[i].claimed.done());
+        CHECK(takes[i].received.done());
+        CHECK(takes[i].download.received == takes[i].download.expected);
+        CHECK(came(i) == (i == 0 ? small : large));
+        Item item;
+        CHECK(p.look(takes[i].claim.from, item).verdict == Verdict::absent);
+        CHECK(p.look(takes[i].claim.to, item).done());
+    }
+    CHECK(takes[1].claimed.verdict == Verdict::absent);
+    CHECK(came(1).empty());
+    CHECK(takes[3].claimed.done());
+    CHECK(takes[3].received.verdict == Verdict::broken);
+    CHECK(came(3).size() <= 4);
+
+    // What is hidden is found by its directory's name.
+    std::set<std::string> names;
+    REQUIRE(p.store->list(basket, [&](const Item& item) { return names.insert(item.name).second; }).done());
+    CHECK(names == std::set<std::string>{"small", "large", "longer"});
+}
+
+TEST_CASE("a directory goes with all that is in it, where the store can", "[conformance]") {
+    Place p;
+    const std::string basket = p.at(".ums-claim-x");
+    REQUIRE(p.store->make_directory(basket).done());
+    std::vector<Upload> uploads;
+    for (int i = 0; i < 20; ++i) uploads.push_back({basket + "/file " + std::to_string(i), {"x", nullptr, 0, {}}});
+    for (const auto& answer : p.store->upload(uploads)) REQUIRE(answer.done());
+    REQUIRE(p.put(p.at("beside"), "y").done());
+    const auto answer = p.store->remove_directory(basket);
+    INFO(verdict(answer));
+    Item item;
+    if (p.store->removes_directories()) {
+        CHECK(answer.done());
+        CHECK(p.look(basket, item).verdict == Verdict::absent);
+        CHECK(p.store->remove_directory(basket).verdict == Verdict::absent);
+    } else {
+        CHECK(answer.verdict == Verdict::refused);
+        CHECK(p.look(basket + "/file 7", item).done());
+    }
+    CHECK(p.look(p.at("beside"), item).done());
+}
+
 TEST_CASE("the version changes with the content", "[conformance]") {
     Place p;
     REQUIRE(p.put(p.at("a"), "one").done());

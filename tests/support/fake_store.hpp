@@ -46,6 +46,8 @@ class FakeStore final : public transport::Store {
     bool looks_backwards = false;    ///< paths of one look() are asked for at the same time: in any order
     bool renames_replace = false;    ///< `Overwrite: F` is ignored
     bool knows_rename = true;        ///< else 405
+    bool drops_directories = false;  ///< WebDAV: a directory goes with all that is in it, by one request
+    bool makes_directories = true;   ///< else 403
     bool crash_at_arrival = false;   ///< our process ends as a message arrives, before it hears of it
     /// What the other side answers to an upload with this content; nothing: it takes it.
     std::function<std::optional<transport::Answer>(const std::string&)> dislikes;
@@ -87,11 +89,18 @@ class FakeStore final : public transport::Store {
                     return;
                 }
                 const std::string prefix = directory.empty() ? "" : directory + "/";
+                const auto is_shown = [&](const std::string& path) {
+                    return path.size() > prefix.size() && path.starts_with(prefix) &&
+                           path.find('/', prefix.size()) == std::string::npos &&
+                           !(hides_dotfiles && path[prefix.size()] == '.');
+                };
+                for (const auto& path : directories) {
+                    if (is_shown(path) &&
+                        !each({path.substr(prefix.size()), transport::ItemKind::directory, {}, "", {}}))
+                        return;
+                }
                 for (const auto& [path, content] : files) {
-                    if (path.starts_with(prefix) && path.find('/', prefix.size()) == std::string::npos &&
-                        !(hides_dotfiles && path[prefix.size()] == '.')) {
-                        if (!each(item(path, content))) return;
-                    }
+                    if (is_shown(path) && !each(item(path, content))) return;
                 }
             },
             Kind::reads);
@@ -228,11 +237,26 @@ class FakeStore final : public transport::Store {
         auto result = std::make_shared<transport::Answer>();
         const auto answer = request([this, path, result] {
             const auto slash = path.rfind('/');
-            if (slash != std::string::npos && !directories.contains(path.substr(0, slash))) {
+            if (!makes_directories) {
+                *result = answer_of(transport::Verdict::denied, 403);
+            } else if (slash != std::string::npos && !directories.contains(path.substr(0, slash))) {
                 *result = answer_of(transport::Verdict::absent);
             } else {
                 directories.insert(path);
             }
+        });
+        return answer.done() ? *result : answer;
+    }
+    bool removes_directories() const override { return drops_directories; }
+    transport::Answer remove_directory(const std::string& path) override {
+        auto result = std::make_shared<transport::Answer>();
+        const auto answer = request([this, path, result] {
+            if (keeps_deleted && directories.contains(path)) return;
+            if (loses_sight || directories.erase(path) == 0) {
+                *result = answer_of(transport::Verdict::absent);
+                return;
+            }
+            std::erase_if(files, [&](const auto& file) { return file.first.starts_with(path + "/"); });
         });
         return answer.done() ? *result : answer;
     }

@@ -21,6 +21,8 @@ using test::FaultyDisk;
 namespace {
 
 const clock::Instant start_time{std::chrono::seconds(1'800'000'000)};
+// So many messages go into a basket, where the server has them.
+constexpr unsigned in_a_basket = 8;
 
 struct World {
     test::TemporaryDirectory directory;
@@ -34,6 +36,7 @@ struct World {
     explicit World(unsigned messages, double messages_per_second = 0) : rate(messages_per_second) {
         spool::Spool spool(real, clock, directory.path() + "/spool", "BER1");
         store.directories.insert("Out");
+        store.drops_directories = messages >= in_a_basket;
         for (unsigned i = 0; i < messages; ++i) {
             contents.push_back("RCPT TO:fax#+49 " + std::to_string(i) + "\r\n\r\nbody\r\n");
             store.files["Out/job" + std::to_string(i) + ".tmp"] = contents.back();
@@ -92,6 +95,7 @@ struct World {
             run();
         }
         REQUIRE_FALSE(disk.info(claims));
+        REQUIRE(store.directories == std::set<std::string>{"", "Out"});
     }
 };
 
@@ -172,21 +176,21 @@ TEST_CASE("what is not for us is left alone", "[intake]") {
 
 TEST_CASE("every request, every fault: each file is accepted exactly once", "[intake][fault]") {
     using F = FakeStore::Fault;
-    for (const double rate : {0.0, 1.0}) {
+    for (const auto& [messages, rate] : {std::pair(3U, 0.0), std::pair(3U, 1.0), std::pair(in_a_basket, 0.0)}) {
         std::size_t requests = 0;
         {
-            World world(3, rate);
+            World world(messages, rate);
             world.run();
             requests = world.store.requests();
         }
-        REQUIRE(requests >= 11);
+        REQUIRE(requests >= 2 * messages + 3);
         for (const bool hides_dotfiles : {false, true}) {
             for (const F fault : {F::unreachable, F::lost_request, F::lost_answer, F::error, F::full, F::crash_before,
                                   F::crash_after}) {
                 for (std::size_t at = 1; at <= requests; ++at) {
                     INFO("fault " << static_cast<int>(fault) << " at request " << at << ", rate " << rate
-                                  << (hides_dotfiles ? ", dotfiles hidden" : ""));
-                    World world(3, rate);
+                                  << ", messages " << messages << (hides_dotfiles ? ", dotfiles hidden" : ""));
+                    World world(messages, rate);
                     world.store.hides_dotfiles = hides_dotfiles;
                     world.store.plan(fault, at);
                     try {
@@ -203,15 +207,16 @@ TEST_CASE("every request, every fault: each file is accepted exactly once", "[in
 }
 
 TEST_CASE("a claim or a removal that is carried out late", "[intake][fault]") {
-    for (unsigned kind = 0; kind < 16; ++kind) {
-        const double rate = (kind & 1) != 0 ? 1.0 : 0.0;
+    for (unsigned kind = 0; kind < 32; ++kind) {
+        const bool baskets = (kind & 16) != 0;
+        const double rate = (kind & 1) != 0 && !baskets ? 1.0 : 0.0;
         const bool backwards = (kind & 2) != 0;
         const bool hides = (kind & 4) != 0;
         const auto fault = (kind & 8) != 0 ? FakeStore::Fault::gateway : FakeStore::Fault::late;
-        for (std::size_t at = 1; at <= 12; ++at) {
-            for (std::size_t delay = 1; delay <= 25; ++delay) {
+        for (std::size_t at = 1; at <= (baskets ? 22 : 12); ++at) {
+            for (std::size_t delay = 1; delay <= (baskets ? 50 : 25); delay += baskets ? 3 : 1) {
                 INFO("request " << at << " late by " << delay << ", kind " << kind);
-                World world(2, rate);
+                World world(baskets ? in_a_basket : 2, rate);
                 world.store.looks_backwards = backwards;
                 world.store.hides_dotfiles = hides;
                 world.store.plan(fault, at, delay);
@@ -226,11 +231,13 @@ TEST_CASE("a claim or a removal that is carried out late", "[intake][fault]") {
 
 TEST_CASE("a death after which the last request is carried out late", "[intake][fault]") {
     std::size_t fired = 0;
-    for (const bool hides : {false, true}) {
-        for (std::size_t at = 1; at <= 12; ++at) {
-            for (std::size_t delay = 1; delay <= 40; ++delay) {
-                INFO("request " << at << " late by " << delay << (hides ? ", hidden" : ""));
-                World world(2);
+    for (unsigned kind = 0; kind < 4; ++kind) {
+        const bool hides = (kind & 1) != 0;
+        const bool baskets = (kind & 2) != 0;
+        for (std::size_t at = 1; at <= (baskets ? 22 : 12); ++at) {
+            for (std::size_t delay = 1; delay <= (baskets ? 70 : 40); delay += baskets ? 2 : 1) {
+                INFO("request " << at << " late by " << delay << ", kind " << kind);
+                World world(baskets ? in_a_basket : 2);
                 world.store.hides_dotfiles = hides;
                 world.store.plan(FakeStore::Fault::crash_late, at, delay);
                 for (int i = 0; i < 5; ++i) {
@@ -245,14 +252,14 @@ TEST_CASE("a death after which the last request is carried out late", "[intake][
             }
         }
     }
-    REQUIRE(fired > 800);
+    REQUIRE(fired > 2'000);
 }
 
 TEST_CASE("a crash at every change of the disk: each file is accepted exactly once", "[intake][fault]") {
-    for (const double rate : {0.0, 1.0}) {
+    for (const auto& [messages, rate] : {std::pair(3U, 0.0), std::pair(3U, 1.0), std::pair(in_a_basket, 0.0)}) {
         std::size_t calls = 0;
         {
-            World world(3, rate);
+            World world(messages, rate);
             world.disk.plan(FaultyDisk::Fault::none, 0);
             world.run();
             calls = world.disk.calls();
@@ -263,8 +270,8 @@ TEST_CASE("a crash at every change of the disk: each file is accepted exactly on
                  {FaultyDisk::Fault::crash_before, FaultyDisk::Fault::crash_after, FaultyDisk::Fault::fail}) {
                 for (std::size_t at = 1; at <= calls; ++at) {
                     INFO("fault " << static_cast<int>(fault) << " at change " << at << ", rate " << rate
-                                  << (hides_dotfiles ? ", dotfiles hidden" : ""));
-                    World world(3, rate);
+                                  << ", messages " << messages << (hides_dotfiles ? ", dotfiles hidden" : ""));
+                    World world(messages, rate);
                     world.store.hides_dotfiles = hides_dotfiles;
                     world.disk.plan(fault, at);
                     try {
@@ -302,11 +309,11 @@ TEST_CASE("a batch is committed although the one after it cannot be taken", "[in
 }
 
 TEST_CASE("a second crash while recovering", "[intake][fault]") {
-    for (const double rate : {0.0, 1.0}) {
-        for (std::size_t first = 1; first <= 40; ++first) {
-            for (std::size_t second = 1; second <= 30; second += 2) {
-                INFO("crash at " << first << ", then at " << second << ", rate " << rate);
-                World world(2, rate);
+    for (const auto& [messages, rate] : {std::pair(2U, 0.0), std::pair(2U, 1.0), std::pair(in_a_basket, 0.0)}) {
+        for (std::size_t first = 1; first <= 80; first += messages == 2 ? 1 : 3) {
+            for (std::size_t second = 1; second <= 60; second += 2) {
+                INFO("crash at " << first << ", then at " << second << ", rate " << rate << ", messages " << messages);
+                World world(messages, rate);
                 world.disk.plan(FaultyDisk::Fault::crash_after, first);
                 try {
                     world.run();
@@ -328,9 +335,9 @@ TEST_CASE("a second crash while recovering", "[intake][fault]") {
 TEST_CASE("a file that another MDS takes meanwhile is no error, whatever the server calls it", "[intake][fault]") {
     World world(2);
     world.store.meanwhile = [&](std::size_t request) {
-        if (request == 3) world.store.files.erase("Out/job0.tmp");
+        if (request == 2) world.store.files.erase("Out/job0.tmp");
     };
-    world.store.plan(FakeStore::Fault::error, 3);
+    world.store.plan(FakeStore::Fault::error, 2);
     spool::Spool spool(world.disk, world.clock, world.directory.path() + "/spool", "BER1");
     transport::Pace pace(world.clock);
     intake::Intake intake(spool, world.store, world.source(), std::chrono::milliseconds(0), world.clock, pace);
@@ -348,12 +355,109 @@ TEST_CASE("a file that another MDS takes meanwhile is no error, whatever the ser
     // The same answer while the file stays is one.
     world.store.meanwhile = nullptr;
     world.store.files["Out/job2.tmp"] = "RCPT TO:fax#+49 2\r\n\r\nbody\r\n";
-    world.store.plan(FakeStore::Fault::error, 3);
+    world.store.plan(FakeStore::Fault::error, 2);
     CHECK_FALSE(intake
                     .collect(
                         0, [] { return false; }, reports)
                     .done());
     CHECK(world.store.fired());
+}
+
+// 504 of somebody in between, another MDS has the file, a new one of its name comes, and now our rename is carried out.
+TEST_CASE("a rename into a basket that is carried out late, with another file of that name", "[intake][fault]") {
+    World world(in_a_basket);
+    const std::string later = "RCPT TO:fax#+49 99\r\n\r\nlater\r\n";
+    world.store.plan(FakeStore::Fault::gateway, 3, 18);
+    world.store.meanwhile = [&](std::size_t request) {
+        if (request == 4) world.store.files.erase("Out/job0.tmp");
+        if (request == 20) world.store.files["Out/job0.tmp"] = later;
+    };
+    const auto reports = world.run();
+    for (const auto& report : reports) UNSCOPED_INFO(report.name << ": " << report.detail);
+    REQUIRE(reports.size() == in_a_basket - 1);
+    REQUIRE(world.store.fired());
+    world.store.meanwhile = nullptr;
+    REQUIRE(world.store.files.size() == 1);
+    REQUIRE(world.store.files.begin()->first.find(".ums-claim-") != std::string::npos);  // it is in the basket
+    world.contents.front() = later;
+    world.recover();
+    world.check_accepted_once();
+}
+
+TEST_CASE("a batch goes by claims of its own where no directory can be made", "[intake]") {
+    World world(in_a_basket);
+    world.store.makes_directories = false;
+    REQUIRE(world.run().size() == in_a_basket);
+    world.check_accepted_once();
+}
+
+TEST_CASE("a basket goes by one request, and a lost race for all of it leaves none", "[intake]") {
+    World world(in_a_basket);
+    world.run();
+    // A listing, the basket, renames, downloads, a sync, the basket, a sync.
+    REQUIRE(world.store.requests() == 1 + 1 + 2 * in_a_basket + 1 + 1 + 1);
+    world.check_accepted_once();
+
+    World other(in_a_basket);
+    other.store.meanwhile = [&](std::size_t request) {
+        if (request == 3) other.store.files.clear();
+    };
+    REQUIRE(other.run().empty());
+    REQUIRE(other.store.directories == std::set<std::string>{"", "Out"});
+}
+
+TEST_CASE("what somebody puts into a basket is told, and keeps it", "[intake][fault]") {
+    World world(in_a_basket);
+    world.store.plan(FakeStore::Fault::crash_before, 3 + 2 * in_a_basket);
+    REQUIRE_THROWS_AS(world.run(), test::Crash);
+    REQUIRE(world.store.fired());
+    const auto basket = *std::find_if(world.store.directories.begin(), world.store.directories.end(),
+                                      [](const auto& name) { return name.find(".ums-claim-") != std::string::npos; });
+    world.store.plan(FakeStore::Fault::none, 0);
+    world.store.files[basket + "/stranger"] = "RCPT TO:fax#+49 7\r\n\r\nstranger\r\n";
+    world.run();
+    REQUIRE(world.accepted().size() == in_a_basket);
+    world.clock.sleep(std::chrono::minutes(11));
+    const auto reports = world.run();
+    REQUIRE(reports.size() == 1);
+    REQUIRE(reports.front().outcome == intake::Report::Outcome::left);
+    REQUIRE(reports.front().name.ends_with("/stranger"));
+    REQUIRE(world.store.files.size() == 1);
+    world.store.files.clear();
+    world.run();
+    world.check_accepted_once();
+}
+
+TEST_CASE("a basket that a server only says that it deleted is told, and nothing of it is taken again", "[intake]") {
+    World world(in_a_basket);
+    world.store.keeps_deleted = true;
+    REQUIRE(world.run().size() == in_a_basket);
+    for (int i = 0; i < 2; ++i) {
+        const auto reports = world.run();
+        REQUIRE(reports.size() == 1);
+        REQUIRE(reports.front().detail.find("said that it deleted it") != std::string::npos);
+    }
+    REQUIRE(world.accepted().size() == in_a_basket);
+    world.store.keeps_deleted = false;
+    world.run();
+    REQUIRE(world.store.directories == std::set<std::string>{"", "Out"});
+}
+
+TEST_CASE("take-over finds what is in the baskets of a dead MDS", "[intake]") {
+    World world(in_a_basket);
+    world.store.plan(FakeStore::Fault::crash_before, 3 + in_a_basket);
+    REQUIRE_THROWS_AS(world.run(std::chrono::milliseconds(0), "OLD"), test::Crash);
+    REQUIRE(world.store.fired());
+    world.store.plan(FakeStore::Fault::none, 0);
+    REQUIRE(world.run(std::chrono::milliseconds(0), "NEW", "other").empty());
+    spool::Spool spool(world.disk, world.clock, world.directory.path() + "/other", "NEW");
+    transport::Pace pace(world.clock);
+    intake::Intake intake(spool, world.store, world.source(), std::chrono::milliseconds(0), world.clock, pace);
+    std::vector<intake::Report> reports;
+    REQUIRE(intake.take_over("OLD", reports).done());
+    REQUIRE(intake.recover(reports).done());
+    REQUIRE(world.accepted("other").size() == in_a_basket);
+    REQUIRE(world.store.directories == std::set<std::string>{"", "Out"});
 }
 
 TEST_CASE("two spools with one MDS id do not take each other's claims", "[intake]") {
