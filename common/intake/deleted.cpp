@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "intake/deleted.hpp"
 
+#include "intake/claim_names.hpp"
 #include "text/text.hpp"
 
 namespace ums::intake {
@@ -15,18 +16,6 @@ std::string line_of(const Deleted::Claim& claim) {
 }
 
 }  // namespace
-
-std::optional<spool::EntryName> id_of_claim(std::string_view name, std::string_view prefix) {
-    if (!name.starts_with(prefix)) return std::nullopt;
-    name.remove_prefix(prefix.size());
-    if (name.ends_with('/')) name.remove_suffix(1);
-    if (const auto slash = name.find('/'); slash != std::string_view::npos) {
-        if (!spool::EntryName::parse(name.substr(0, slash))) return std::nullopt;
-        name.remove_prefix(slash + 1);
-    }
-    auto id = spool::EntryName::parse(name);
-    return id && id->id() == id->text() ? id : std::nullopt;
-}
 
 void Deleted::read(std::string_view text) {
     for (const auto line : text::split(text, '\n')) {

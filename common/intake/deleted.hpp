@@ -19,10 +19,6 @@
 
 namespace ums::intake {
 
-/// The id in a claim: what follows `prefix`, which marks those of one spool. Of a claim in a basket (`<basket>/<id>`) its
-/// own, of a basket (`<basket>/`) that of the basket. They have no attributes.
-std::optional<spool::EntryName> id_of_claim(std::string_view name, std::string_view prefix);
-
 class Deleted {
   public:
     /// A claim or a basket, and its size, if that is known: another size is another file.

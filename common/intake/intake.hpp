@@ -5,18 +5,19 @@
 //  1. A ripe file (looks.hpp) is claimed: renamed, never over anything, to a dotfile in its own directory that carries
 //     our MDS id, our spool and the id of the entry that it will be. Of several MDS exactly one wins. The names of a
 //     batch's claims are on disk (state/claims/) before the first is made: some servers do not list dotfiles (nginx), and
-//     a claim that only a listing could find would be lost with its process. Where a directory with all that is in it goes
-//     by one request (WebDAV), the claims of a batch are the files of such a directory, a basket, in place of dotfiles.
+//     a claim that only a listing could find would be lost with its process. At a server the
+//     claims of a batch are the files of a directory of such a name, a basket: over WebDAV it goes with all that is in it by one
+//     request, and Samba reads a whole directory for each name that is not there.
 //  2. It is downloaded into tmp/ of the queue, its length checked, synced.
 //  3. A note, the empty file `state/fetch/<source>/<id>`, is made durable: from here on the message is ours, and tmp/ keeps
 //     it.
 //  4. It is moved to new/: accepted.
 //  5. The claim is deleted at the source, durably where we can; then the note. A basket goes as a whole if all that was ever
 //     to come into it was accepted by this process, else file by file, and itself when it was seen empty ten minutes later: a
-//     rename that is still on its way must neither be deleted with it nor find it gone while we think that it is there. What a server says that it deleted is
-//     remembered in state/deleted/ until a listing is without it, and for ten minutes: some say so and keep it.
+//     rename that is still on its way must not be deleted with it. What a server says that it deleted is remembered in
+//     state/deleted/ until a listing is without it, and for ten minutes: some say so and keep it.
 //
-// Batches overlap: while one is accepted (end of 2 to 4), the next is claimed and downloaded. A claim that is not at the source
+// Batches overlap: while one is accepted (end of 2 to 4), the next is claimed and downloaded, and the one after it gets its drafts. A claim that is not at the source
 // is forgotten after ten minutes: the request of a run that died could still be carried out.
 //
 // Recovery of what a dead run left: note and file in tmp/: go on at 4. Note alone: it was accepted; go on at 5. A claim

@@ -279,7 +279,7 @@ class DavStore final : public Store {
     Answer read(const std::string& path, Bytes limit, std::string& content) override;
     std::vector<Answer> remove(std::span<const std::string> paths) override;
     Answer make_directory(const std::string& path) override;
-    bool removes_directories() const override { return true; }
+    DirectoryRemoval directory_removal() const override { return DirectoryRemoval::whole; }
     Answer remove_directory(const std::string& path) override;
     Answer sync(std::span<const std::string> directories) override;
     std::string describe() const override { return client_.describe(); }

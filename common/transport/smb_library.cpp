@@ -55,6 +55,7 @@ Library::Library() : handle_(::dlopen(name, RTLD_NOW | RTLD_LOCAL)) {
     find(get_unlink, "smbc_getFunctionUnlink");
     find(get_stat, "smbc_getFunctionStat");
     find(get_mkdir, "smbc_getFunctionMkdir");
+    find(get_rmdir, "smbc_getFunctionRmdir");
     find(get_opendir, "smbc_getFunctionOpendir");
     find(get_closedir, "smbc_getFunctionClosedir");
     find(get_readdirplus, "smbc_getFunctionReaddirPlus");

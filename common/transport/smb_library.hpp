@@ -37,6 +37,7 @@ class Library {
     decltype(&smbc_getFunctionUnlink) get_unlink;
     decltype(&smbc_getFunctionStat) get_stat;
     decltype(&smbc_getFunctionMkdir) get_mkdir;
+    decltype(&smbc_getFunctionRmdir) get_rmdir;
     decltype(&smbc_getFunctionOpendir) get_opendir;
     decltype(&smbc_getFunctionClosedir) get_closedir;
     decltype(&smbc_getFunctionReaddirPlus) get_readdirplus;

@@ -393,6 +393,13 @@ class SmbStore final : public Store {
         return one(Kind::make_directory, Fields().add(full(path)), {});
     }
 
+    DirectoryRemoval directory_removal() const override { return DirectoryRemoval::empty; }
+
+    Answer remove_directory(const std::string& path) override {
+        if (!is_safe_path(path, Root::forbidden)) return unsafe_path(path);
+        return one(Kind::remove_directory, Fields().add(full(path)), {});
+    }
+
     Answer sync(std::span<const std::string> directories) override {
         for (const auto& directory : directories) {
             if (!is_safe_path(directory, Root::allowed)) return unsafe_path(directory);

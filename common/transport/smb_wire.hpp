@@ -15,14 +15,15 @@ namespace ums::transport::smb {
 
 enum class Kind : std::uint8_t {
     // Requests. Paths are below the share, decoded, `/`-separated, without a leading slash.
-    check,           ///< is the session alive? Connects if there is none: the first request of a worker
-    list,            ///< path
-    look,            ///< path
-    upload,          ///< path, head, offset, length; with a file unless length is 0
-    rename,          ///< from, to, 1 if contested, 1 if unique
-    download,        ///< path, most: no more bytes than that, 1 to be alone with the file; with a file it goes there
-    remove,          ///< path
-    make_directory,  ///< path
+    check,             ///< is the session alive? Connects if there is none: the first request of a worker
+    list,              ///< path
+    look,              ///< path
+    upload,            ///< path, head, offset, length; with a file unless length is 0
+    rename,            ///< from, to, 1 if contested, 1 if unique
+    download,          ///< path, most: no more bytes than that, 1 to be alone with the file; with a file it goes there
+    remove,            ///< path
+    make_directory,    ///< path
+    remove_directory,  ///< path; an empty one
     // Replies: any number of the first three, then one of the others.
     progress,  ///< something moved
     item,      ///< kind, name, size, seconds, nanoseconds: of list and look

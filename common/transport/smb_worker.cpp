@@ -134,6 +134,7 @@ class Worker {
             }
             case Kind::remove: return remove(std::string(fields.text()));
             case Kind::make_directory: return make_directory(std::string(fields.text()));
+            case Kind::remove_directory: return remove_directory(std::string(fields.text()));
             case Kind::progress:
             case Kind::item:
             case Kind::content:
@@ -427,6 +428,11 @@ class Worker {
             const auto there = status(path);
             if (!there || !S_ISDIR(there->st_mode)) throw Failure{EEXIST, "it exists and is no directory"};
         }
+        reply(Kind::done);
+    }
+
+    void remove_directory(const std::string& path) {
+        if (library_->get_rmdir(context_)(context_, url(path).c_str()) != 0) fail("remove the directory");
         reply(Kind::done);
     }
 

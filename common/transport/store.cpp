@@ -55,7 +55,7 @@ void Store::take(std::span<Take> takes) {
 }
 
 Answer Store::remove_directory(const std::string& path) {
-    return {.verdict = Verdict::refused, .text = "not removed as a whole: " + text::quote(path)};
+    return {.verdict = Verdict::refused, .text = "no directory is removed here: " + text::quote(path)};
 }
 
 namespace {

@@ -144,10 +144,13 @@ class Store {
     virtual std::vector<Answer> remove(std::span<const std::string> paths) = 0;
     /// One level; `done` also when it was there already. `absent` if the parent is missing.
     virtual Answer make_directory(const std::string& path) = 0;
-    /// Whether a directory is removed, with all that is in it, by one request.
-    virtual bool removes_directories() const { return false; }
-    /// Such a removal; asked only of a store that does it, and for names that nobody else has. After any answer but `done` and
-    /// `absent` part of it may be left.
+    enum class DirectoryRemoval {
+        none,   ///< nobody needs it
+        empty,  ///< one that is not empty stays
+        whole,  ///< with all that is in it, by one request; after any answer but `done` and `absent` part of it may be left
+    };
+    virtual DirectoryRemoval directory_removal() const { return DirectoryRemoval::none; }
+    /// For names that nobody else has; `refused` where it is none.
     virtual Answer remove_directory(const std::string& path);
     /// Makes the names in these directories durable where the store can (fsync of the directory); else `done` at once.
     virtual Answer sync(std::span<const std::string> directories) = 0;

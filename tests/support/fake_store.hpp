@@ -46,9 +46,9 @@ class FakeStore final : public transport::Store {
     bool looks_backwards = false;    ///< paths of one look() are asked for at the same time: in any order
     bool renames_replace = false;    ///< `Overwrite: F` is ignored
     bool knows_rename = true;        ///< else 405
-    bool drops_directories = false;  ///< WebDAV: a directory goes with all that is in it, by one request
-    bool makes_directories = true;   ///< else 403
-    bool crash_at_arrival = false;   ///< our process ends as a message arrives, before it hears of it
+    DirectoryRemoval directories_go = DirectoryRemoval::none;
+    bool makes_directories = true;  ///< else 403
+    bool crash_at_arrival = false;  ///< our process ends as a message arrives, before it hears of it
     /// What the other side answers to an upload with this content; nothing: it takes it.
     std::function<std::optional<transport::Answer>(const std::string&)> dislikes;
     /// What it answers to a rename of this name; nothing: it does it.
@@ -247,11 +247,17 @@ class FakeStore final : public transport::Store {
         });
         return answer.done() ? *result : answer;
     }
-    bool removes_directories() const override { return drops_directories; }
+    DirectoryRemoval directory_removal() const override { return directories_go; }
     transport::Answer remove_directory(const std::string& path) override {
         auto result = std::make_shared<transport::Answer>();
         const auto answer = request([this, path, result] {
             if (keeps_deleted && directories.contains(path)) return;
+            const auto first = files.lower_bound(path + "/");
+            if (directories_go == DirectoryRemoval::empty && first != files.end() &&
+                first->first.starts_with(path + "/")) {
+                *result = answer_of(transport::Verdict::refused);
+                return;
+            }
             if (loses_sight || directories.erase(path) == 0) {
                 *result = answer_of(transport::Verdict::absent);
                 return;

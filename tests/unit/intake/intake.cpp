@@ -23,6 +23,7 @@ namespace {
 const clock::Instant start_time{std::chrono::seconds(1'800'000'000)};
 // So many messages go into a basket, where the server has them.
 constexpr unsigned in_a_basket = 8;
+constexpr unsigned in_a_small_basket = 9;  // which goes when it is empty only
 
 struct World {
     test::TemporaryDirectory directory;
@@ -36,7 +37,8 @@ struct World {
     explicit World(unsigned messages, double messages_per_second = 0) : rate(messages_per_second) {
         spool::Spool spool(real, clock, directory.path() + "/spool", "BER1");
         store.directories.insert("Out");
-        store.drops_directories = messages >= in_a_basket;
+        if (messages == in_a_basket) store.directories_go = FakeStore::DirectoryRemoval::whole;
+        if (messages == in_a_small_basket) store.directories_go = FakeStore::DirectoryRemoval::empty;
         for (unsigned i = 0; i < messages; ++i) {
             contents.push_back("RCPT TO:fax#+49 " + std::to_string(i) + "\r\n\r\nbody\r\n");
             store.files["Out/job" + std::to_string(i) + ".tmp"] = contents.back();
@@ -176,7 +178,8 @@ TEST_CASE("what is not for us is left alone", "[intake]") {
 
 TEST_CASE("every request, every fault: each file is accepted exactly once", "[intake][fault]") {
     using F = FakeStore::Fault;
-    for (const auto& [messages, rate] : {std::pair(3U, 0.0), std::pair(3U, 1.0), std::pair(in_a_basket, 0.0)}) {
+    for (const auto& [messages, rate] :
+         {std::pair(3U, 0.0), std::pair(3U, 1.0), std::pair(in_a_basket, 0.0), std::pair(in_a_small_basket, 0.0)}) {
         std::size_t requests = 0;
         {
             World world(messages, rate);
@@ -256,7 +259,8 @@ TEST_CASE("a death after which the last request is carried out late", "[intake][
 }
 
 TEST_CASE("a crash at every change of the disk: each file is accepted exactly once", "[intake][fault]") {
-    for (const auto& [messages, rate] : {std::pair(3U, 0.0), std::pair(3U, 1.0), std::pair(in_a_basket, 0.0)}) {
+    for (const auto& [messages, rate] :
+         {std::pair(3U, 0.0), std::pair(3U, 1.0), std::pair(in_a_basket, 0.0), std::pair(in_a_small_basket, 0.0)}) {
         std::size_t calls = 0;
         {
             World world(messages, rate);
@@ -309,7 +313,8 @@ TEST_CASE("a batch is committed although the one after it cannot be taken", "[in
 }
 
 TEST_CASE("a second crash while recovering", "[intake][fault]") {
-    for (const auto& [messages, rate] : {std::pair(2U, 0.0), std::pair(2U, 1.0), std::pair(in_a_basket, 0.0)}) {
+    for (const auto& [messages, rate] :
+         {std::pair(2U, 0.0), std::pair(2U, 1.0), std::pair(in_a_basket, 0.0), std::pair(in_a_small_basket, 0.0)}) {
         for (std::size_t first = 1; first <= 80; first += messages == 2 ? 1 : 3) {
             for (std::size_t second = 1; second <= 60; second += 2) {
                 INFO("crash at " << first << ", then at " << second << ", rate " << rate << ", messages " << messages);
@@ -425,6 +430,13 @@ TEST_CASE("what somebody puts into a basket is told, and keeps it", "[intake][fa
     REQUIRE(world.store.files.size() == 1);
     world.store.files.clear();
     world.run();
+    world.check_accepted_once();
+}
+
+TEST_CASE("where directories go only when they are empty a basket goes after what is in it", "[intake]") {
+    World world(in_a_small_basket);
+    world.run();
+    REQUIRE(world.store.requests() == 1 + 1 + 3 * in_a_small_basket + 1 + 1 + 1);
     world.check_accepted_once();
 }
 
