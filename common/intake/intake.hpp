@@ -17,8 +17,9 @@
 //     rename that is still on its way must not be deleted with it. What a server says that it deleted is remembered in
 //     state/deleted/ until a listing is without it, and for ten minutes: some say so and keep it.
 //
-// Batches overlap: while one is accepted (end of 2 to 4), the next is claimed and downloaded, and the one after it gets its drafts. A claim that is not at the source
-// is forgotten after ten minutes: the request of a run that died could still be carried out.
+// Batches overlap: while one is accepted (end of 2 to 4), the next is claimed and downloaded, and the one after it gets its
+// drafts. A claim that is not at the source is forgotten after ten minutes: the request of a run that died could still be
+// carried out.
 //
 // Recovery of what a dead run left: note and file in tmp/: go on at 4. Note alone: it was accepted; go on at 5. A claim
 // of ours without a note: go on at 2. Ours is what is noted in state/: anybody who may write to the source can name a file

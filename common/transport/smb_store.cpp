@@ -209,6 +209,7 @@ class Pool {
                 case Kind::progress:
                 case Kind::item:
                 case Kind::content:
+                case Kind::renamed:
                     worker.deadline = Steady::now() + limits_.stall + grace;
                     if (worker.job != nullptr && worker.job->on_part) worker.job->on_part(frame->kind, frame->fields);
                     break;
@@ -228,7 +229,7 @@ class Pool {
                 }
                 case Kind::unusable: {
                     const auto error = static_cast<int>(frame->fields.number());
-                    if (worker.job != nullptr && worker.job->kind == Kind::download)
+                    if (worker.job != nullptr && (worker.job->kind == Kind::download || worker.job->kind == Kind::take))
                         throw system_error(Fault::cannot_write, "write the message that comes from " + name_, error);
                     throw system_error(Fault::cannot_read, "read what is sent to " + name_, error);
                 }
@@ -335,10 +336,7 @@ class SmbStore final : public Store {
     std::vector<Answer> rename(std::span<const Rename> renames) override {
         return run(renames.size(), Root::forbidden, [&](std::size_t i) -> Prepared {
             const auto& one = renames[i];
-            Fields fields;
-            fields.add(full(one.from)).add(full(one.to));
-            fields.add(std::uint64_t{one.contested ? 1U : 0U}).add(std::uint64_t{one.unique ? 1U : 0U});
-            return {Kind::rename, {one.from, one.to}, std::move(fields), nullptr, {}};
+            return {Kind::rename, {one.from, one.to}, fields_of(one), nullptr, {}};
         });
     }
 
@@ -354,17 +352,34 @@ class SmbStore final : public Store {
                         if (kind == Kind::done) download.received = Bytes{fields.number()};
                     }};
         });
-        for (std::size_t i = 0; i < answers.size(); ++i) {
-            const auto expected = downloads[i].expected.count;
-            if (!answers[i].done() || downloads[i].received.count == expected) continue;
-            const bool more = downloads[i].received.count > expected;
-            answers[i] = {.verdict = Verdict::broken,
-                          .text = (more ? "more than the " + std::to_string(expected) + " bytes"
-                                        : std::to_string(downloads[i].received.count) + " bytes came of the " +
-                                              std::to_string(expected)) +
-                                  " of the listing" + (more ? " came" : "")};
-        }
+        for (std::size_t i = 0; i < answers.size(); ++i) check_length(downloads[i], answers[i]);
         return answers;
+    }
+
+    void take(std::span<Take> takes) override {
+        for (auto& one : takes) {
+            one.download.path = one.claim.to;
+            one.download.received = {};
+        }
+        std::vector<char> renamed(takes.size());
+        const auto answers = run(takes.size(), Root::forbidden, [&](std::size_t i) -> Prepared {
+            auto& one = takes[i];
+            auto fields = fields_of(one.claim);
+            fields.add(one.download.expected.count);
+            return {Kind::take,
+                    {one.claim.from, one.claim.to},
+                    std::move(fields),
+                    one.download.into,
+                    [&one, &was_renamed = renamed[i]](Kind kind, Fields& parts) {
+                        if (kind == Kind::renamed) was_renamed = 1;
+                        if (kind == Kind::done) one.download.received = Bytes{parts.number()};
+                    }};
+        });
+        for (std::size_t i = 0; i < takes.size(); ++i) {
+            takes[i].claimed = takes[i].received = {};
+            (renamed[i] != 0 ? takes[i].received : takes[i].claimed) = answers[i];
+            if (renamed[i] != 0) check_length(takes[i].download, takes[i].received);
+        }
     }
 
     Answer read(const std::string& path, Bytes limit, std::string& content) override {
@@ -419,6 +434,24 @@ class SmbStore final : public Store {
     };
 
     std::string full(const std::string& path) const { return join(root_, path); }
+
+    Fields fields_of(const Rename& one) const {
+        Fields fields;
+        fields.add(full(one.from)).add(full(one.to));
+        fields.add(std::uint64_t{one.contested ? 1U : 0U}).add(std::uint64_t{one.unique ? 1U : 0U});
+        return fields;
+    }
+
+    static void check_length(const Download& download, Answer& answer) {
+        const auto expected = download.expected.count;
+        const auto received = download.received.count;
+        if (!answer.done() || received == expected) return;
+        const bool more = received > expected;
+        answer = {.verdict = Verdict::broken,
+                  .text = (more ? "more than the " + std::to_string(expected) + " bytes"
+                                : std::to_string(received) + " bytes came of the " + std::to_string(expected)) +
+                          " of the listing" + (more ? " came" : "")};
+    }
 
     Answer one(Kind kind, Fields fields, std::function<void(Kind, Fields&)> on_part) {
         Job job{kind, std::move(fields), nullptr, std::move(on_part)};

@@ -21,13 +21,15 @@ enum class Kind : std::uint8_t {
     upload,            ///< path, head, offset, length; with a file unless length is 0
     rename,            ///< from, to, 1 if contested, 1 if unique
     download,          ///< path, most: no more bytes than that, 1 to be alone with the file; with a file it goes there
+    take,              ///< as rename, then the most: rename and download of what is renamed then, alone, with a file
     remove,            ///< path
     make_directory,    ///< path
     remove_directory,  ///< path; an empty one
-    // Replies: any number of the first three, then one of the others.
+    // Replies: any number of the first four, then one of the others.
     progress,  ///< something moved
     item,      ///< kind, name, size, seconds, nanoseconds: of list and look
     content,   ///< bytes: of download
+    renamed,   ///< of take: what follows is of the download
     done,      ///< it is so; of download: how many bytes came, one more than the most if there were more
     failed,    ///< errno value, text, 1 if held (Answer::held)
     unusable,  ///< of upload and download: our own file could not be read or written: errno value

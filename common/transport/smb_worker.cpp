@@ -125,7 +125,16 @@ class Worker {
                 const std::string from(fields.text());
                 const std::string to(fields.text());
                 const bool contested = fields.number() != 0;
-                return rename(from, to, contested, fields.number() != 0);
+                rename(from, to, contested, fields.number() != 0);
+                return reply(Kind::done);
+            }
+            case Kind::take: {
+                const std::string from(fields.text());
+                const std::string to(fields.text());
+                const bool contested = fields.number() != 0;
+                rename(from, to, contested, fields.number() != 0);
+                reply(Kind::renamed);
+                return download(to, fields.number(), true, request.file);
             }
             case Kind::download: {
                 const std::string path(fields.text());
@@ -138,6 +147,7 @@ class Worker {
             case Kind::progress:
             case Kind::item:
             case Kind::content:
+            case Kind::renamed:
             case Kind::done:
             case Kind::failed:
             case Kind::unusable: break;
@@ -345,7 +355,6 @@ class Worker {
         if (!there) throw Failure{ENOENT, "rename: " + std::string(std::strerror(ENOENT))};
         if (library_->get_rename(context_)(context_, url(from).c_str(), context_, url(to).c_str()) != 0) fail("rename");
         if (contested && !make_sure(to)) throw Failure{ENOENT, "rename: somebody else was faster"};
-        reply(Kind::done);
     }
 
     // Opened for us alone, so that nobody else can have it open; null if somebody has, or with ENOENT.
