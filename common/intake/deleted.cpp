@@ -46,11 +46,6 @@ void Deleted::add(const std::vector<Claim>& claims) {
     if (is_new) disk.sync_directory(io::parent_of(path));
 }
 
-void Deleted::add_basket(const std::string& basket) {
-    const auto [one, is_new] = claims_.insert({basket, std::nullopt});
-    if (is_new) spool_.disk().append(spool_.state_path("deleted/" + source_), line_of(*one));
-}
-
 void Deleted::forget_others_than(const std::set<std::string>& still_there, clock::Instant now) {
     std::map<std::string, std::optional<Bytes>> left;
     for (const auto& claim : claims_) {

@@ -34,8 +34,6 @@ class Deleted {
     bool contains(const std::string& basket) const { return claims_.contains(basket); }
     /// Durable when this returns.
     void add(const std::vector<Claim>& claims);
-    /// Not durable: nothing is fetched from it any more, and that it is still there is only told.
-    void add_basket(const std::string& basket);
     /// After a whole listing: forgets what was not in it, but nothing within ten minutes of its arrival, as one listing
     /// proves little; and not for each name that grows old.
     void forget_others_than(const std::set<std::string>& still_there, clock::Instant now);

@@ -98,6 +98,7 @@ std::string Intake::claims_text() const {
 }
 
 void Intake::save_open_claims() {
+    if (const auto preparation = preparation_.lock()) preparation->finish();
     if (open_claims_ == saved_claims_) return;
     if (!open_claims_.empty()) {
         io::write_file(spool_.disk(), claims_path(), claims_text());
@@ -157,9 +158,16 @@ Answer Intake::list(std::vector<Item>& ripe, std::vector<Report>& reports) {
     const auto now = clock_.now();
     std::size_t too_long = 0;
     undeleted_.clear();
-    const auto answer = store_.list(source_.directory, [&](const Item& item) {
-        if (item.kind == ItemKind::directory && deleted_.contains(item.name + "/"))
-            undeleted_.push_back(item.name + "/");
+    std::vector<std::string> unknown;
+    const auto each = [&](const Item& item) {
+        if (const auto basket = item.name + "/";
+            item.kind == ItemKind::directory && id_of_claim(basket, claim_prefix_)) {
+            if (deleted_.contains(basket)) {
+                undeleted_.push_back(basket);
+            } else if (!open_claims_.contains(basket)) {
+                unknown.push_back(basket);
+            }
+        }
         if (item.kind != ItemKind::file) return true;
         if (item.name.size() > longest_name) {
             ++too_long;
@@ -184,7 +192,19 @@ Answer Intake::list(std::vector<Item>& ripe, std::vector<Report>& reports) {
         }
         ripe.push_back(item);
         return true;
-    });
+    };
+    const auto answer = store_.list(source_.directory, each);
+    // Baskets of ours that no state knows any more: what is in them is claimed anew, as are single claims.
+    for (const auto& basket : unknown) {
+        bool empty = true;
+        const auto listed = store_.list(at_source(without_slash(basket)), [&](Item item) {
+            empty = false;
+            item.name = basket + item.name;
+            return each(item);
+        });
+        if (listed.done() && empty) open_claims_.insert(basket);
+        if (!listed.done()) reports.push_back({basket, Report::Outcome::left, listed.text});
+    }
     if (too_long > 0) {
         reports.push_back({"", Report::Outcome::told,
                            std::to_string(too_long) + " of its names are left alone: they are longer than " +
@@ -302,7 +322,7 @@ Answer Intake::examine(const std::function<void(Report)>& each) {
     std::vector<Report> left;
     auto answer = list(ripe, left);
     if (!answer.done()) return answer;
-    answer = claims_at_source(ours);
+    answer = claims_at_source(ours, left);
     for (const auto& claim : ours) {
         if (looks_.rests_until(claim.claim, clock_.now())) {
             each(left_resting(claim.claim, claim.original));

@@ -123,7 +123,7 @@ class Intake {
         std::string basket;                               ///< with a slash at its end; empty for none
         std::vector<std::optional<spool::Draft>> drafts;  ///< all there once it is open
         std::vector<std::optional<Error>> failures;       ///< of the drafts
-        std::unique_ptr<io::Disk::Work> preparation;      ///< after what it uses
+        std::shared_ptr<io::Disk::Work> preparation;      ///< after what it uses
     };
     /// The next ones of what is ripe, `next` beyond them; null if there are no more, or no more fit
     /// beside `before`, which is not on the disk yet.
@@ -162,7 +162,9 @@ class Intake {
     transport::Answer finish(const std::vector<Claim>& accepted, const std::string& basket = "");
     /// At the source, what it said of each.
     std::vector<transport::Answer> remove_claims(const std::vector<Claim>& accepted, const std::string& basket);
-    transport::Answer claims_at_source(std::vector<Claim>& ours);
+    transport::Answer claims_at_source(std::vector<Claim>& ours, std::vector<Report>& reports);
+    /// Claims in baskets that only a listing of the source shows, by their ids.
+    void find_claims(std::map<std::string, std::string>& claims);
     /// Baskets that nothing is expected in any more, and nothing is in.
     void remove_baskets(std::vector<Report>& reports);
     /// A rename to this name, of a run that died, may still be carried out.
@@ -186,9 +188,10 @@ class Intake {
     bool has_baskets_;  ///< as far as is known of the source
     /// Claims that may stand at the source, and baskets, which end with a slash: state/claims/<key>.
     std::set<std::string> open_claims_;
-    std::set<std::string> saved_claims_;  ///< as they are on disk
-    Deleted deleted_;                     ///< by earlier runs, as the source said
-    std::vector<std::string> undeleted_;  ///< of them, what the last listing has shown all the same
+    std::set<std::string> saved_claims_;         ///< as they are on disk
+    std::weak_ptr<io::Disk::Work> preparation_;  ///< which writes them too
+    Deleted deleted_;                            ///< by earlier runs, as the source said
+    std::vector<std::string> undeleted_;         ///< of them, what the last listing has shown all the same
 };
 
 }  // namespace ums::intake

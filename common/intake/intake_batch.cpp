@@ -29,6 +29,18 @@ bool is_clear(const Answer& answer) {
     return answer.verdict != Verdict::unknown && answer.verdict != Verdict::broken && answer.verdict != Verdict::full;
 }
 
+// All renames into a basket were refused, and not only since others were faster.
+bool is_refused(std::span<const transport::Take> takes) {
+    return std::all_of(takes.begin(), takes.end(),
+                       [](const auto& one) {
+                           const auto verdict = one.claimed.verdict;
+                           return !one.claimed.done() && is_clear(one.claimed) && verdict != Verdict::unreachable;
+                       }) &&
+           std::any_of(takes.begin(), takes.end(), [](const auto& one) {
+               return one.claimed.verdict != Verdict::absent || one.claimed.status == 409;
+           });
+}
+
 }  // namespace
 
 void Intake::name_claims(Batch& batch, std::string basket) {
@@ -68,16 +80,17 @@ std::unique_ptr<Intake::Batch> Intake::next_batch(std::vector<Item>& ripe, std::
     batch->drafts.resize(count);
     batch->failures.resize(count);
     saved_claims_ = open_claims_;
-    batch->preparation = spool_.disk().start([this, &one = *batch, path = claims_path(), text = claims_text()] {
-        io::write_file(spool_.disk(), path, text);
-        for (std::size_t i = 0; i < one.wanted.size(); ++i) {
-            try {
-                one.drafts[i].emplace(spool_.draft(source_.queue, one.wanted[i].name));
-            } catch (const Error& error) {
-                one.failures[i] = error;
+    preparation_ = batch->preparation =
+        spool_.disk().start([this, &one = *batch, path = claims_path(), text = claims_text()] {
+            io::write_file(spool_.disk(), path, text);
+            for (std::size_t i = 0; i < one.wanted.size(); ++i) {
+                try {
+                    one.drafts[i].emplace(spool_.draft(source_.queue, one.wanted[i].name));
+                } catch (const Error& error) {
+                    one.failures[i] = error;
+                }
             }
-        }
-    });
+        });
     return batch;
 }
 
@@ -143,6 +156,16 @@ Answer Intake::take(Batch& batch, std::optional<Received>& received, std::vector
                          .received = {}});
     }
     store_.take(takes);
+    if (!batch.basket.empty() && is_refused(takes)) {
+        // Files that can be renamed, but not into it: each gets a claim of its own.
+        has_baskets_ = false;
+        const auto basket = batch.basket;
+        name_claims(batch, "");
+        if (store_.remove_directory(at_source(without_slash(basket))).done()) open_claims_.erase(basket);
+        save_open_claims();
+        for (std::size_t i = 0; i < wanted.size(); ++i) takes[i].claim.to = at_source(wanted[i].claim);
+        store_.take(takes);
+    }
     bool all_clear = true;
     const auto worst = judge(wanted, takes, all_clear, reports);
     std::vector<Incoming> all;
@@ -193,16 +216,20 @@ Answer Intake::judge(std::vector<Claim>& wanted, std::vector<transport::Take>& t
         const auto& at_claim = at_claims[k];
         // Another MDS, or the writer himself, was faster. That is no error, even if Apache, which looks first and renames
         // then, calls it one (500).
-        const bool gone = answer.verdict == Verdict::absent ||
+        const bool stays = at_claim.verdict == Verdict::absent && at_names[k].done();
+        const bool gone = (answer.verdict == Verdict::absent && !stays) ||
                           (answer.verdict == Verdict::broken && at_names[k].verdict == Verdict::absent);
         // What stays where it is although others are claimed, again and again, must not keep them waiting for ever.
-        const bool stays = at_claim.verdict == Verdict::absent && at_names[k].done();
         if (stays && answer.verdict != Verdict::unknown) looks_.failed(one.item.name, clock_.now(), answer.text);
         // Somebody has this one open, or locked: its own matter, and the others go on.
         const bool by_server = answer.status == 405 || answer.status == 501;  // it has no rename at all
         const bool held = stays && !by_server && answer.verdict == Verdict::refused;
         if (held) {
             reports.push_back({one.original, Report::Outcome::left, answer.text});
+        } else if (answer.verdict == Verdict::absent && stays) {
+            note({.verdict = Verdict::broken,
+                  .text = answer.text + ", of a file that is there",
+                  .status = answer.status});
         } else if (!gone) {
             note(answer);
         }
@@ -338,11 +365,11 @@ Answer Intake::commit(Received& received, std::vector<Report>& reports) {
 }
 
 std::vector<Answer> Intake::remove_claims(const std::vector<Claim>& accepted, const std::string& basket) {
+    // That it is not there is no yes: some servers say so of every directory.
     const auto remove_basket = [&] {
-        const auto answer = store_.remove_directory(at_source(without_slash(basket)));
-        if (!answer.done() && answer.verdict != Verdict::absent) return false;
+        if (!store_.remove_directory(at_source(without_slash(basket))).done()) return false;
+        deleted_.add({{basket, std::nullopt}});
         open_claims_.erase(basket);
-        deleted_.add_basket(basket);
         return true;
     };
     const bool as_a_whole = store_.directory_removal() == transport::Store::DirectoryRemoval::whole;

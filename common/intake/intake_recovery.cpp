@@ -35,6 +35,7 @@ Answer Intake::recover(std::vector<Report>& reports) {
     });
     std::map<std::string, std::string> claims;
     for (const auto& claim : open_claims_) claims.emplace(id_of_claim(claim, claim_prefix_)->id(), claim);
+    if (std::any_of(ids.begin(), ids.end(), [&](const auto& id) { return !claims.contains(id); })) find_claims(claims);
     for (const auto& id : ids) {
         const auto name = EntryName::parse(id);
         if (!name) continue;
@@ -68,7 +69,7 @@ Answer Intake::recover(std::vector<Report>& reports) {
         }
     }
     std::vector<Claim> ours;
-    auto answer = claims_at_source(ours);
+    auto answer = claims_at_source(ours, reports);
     if (!answer.done()) return answer;
     std::erase_if(ours, [&](const Claim& claim) {
         try {
@@ -103,13 +104,28 @@ Answer Intake::recover(std::vector<Report>& reports) {
     return Answer{};
 }
 
-Answer Intake::claims_at_source(std::vector<Claim>& ours) {
+void Intake::find_claims(std::map<std::string, std::string>& claims) {
+    std::vector<std::string> baskets;
+    store_.list(source_.directory, [&](const Item& item) {
+        if (item.kind == ItemKind::directory && id_of_claim(item.name + "/", claim_prefix_))
+            baskets.push_back(item.name);
+        return true;
+    });
+    for (const auto& basket : baskets) {
+        store_.list(at_source(basket), [&](const Item& item) {
+            claims.emplace(item.name, basket + "/" + item.name);
+            return true;
+        });
+    }
+}
+
+Answer Intake::claims_at_source(std::vector<Claim>& ours, std::vector<Report>& reports) {
     std::set<std::string> hidden;
     std::copy_if(open_claims_.begin(), open_claims_.end(), std::inserter(hidden, hidden.end()), std::not_fn(is_basket));
     const auto add = [&](const std::string& claim, Item item) {
         if (item.kind != ItemKind::file) return;
         item.name = claim;
-        if (deleted_.contains(item)) {
+        if (deleted_.contains(item) || deleted_.contains(basket_of(claim))) {
             open_claims_.erase(claim);  // taken by a run that died before it could write that down
             return;
         }
@@ -129,7 +145,10 @@ Answer Intake::claims_at_source(std::vector<Claim>& ours) {
     for (const auto& place : places) {
         const auto answer = list_in(place);
         // A basket that was never made, or that is gone, has nothing in it.
-        if (!answer.done() && (place.empty() || answer.verdict != Verdict::absent)) return answer;
+        if (answer.done() || (!place.empty() && answer.verdict == Verdict::absent)) continue;
+        if (place.empty() || answer.verdict == Verdict::unreachable) return answer;
+        std::erase_if(hidden, [&](const std::string& claim) { return basket_of(claim) == place; });
+        reports.push_back({place, Report::Outcome::left, answer.text});
     }
     // Claims that the listing does not show.
     if (hidden.empty()) return {};
@@ -164,9 +183,15 @@ void Intake::remove_baskets(std::vector<Report>& reports) {
                                "it is nothing that was put there by this MDS; move it out of there to have it taken"});
             return true;
         });
-        const bool gone = listed.verdict == Verdict::absent;
-        if (gone || (listed.done() && empty && store_.remove_directory(at_source(name)).done()))
+        Answer removed = listed;
+        if (listed.done() && empty) removed = store_.remove_directory(at_source(name));
+        if (removed.verdict == Verdict::absent || (removed.done() && empty)) {
             open_claims_.erase(basket);
+        } else if (!removed.done()) {
+            has_baskets_ = false;  // no more of them
+            reports.push_back(
+                {"", Report::Outcome::told, "the directory " + name + " of ours cannot be removed: " + removed.text});
+        }
     }
 }
 
@@ -186,10 +211,11 @@ Answer Intake::take_over(const std::string& mds_id, std::vector<Report>& reports
     });
     for (const auto& basket : baskets) {
         if (!answer.done()) return answer;
-        answer = store_.list(at_source(basket), [&](const Item& item) {
+        const auto listed = store_.list(at_source(basket), [&](const Item& item) {
             if (item.kind == ItemKind::file) theirs.push_back(basket + "/" + item.name);
             return true;
         });
+        if (!listed.done()) reports.push_back({basket, Report::Outcome::left, listed.text});
     }
     if (!answer.done()) return answer;
     std::vector<transport::Rename> renames;

@@ -47,7 +47,12 @@ class FakeStore final : public transport::Store {
     bool renames_replace = false;    ///< `Overwrite: F` is ignored
     bool knows_rename = true;        ///< else 405
     DirectoryRemoval directories_go = DirectoryRemoval::none;
-    bool makes_directories = true;  ///< else 403
+    bool makes_directories = true;    ///< else 403
+    bool denies_directories = false;  ///< DELETE of one says that it is not there
+    bool keeps_directories = false;   ///< DELETE of one: 405
+    std::string unlisted;             ///< 403 to a listing of this directory
+    /// What it answers to a rename to this name; nothing: it does it.
+    std::function<std::optional<transport::Answer>(const std::string&)> refuses_rename_to = nullptr;
     bool crash_at_arrival = false;  ///< our process ends as a message arrives, before it hears of it
     /// What the other side answers to an upload with this content; nothing: it takes it.
     std::function<std::optional<transport::Answer>(const std::string&)> dislikes;
@@ -86,6 +91,10 @@ class FakeStore final : public transport::Store {
             [&] {
                 if (!directories.contains(directory)) {
                     result = answer_of(transport::Verdict::absent);
+                    return;
+                }
+                if (!unlisted.empty() && directory == unlisted) {
+                    result = answer_of(transport::Verdict::denied, 403);
                     return;
                 }
                 const std::string prefix = directory.empty() ? "" : directory + "/";
@@ -164,7 +173,9 @@ class FakeStore final : public transport::Store {
             const bool held = one.contested && is_open(one.from);
             const auto handle = held ? nullptr : open_handle(one.from);
             const auto answer = request([this, one, held, handle, result] {
-                if (auto refused = refuses_rename ? refuses_rename(one.from) : std::nullopt) {
+                auto refused = refuses_rename ? refuses_rename(one.from) : std::nullopt;
+                if (!refused && refuses_rename_to) refused = refuses_rename_to(one.to);
+                if (refused) {
                     *result = *refused;
                     return;
                 }
@@ -258,7 +269,11 @@ class FakeStore final : public transport::Store {
                 *result = answer_of(transport::Verdict::refused);
                 return;
             }
-            if (loses_sight || directories.erase(path) == 0) {
+            if (keeps_directories) {
+                *result = answer_of(transport::Verdict::refused, 405);
+                return;
+            }
+            if (loses_sight || denies_directories || directories.erase(path) == 0) {
                 *result = answer_of(transport::Verdict::absent);
                 return;
             }

@@ -202,7 +202,10 @@ class Collector {
                     if (reports.size() >= 256) publish(where, reports);
                 });
             } else {
-                if (!options_.take_over.empty()) intake.take_over(options_.take_over, reports);
+                if (!options_.take_over.empty()) {
+                    answer = intake.take_over(options_.take_over, reports);
+                    if (!answer.done()) complain(answer, where);
+                }
                 answer = intake.recover(reports);
                 const auto before =
                     static_cast<std::size_t>(std::count_if(reports.begin(), reports.end(), [](const auto& report) {

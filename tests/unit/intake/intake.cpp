@@ -455,6 +455,120 @@ TEST_CASE("a basket that a server only says that it deleted is told, and nothing
     REQUIRE(world.store.directories == std::set<std::string>{"", "Out"});
 }
 
+TEST_CASE("what a server shows again after it said that a basket is deleted is not taken again, after a death too",
+          "[intake]") {
+    World world(in_a_basket);
+    world.store.keeps_deleted = true;
+    world.store.plan(FakeStore::Fault::crash_after, 2 + 2 * in_a_basket + 2);  // the basket's removal, as it seems
+    REQUIRE_THROWS_AS(world.run(), test::Crash);
+    world.store.plan(FakeStore::Fault::none, 0);
+    world.run();
+    REQUIRE(world.accepted().size() == in_a_basket);
+    World other(in_a_basket);
+    other.store.keeps_deleted = true;
+    other.run();
+    // The list of claims as it was before they were deleted.
+    spool::Spool spool(other.real, other.clock, other.directory.path() + "/spool", "BER1");
+    std::string claims;
+    for (const auto& [path, content] : other.store.files) claims += path.substr(4) + "\n";
+    io::write_file(other.real, spool.state_path("claims/" + other.source().key), claims);
+    other.run();
+    for (const auto& [content, count] : other.accepted()) REQUIRE(count == 1);
+}
+
+TEST_CASE("a server that says of every directory that it is not there keeps no copies", "[intake]") {
+    World world(in_a_basket);
+    world.store.directories_go = FakeStore::DirectoryRemoval::whole;
+    world.store.denies_directories = true;
+    REQUIRE(world.run().size() == in_a_basket);
+    REQUIRE(world.store.files.empty());
+    world.store.denies_directories = false;
+    world.check_accepted_once();
+}
+
+TEST_CASE("what is in a basket is found although no state knows it", "[intake]") {
+    for (const std::size_t at :
+         {std::size_t{3 + in_a_basket}, std::size_t{4 + 2 * in_a_basket}}) {  // not accepted; accepted
+        INFO("death at request " << at);
+        World world(in_a_basket);
+        world.store.plan(FakeStore::Fault::crash_before, at);
+        REQUIRE_THROWS_AS(world.run(), test::Crash);
+        REQUIRE(world.store.files.begin()->first.find(".ums-claim-") != std::string::npos);
+        world.real.remove(world.directory.path() + "/spool/state/claims/" + world.source().key);
+        world.recover();
+        world.check_accepted_once();
+    }
+}
+
+TEST_CASE("files that cannot be renamed into a basket get claims of their own", "[intake]") {
+    for (const int status : {403, 409, 412}) {
+        INFO(status);
+        World world(in_a_basket);
+        std::size_t refused = 0;
+        world.store.refuses_rename_to = [&](const std::string& to) -> std::optional<transport::Answer> {
+            if (std::count(to.begin(), to.end(), '/') < 2) return std::nullopt;
+            ++refused;
+            return transport::Answer{status == 409   ? transport::Verdict::absent
+                                     : status == 403 ? transport::Verdict::denied
+                                                     : transport::Verdict::exists,
+                                     "no", status};
+        };
+        REQUIRE(world.run().size() == in_a_basket);
+        REQUIRE(refused == in_a_basket);
+        world.check_accepted_once();
+    }
+}
+
+TEST_CASE("a file of which is said that it is not there, and that is there, is told", "[intake]") {
+    World world(1);
+    world.store.refuses_rename = [](const std::string&) -> std::optional<transport::Answer> {
+        return transport::Answer{transport::Verdict::absent, "no", 409};
+    };
+    spool::Spool spool(world.disk, world.clock, world.directory.path() + "/spool", "BER1");
+    transport::Pace pace(world.clock);
+    intake::Intake intake(spool, world.store, world.source(), std::chrono::milliseconds(0), world.clock, pace);
+    std::vector<intake::Report> reports;
+    const auto answer = intake.collect(
+        0, [] { return false; }, reports);
+    REQUIRE(answer.verdict == transport::Verdict::broken);
+    world.store.refuses_rename = nullptr;
+    world.run();
+    world.check_accepted_once();
+}
+
+TEST_CASE("a basket that cannot be read stops no other file", "[intake]") {
+    World world(in_a_basket);
+    world.store.plan(FakeStore::Fault::crash_before, 3 + in_a_basket);
+    REQUIRE_THROWS_AS(world.run(), test::Crash);
+    world.store.plan(FakeStore::Fault::none, 0);
+    world.store.unlisted = io::parent_of(world.store.files.begin()->first);
+    world.contents.push_back("RCPT TO:fax#+49 55\r\n\r\nnew\r\n");
+    world.store.files["Out/new.tmp"] = world.contents.back();
+    const auto reports = world.run();
+    REQUIRE(reports.size() == 2);
+    REQUIRE(world.accepted().size() == 1);
+    world.store.unlisted.clear();
+    world.run();
+    world.check_accepted_once();
+}
+
+TEST_CASE("where directories stay no more of them are made", "[intake]") {
+    World world(in_a_basket);
+    world.store.keeps_directories = true;
+    REQUIRE(world.run().size() == in_a_basket);
+    REQUIRE(world.store.files.empty());
+    REQUIRE(world.store.directories.size() == 3);
+    world.clock.sleep(std::chrono::minutes(11));
+    for (unsigned i = 0; i < in_a_basket; ++i) {
+        world.contents.push_back("RCPT TO:fax#+49 77" + std::to_string(i) + "\r\n\r\nmore\r\n");
+        world.store.files["Out/more" + std::to_string(i) + ".tmp"] = world.contents.back();
+    }
+    REQUIRE(world.run().size() == in_a_basket + 1);
+    REQUIRE(world.store.directories.size() == 3);
+    world.store.keeps_directories = false;
+    world.check_accepted_once();
+}
+
 TEST_CASE("take-over finds what is in the baskets of a dead MDS", "[intake]") {
     World world(in_a_basket);
     world.store.plan(FakeStore::Fault::crash_before, 3 + in_a_basket);
