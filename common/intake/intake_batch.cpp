@@ -217,7 +217,7 @@ Answer Intake::judge(std::vector<Claim>& wanted, std::vector<transport::Take>& t
         // Another MDS, or the writer himself, was faster. That is no error, even if Apache, which looks first and renames
         // then, calls it one (500).
         const bool stays = at_claim.verdict == Verdict::absent && at_names[k].done();
-        const bool gone = (answer.verdict == Verdict::absent && !stays) ||
+        const bool gone = answer.verdict == Verdict::absent ||
                           (answer.verdict == Verdict::broken && at_names[k].verdict == Verdict::absent);
         // What stays where it is although others are claimed, again and again, must not keep them waiting for ever.
         if (stays && answer.verdict != Verdict::unknown) looks_.failed(one.item.name, clock_.now(), answer.text);

@@ -472,8 +472,9 @@ TEST_CASE("what a server shows again after it said that a basket is deleted is n
     std::string claims;
     for (const auto& [path, content] : other.store.files) claims += path.substr(4) + "\n";
     io::write_file(other.real, spool.state_path("claims/" + other.source().key), claims);
+    for (const auto& entry : spool.list(Queue::outgoing(), State::fresh)) other.real.remove(spool.path(entry));  // sent
     other.run();
-    for (const auto& [content, count] : other.accepted()) REQUIRE(count == 1);
+    REQUIRE(other.accepted().empty());
 }
 
 TEST_CASE("a server that says of every directory that it is not there keeps no copies", "[intake]") {
