@@ -164,7 +164,7 @@ class Intake {
     std::vector<transport::Answer> remove_claims(const std::vector<Claim>& accepted, const std::string& basket);
     transport::Answer claims_at_source(std::vector<Claim>& ours, std::vector<Report>& reports);
     /// Claims in baskets that only a listing of the source shows, by their ids.
-    void find_claims(std::map<std::string, std::string>& claims);
+    transport::Answer find_claims(std::map<std::string, std::string>& claims);
     /// Baskets that nothing is expected in any more, and nothing is in.
     void remove_baskets(std::vector<Report>& reports);
     /// A rename to this name, of a run that died, may still be carried out.

@@ -35,7 +35,10 @@ Answer Intake::recover(std::vector<Report>& reports) {
     });
     std::map<std::string, std::string> claims;
     for (const auto& claim : open_claims_) claims.emplace(id_of_claim(claim, claim_prefix_)->id(), claim);
-    if (std::any_of(ids.begin(), ids.end(), [&](const auto& id) { return !claims.contains(id); })) find_claims(claims);
+    if (std::any_of(ids.begin(), ids.end(), [&](const auto& id) { return !claims.contains(id); })) {
+        // A note that goes before its claim would let it be taken again.
+        if (const auto answer = find_claims(claims); !answer.done()) return answer;
+    }
     for (const auto& id : ids) {
         const auto name = EntryName::parse(id);
         if (!name) continue;
@@ -104,19 +107,21 @@ Answer Intake::recover(std::vector<Report>& reports) {
     return Answer{};
 }
 
-void Intake::find_claims(std::map<std::string, std::string>& claims) {
+Answer Intake::find_claims(std::map<std::string, std::string>& claims) {
     std::vector<std::string> baskets;
-    store_.list(source_.directory, [&](const Item& item) {
+    auto answer = store_.list(source_.directory, [&](const Item& item) {
         if (item.kind == ItemKind::directory && id_of_claim(item.name + "/", claim_prefix_))
             baskets.push_back(item.name);
         return true;
     });
     for (const auto& basket : baskets) {
-        store_.list(at_source(basket), [&](const Item& item) {
+        if (!answer.done()) break;
+        answer = store_.list(at_source(basket), [&](const Item& item) {
             claims.emplace(item.name, basket + "/" + item.name);
             return true;
         });
     }
+    return answer;
 }
 
 Answer Intake::claims_at_source(std::vector<Claim>& ours, std::vector<Report>& reports) {

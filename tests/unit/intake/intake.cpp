@@ -501,6 +501,23 @@ TEST_CASE("what is in a basket is found although no state knows it", "[intake]")
     }
 }
 
+TEST_CASE("a note whose claim cannot be found stays until it can", "[intake]") {
+    World world(in_a_basket);
+    world.store.plan(FakeStore::Fault::crash_before, 4 + 2 * in_a_basket);
+    REQUIRE_THROWS_AS(world.run(), test::Crash);
+    REQUIRE(world.accepted().size() == in_a_basket);
+    world.store.plan(FakeStore::Fault::none, 0);
+    spool::Spool spool(world.real, world.clock, world.directory.path() + "/spool", "BER1");
+    world.real.remove(spool.state_path("claims/" + world.source().key));
+    for (const auto& entry : spool.list(Queue::outgoing(), State::fresh)) world.real.remove(spool.path(entry));  // sent
+    world.store.unlisted = io::parent_of(world.store.files.begin()->first);
+    world.run();
+    world.store.unlisted.clear();
+    world.run();
+    REQUIRE(world.accepted().empty());
+    REQUIRE(world.store.files.empty());
+}
+
 TEST_CASE("files that cannot be renamed into a basket get claims of their own", "[intake]") {
     for (const int status : {403, 409, 412}) {
         INFO(status);
