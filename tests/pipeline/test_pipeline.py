@@ -17,7 +17,7 @@ from servers import Apache, Certificates, Nginx, scratch_directory
 
 ALL = os.environ.get("UMS_ALL") == "1"
 # Messages out and in of the runs in which two are at work; few where programs are slow.
-TWO = (400, 100) if ALL else (80, 20) if FACTOR == 1 else (16, 4)
+TWO = (400, 100) if ALL else (80, 20) if FACTOR < 5 else (16, 4)
 
 
 class World:

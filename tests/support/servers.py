@@ -13,10 +13,12 @@ anybody else.
 
 import base64
 import contextlib
+import errno
 import glob
 import hashlib
 import os
 import pwd
+import random
 import shutil
 import signal
 import socket
@@ -60,10 +62,26 @@ def module_file(patterns, package):
     raise Missing(f"none of {', '.join(patterns)} is there; see the Debian package {package}")
 
 
+_port_claims = []
+
+
 def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
+    """A port that nobody listens on, outside the range that clients' connections take theirs from. Other tests that run
+    at the same time get others: a name in the kernel stands for each, as long as this process lives."""
+    while True:
+        port = random.randrange(12000, 32000)
+        claim = socket.socket(socket.AF_UNIX)
+        try:
+            claim.bind(f"\0ums-test-port-{port}")
+            with socket.socket() as s:
+                s.bind(("127.0.0.1", port))
+        except OSError as e:
+            claim.close()
+            if e.errno != errno.EADDRINUSE:
+                raise
+            continue
+        _port_claims.append(claim)
+        return port
 
 
 def worker_user():
@@ -195,6 +213,14 @@ class Server:
                 return
             self.stop()
         raise RuntimeError(f"{self.name} does not start:\n{self.log()}")
+
+    def start_again(self):
+        """On the same ports, after stop()."""
+        with open(os.path.join(self.home, "output"), "ab") as output:
+            self._process = subprocess.Popen(self._configure(), stdin=subprocess.DEVNULL, stdout=output, stderr=output,
+                                             start_new_session=True)
+        if not self._answers():
+            raise RuntimeError(f"{self.name} does not start again:\n{self.log()}")
 
     def stop(self):
         end(self._process)
