@@ -18,7 +18,7 @@ constexpr std::size_t most_header_bytes = 64 * 1024;
 constexpr std::size_t most_discarded = 64 * 1024;
 constexpr std::size_t longest_server_name = 100;
 // Digest with a new nonce, NTLM's three messages: a server that asks more often is playing with us.
-constexpr int most_sends = 5;
+constexpr int most_logins = 5;
 constexpr std::chrono::seconds longest_pause{24 * 3600};
 
 unsigned long methods_of(const Access& access, bool tls) {
@@ -194,7 +194,7 @@ void Exchange::prepare(Request request) {
     header_bytes_ = 0;
     discarded_ = 0;
     position_ = 0;
-    sent_ = 0;
+    sent_ = logins_ = 0;
     open_ = asked_to_log_in_ = repeat_refused_ = login_refused_ = false;
     fault_ = nullptr;
     error_[0] = '\0';
@@ -259,7 +259,8 @@ void Exchange::set_deadline(const Request& request) {
 // Called before each sending, also before those that libcurl decides on by itself.
 int Exchange::on_send(void* self, char*, char*, int, int) noexcept {
     auto& e = *static_cast<Exchange*>(self);
-    if (e.sent_ >= most_sends) {
+    // Connections that were dead when they were used again do not count: libcurl has a limit for them.
+    if (e.asked_to_log_in_ && ++e.logins_ >= most_logins) {
         e.login_refused_ = true;
         return CURL_PREREQFUNC_ABORT;
     }

@@ -121,7 +121,7 @@ class World:
         self.logs = os.path.join(directory, "logs")
         out = os.path.join(directory, "CR", "ExConn", "Out")
         os.makedirs(out)
-        kernels = "".join(f"  {name}: {{url: '{s.url}', check: {{interval: {interval}s, timeout: {min(3, interval * 0.75):g}s}},"
+        kernels = "".join(f"  {name}: {{url: '{s.url}', check: {{interval: {interval}s, timeout: {min(3000, interval * 750)}ms}},"
                           f" auth: {{method: {s.auth}, user: {s.user}, password-file: {s.password_file}}}}}\n"
                           for name, s in self.servers.items())
         self.mds = Installation(directory, config=f"""

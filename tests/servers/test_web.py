@@ -16,7 +16,7 @@ import time
 import unittest
 
 from davserver import Dav
-from hostile import Hostile, reply
+from hostile import CLOSE, Hostile, reply
 from installation import Installation
 from proxy import HttpProxy
 from servers import PASSWORD, USER, Apache, Certificates, Nginx, free_port, program, scratch_directory
@@ -166,6 +166,30 @@ class Proxies(Case):
             yield
         finally:
             stores.environment = plain
+
+
+class Connections(Case):
+    def test_those_that_died_are_no_login_that_was_refused(self):
+        """Kept ones of which each breaks off when it is used again, as after a firewall forgot them."""
+        dav = Dav()
+        dav.files = {name: name.encode() for name in "abcdefgh"}
+        wide = threading.Barrier(len(dav.files))
+        closed = []
+
+        def forgetful(request):
+            if request.method == "PROPFIND":
+                with contextlib.suppress(threading.BrokenBarrierError):
+                    wide.wait(5)  # until so many are there
+            elif len(closed) < 5 and request.connection not in closed:
+                closed.append(request.connection)
+                return CLOSE
+            return dav(request)
+        with Hostile(forgetful) as server, Caller(server.url) as caller:
+            found = caller.call("look", *dav.files)
+            self.assertEqual([line[0] for line in found], ["file", "done"] * len(dav.files))
+            self.assertFalse(wide.broken)
+            self.assertEqual([line[:2] for line in caller.call("read", "a", "10")], [["content", "a"], ["done", "200"]])
+        self.assertEqual(len(closed), 5, "not enough connections were kept: the test shows nothing")
 
 
 class HeaderFields(Case):

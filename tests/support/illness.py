@@ -103,6 +103,7 @@ class _Front(socketserver.ThreadingTCPServer):
     request_queue_size = 100
 
     def __init__(self, handler, behind, pause=0):
+        self.standing = set()
         super().__init__(("127.0.0.1", free_port()), handler)
         self.behind, self.pause, self.met = behind, pause, 0
         threading.Thread(target=self.serve_forever, daemon=True).start()
@@ -110,6 +111,22 @@ class _Front(socketserver.ThreadingTCPServer):
     @property
     def port(self):
         return self.server_address[1]
+
+    def process_request(self, request, client_address):
+        self.standing.add(request)
+        super().process_request(request, client_address)
+
+    def close_request(self, request):
+        self.standing.discard(request)
+        super().close_request(request)
+
+    def end(self):
+        """Nobody is kept in it: whoever it speaks to must come again."""
+        self.shutdown()
+        self.server_close()
+        for request in list(self.standing):
+            with contextlib.suppress(OSError):
+                request.shutdown(socket.SHUT_RDWR)
 
 
 class Illness:
@@ -199,10 +216,11 @@ class Fronted(Illness):
                            f"in ip saddr != {FRONT} tcp dport {port} reject with tcp reset")
 
     def end(self):
+        # While the addresses are still translated: a connection that is forgotten would hang.
+        self._front.end()
+        time.sleep(0.2)
         self._firewall.clear()
         self.met = self._front.met
-        self._front.shutdown()
-        self._front.server_close()
 
 
 class Slow(Fronted):
