@@ -111,7 +111,7 @@ class Exchange {
     std::size_t discarded_ = 0;
     std::uint64_t position_ = 0;
     int sent_ = 0;
-    int logins_ = 0;  // sent again because a login was asked for
+    int logins_ = 0;     // sent again because a login was asked for
     bool open_ = false;  // sent, and neither answered nor asked to log in
     bool asked_to_log_in_ = false;
     bool repeat_refused_ = false;

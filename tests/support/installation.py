@@ -79,7 +79,7 @@ class Installation:
             if not self.listed() and not self.leftovers():
                 return
             if time.monotonic() > end:
-                raise AssertionError("still in the spool:\n" + self.run("ums-spool", "list").stdout.decode()[:4000])
+                raise AssertionError(f"still in the spool: {self.leftovers()}\n" + self.run("ums-spool", "list").stdout.decode()[:4000])
 
     def leftovers(self):
         """Files of the spool that are neither entries nor state that may stay."""
