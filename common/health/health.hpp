@@ -121,6 +121,9 @@ bool must_leave(const Health& health, Admin admin) noexcept;
 inline constexpr std::string_view unproved_text =
     "was stuck, and is given one message at a time until it has fetched one";
 
+/// Under which ums-push keeps what it met at a connector: no kernel can be called so.
+std::string name_of_connector(std::string_view connector);
+
 /// Files below `<spool>/state`. A file that is missing or cannot be understood is a fresh state.
 class Files {
   public:

@@ -96,6 +96,8 @@ void Files::save(std::string_view kernel, const Health& health) {
               line("unproved", static_cast<unsigned long long>(health.unproved)) + line("relieved", health.relieved));
 }
 
+std::string name_of_connector(std::string_view connector) { return "connector=" + std::string(connector); }
+
 Seen Files::load_seen(std::string_view kernel) const {
     const auto values = read(disk_, path("seen", kernel));
     Seen seen;

@@ -120,7 +120,7 @@ class Session:
 
 
 class MailServer:
-    def __init__(self, script=None, *, lmtp=False, certificate=None, tls=False, users=None, extensions=None, path=None):
+    def __init__(self, script=None, *, lmtp=False, certificate=None, tls=False, users=None, extensions=None, path=None, port=0):
         self.script = script or (lambda stage, session: None)
         self.lmtp = lmtp
         self.certificate = certificate  # (certificate, key): STARTTLS is offered, or spoken from the start with `tls`
@@ -134,7 +134,7 @@ class MailServer:
             self._listener.listen(50)
             self.port = None
         else:
-            self._listener = socket.create_server(("127.0.0.1", 0), backlog=50)
+            self._listener = socket.create_server(("127.0.0.1", port), backlog=50)
             self.port = self._listener.getsockname()[1]
         self._lock = threading.Lock()
         self._open = set()

@@ -870,6 +870,26 @@ routes:
         self.assertEqual(sum(x["new"] for x in lines), 3)
         self.assertEqual(kernels["k1"]["ages"], [3, 0, 0, 0, 0, 0, 0])
 
+    def test_status_says_why_a_mail_waits(self):
+        world = self.rooms()
+        with socket.create_server(("127.0.0.1", 0)) as taken:
+            port = taken.getsockname()[1]
+        text = read(world.config).decode()
+        write(world.config, text.replace("connectors:\n", f"connectors:\n  Mail: {{deliver: 'smtp://127.0.0.1:{port}'}}\n").encode())
+        world.place("connector/Mail", "1795406406000001.mailmail.BER1,c=Mail,o=k1", message(1))
+        world.run("ums-push", "--to", "Mail", codes=(69,))
+        table = self.run_clean(world, "ums-failover", "status").stdout.decode()
+        self.assertRegex(table, r"(?m)^QUEUE +NEW .* WHY\nconnector/Mail +1 .*refused.* \(\d+m?s ago\)$")
+        queues = {x["queue"]: x for x in self.json_lines(world, "ums-failover", "status", "--json") if "queue" in x}
+        self.assertIn("refused", queues["connector/Mail"]["why"])
+        self.assertEqual(queues["outgoing"]["why"], "")
+        # Until it was there again.
+        with MailServer(port=port) as server:
+            world.run("ums-push", "--to", "Mail", codes=None)
+            self.assertEqual(len(server.mails), 1)
+        queues = {x["queue"]: x for x in self.json_lines(world, "ums-failover", "status", "--json") if "queue" in x}
+        self.assertEqual(queues["connector/Mail"]["why"], "")
+
     def test_hanging_kernel_does_not_hang_the_pass(self):
         """A FIFO where a file is read, and one where the directory should be."""
         world = self.rooms(("k1", "k2", "k3"), site("k1, k2, k3"))

@@ -167,18 +167,26 @@ int status(const cli::Common& common, report::Reporter& reporter) {
             print_table(sites, reporter);
         }
 
-        std::vector<std::vector<std::string>> queues{{"QUEUE", "NEW", "SENDING", "DOUBT", "HOLD", "OLDEST"}};
+        std::vector<std::vector<std::string>> queues{{"QUEUE", "NEW", "SENDING", "DOUBT", "HOLD", "OLDEST", "WHY"}};
         for (const auto& queue : spool.all_queues()) {
             if (queue.kind == Queue::Kind::sent) continue;
             if (queue.kind == Queue::Kind::kernel && config.kernel(queue.name) != nullptr) continue;
             const auto counts = count(spool, queue, now);
             by_age(spool::to_string(queue), counts);
+            // What ums-push met there last; kernels have their health.
+            const auto seen = queue.kind == Queue::Kind::connector
+                                  ? files.load_seen(health::name_of_connector(queue.name))
+                                  : health::Seen{};
+            const std::string why = seen.failures > 0 ? seen.text : "";
             if (common.json) {
-                reporter.data("{\"queue\":" + text::json_string(spool::to_string(queue)) + json_counts(counts) + "}");
+                reporter.data("{\"queue\":" + text::json_string(spool::to_string(queue)) +
+                              ",\"why\":" + text::json_string(why) + json_counts(counts) + "}");
             } else if (counts.waiting + counts.sending + counts.in_doubt + counts.held > 0) {
-                queues.push_back({spool::to_string(queue), std::to_string(counts.waiting),
-                                  std::to_string(counts.sending), std::to_string(counts.in_doubt),
-                                  std::to_string(counts.held), counts.oldest ? since(*counts.oldest, now) : "-"});
+                queues.push_back(
+                    {spool::to_string(queue), std::to_string(counts.waiting), std::to_string(counts.sending),
+                     std::to_string(counts.in_doubt), std::to_string(counts.held),
+                     counts.oldest ? since(*counts.oldest, now) : "-",
+                     why.empty() ? "" : text::escape(why) + " (" + since(seen.last_failure, now) + " ago)"});
             }
         }
         if (!common.json) {

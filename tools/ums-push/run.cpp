@@ -234,14 +234,12 @@ class Pusher {
         const std::string verb = answer.verdict == Verdict::unreachable ? "cannot reach " : "cannot deliver to ";
         reporter_.error(verb + text::quote(target_.name) + ": " + text::escape(answer.text) + "; " +
                         std::to_string(waiting) + (waiting == 1 ? " message waits" : " messages wait"));
-        if (target_.kernel != nullptr) {
-            health::Files files(disk_, spool_->root() + "/state");
-            auto seen = files.load_seen(target_.name);
-            ++seen.failures;
-            seen.last_failure = clock_.now();
-            seen.text = answer.text;
-            files.save(target_.name, seen);
-        }
+        health::Files files(disk_, spool_->root() + "/state");
+        auto seen = files.load_seen(name_in_state());
+        ++seen.failures;
+        seen.last_failure = clock_.now();
+        seen.text = answer.text;
+        files.save(name_in_state(), seen);
         code_.note(exit_code(answer.verdict == Verdict::unreachable ? Fault::unreachable
                              : answer.verdict == Verdict::denied    ? Fault::permission
                                                                     : Fault::later));
@@ -251,11 +249,15 @@ class Pusher {
     void succeeded() {
         failures_ = 0;
         health::Files files(disk_, spool_->root() + "/state");
-        auto seen = files.load_seen(target_.name);
+        auto seen = files.load_seen(name_in_state());
         if (seen.failures == 0) return;
         seen.failures = 0;
         seen.last_success = clock_.now();
-        files.save(target_.name, seen);
+        files.save(name_in_state(), seen);
+    }
+
+    std::string name_in_state() const {
+        return target_.kernel != nullptr ? target_.name : health::name_of_connector(target_.name);
     }
 
     void publish(const std::vector<delivery::Report>& reports) {
