@@ -9,6 +9,7 @@
 
 #include "error/error.hpp"
 #include "text/text.hpp"
+#include "transport/curl_text.hpp"
 
 namespace ums::transport {
 
@@ -47,11 +48,6 @@ std::string names_of(unsigned long methods) {
     add(CURLAUTH_NEGOTIATE, "negotiate");
     add(CURLAUTH_BEARER, "bearer");
     return names;
-}
-
-std::string lower_first(std::string text) {
-    if (!text.empty() && text[0] >= 'A' && text[0] <= 'Z') text[0] = static_cast<char>(text[0] - 'A' + 'a');
-    return text;
 }
 
 std::string_view value_of(std::string_view line, std::string_view name) {
@@ -484,18 +480,13 @@ Answer Exchange::failure(CURLcode code) {
 std::string Exchange::failure_text(CURLcode code) const {
     const std::string said = text::escape(error_.data());
     const auto seconds = [](std::chrono::milliseconds time) { return text::rough_duration(time); };
+    if (const auto why = connection_text(easy_.get(), code, settings_.origin.host, said); !why.empty()) {
+        const bool of_proxy = code == CURLE_COULDNT_CONNECT && !settings_.access.proxy.empty();
+        return (of_proxy ? "proxy " + text::quote(settings_.access.proxy) + ": " : "") + why;
+    }
     switch (code) {
-        case CURLE_COULDNT_RESOLVE_HOST: return "the host name " + text::quote(settings_.origin.host) + " is not known";
         case CURLE_COULDNT_RESOLVE_PROXY:
             return "the host name of the proxy " + text::quote(settings_.access.proxy) + " is not known";
-        case CURLE_COULDNT_CONNECT: {
-            long error = 0;
-            curl_easy_getinfo(easy_.get(), CURLINFO_OS_ERRNO, &error);
-            const std::string whom =
-                settings_.access.proxy.empty() ? "" : "proxy " + text::quote(settings_.access.proxy) + ": ";
-            if (error != 0) return whom + lower_first(std::generic_category().message(static_cast<int>(error)));
-            return "cannot connect: " + said;
-        }
         case CURLE_OPERATION_TIMEDOUT:
             if (!open_) return "no connection within " + seconds(settings_.limits.connect);
             if (headers_done_ || request_.body != nullptr || request_.streaming || request_.expected) {
@@ -505,16 +496,6 @@ std::string Exchange::failure_text(CURLcode code) const {
                        ", or all of it took too long";
             }
             return "no answer within " + seconds(settings_.limits.answer);
-        case CURLE_PEER_FAILED_VERIFICATION: return certificate_text();
-        case CURLE_SSL_PINNEDPUBKEYNOTMATCH: return "TLS: the server's key is not the pinned one";
-        case CURLE_SSL_CERTPROBLEM:
-        case CURLE_SSL_CACERT_BADFILE: return "TLS: a certificate or key file of ours cannot be used: " + said;
-        case CURLE_SSL_CONNECT_ERROR:
-            if (said.find("unsupported protocol") != std::string::npos ||
-                said.find("protocol version") != std::string::npos || said.find("wrong version") != std::string::npos) {
-                return "TLS: no connection: the server does not speak version 1.2 or a newer one: " + said;
-            }
-            return "TLS: no connection: " + said;
         case CURLE_ABORTED_BY_CALLBACK:
         case CURLE_GOT_NOTHING:
         case CURLE_SEND_ERROR:
@@ -528,26 +509,6 @@ std::string Exchange::failure_text(CURLcode code) const {
                                                      : "the answer is not as it should be";
         case CURLE_OK: return "the answer broke off in its headers";
         default: return said.empty() ? lower_first(curl_easy_strerror(code)) : lower_first(said);
-    }
-}
-
-// The numbers are those of OpenSSL's X509_verify_cert_error_string(3).
-std::string Exchange::certificate_text() const {
-    long result = 0;
-    curl_easy_getinfo(easy_.get(), CURLINFO_SSL_VERIFYRESULT, &result);
-    // The name is libcurl's own check, with no number of OpenSSL's.
-    if (std::string_view(error_.data()).find("subject name") != std::string_view::npos) {
-        return "TLS: the server's certificate is not for the name " + text::quote(settings_.origin.host);
-    }
-    switch (result) {
-        case 9: return "TLS: the server's certificate is not valid yet";
-        case 10: return "TLS: the server's certificate has expired";
-        case 18: return "TLS: the server's certificate is self-signed and not known here";
-        case 19: return "TLS: the server's certificate is signed by a self-signed CA that is not known here";
-        case 2:
-        case 20:
-        case 21: return "TLS: the server's certificate is signed by a CA that is not known here";
-        default: return "TLS: the server's certificate is not accepted: " + text::escape(error_.data());
     }
 }
 

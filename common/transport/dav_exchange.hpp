@@ -86,7 +86,6 @@ class Exchange {
     bool content(std::string_view part);
     std::size_t fill(std::span<char> buffer);
     std::string failure_text(CURLcode code) const;
-    std::string certificate_text() const;
     void set_proxy();
     void learn_login(Seen& seen);
     void learn_proxy_login();

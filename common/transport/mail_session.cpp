@@ -12,6 +12,7 @@
 
 #include "error/error.hpp"
 #include "text/text.hpp"
+#include "transport/curl_text.hpp"
 #include "transport/mail_text.hpp"
 
 namespace ums::transport {
@@ -311,7 +312,9 @@ MailAnswer MailSession::open_connection() {
     greeting_ = c.first;
     const std::string said = c.reply.code >= 400 ? c.reply.text() : "";
     if (code != CURLE_OK) {
-        std::string why = c.error[0] != '\0' ? c.error.data() : curl_easy_strerror(code);
+        const std::string own_words = c.error[0] != '\0' ? c.error.data() : curl_easy_strerror(code);
+        std::string why = connection_text(c.easy.get(), code, target_.host, text::escape(own_words));
+        if (why.empty()) why = lower_first(own_words);
         if (code == CURLE_COULDNT_CONNECT && local) {
             long error = 0;
             curl_easy_getinfo(c.easy.get(), CURLINFO_OS_ERRNO, &error);
@@ -319,7 +322,6 @@ MailAnswer MailSession::open_connection() {
                   std::generic_category().message(static_cast<int>(error));
         }
         if (code == CURLE_PEER_FAILED_VERIFICATION) why += " (see 'tls: {ca: ...}')";
-        if (code == CURLE_SSL_PINNEDPUBKEYNOTMATCH) why = "TLS: the server's key is not the pinned one";
         if (code == CURLE_SSL_CONNECT_ERROR && smtps)
             why += "; if the server does not begin with TLS, its URL is smtp://";
         if (code == CURLE_OPERATION_TIMEDOUT && c.first.empty() && !smtps && !lmtp)

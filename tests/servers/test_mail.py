@@ -728,7 +728,7 @@ class Secure(MailTest):
         self.assertEqual(site.results(codes=(0,)), ["delivered"])
 
     def test_certificates(self):
-        for name, text in (("self-signed", "certificate"), ("expired", "certificate"), ("wrong-name", "name")):
+        for name, text in (("self-signed", "is self-signed"), ("expired", "has expired"), ("wrong-name", "is not for the name")):
             for tls in (False, True):
                 with self.subTest(name, tls=tls):
                     server = self.server(certificate=self.pair(name), tls=tls)

@@ -142,7 +142,7 @@ class Pusher {
             courier.clean();
             disk_.remove(unswept());
         }
-        if (target_.kernel != nullptr && !courier.target_fault()) succeeded();
+        if (!courier.target_fault()) succeeded();
         return code;
     }
 
@@ -155,7 +155,7 @@ class Pusher {
         // Said once, but work that is left as long as it lasts.
         if (mailer.in_doubt() > 0) code_.note(exit_code(Fault::later));
         if (mailer.target_fault()) return code;
-        failures_ = 0;
+        succeeded();
         return code_.value();
     }
 
