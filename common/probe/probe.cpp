@@ -49,28 +49,43 @@ std::optional<transport::Check> owner(const cli::Common& common, const config::C
                                 "there)"};
 }
 
-int show(const cli::Common& common, const std::string& what, const std::string& address,
-         const std::vector<transport::Check>& checks, report::Reporter& reporter) {
-    std::size_t width = 0;
-    for (const auto& check : checks) width = std::max(width, check.name.size());
-    if (!common.json) reporter.data(text::escape(what) + " (" + text::escape(address) + ")");
-    int code = 0;
-    for (const auto& check : checks) {
-        if (common.json) {
-            reporter.data("{\"target\":" + text::json_string(what) + ",\"check\":" + text::json_string(check.name) +
-                          ",\"finding\":" + text::json_string(text::lower(word(check.finding))) +
-                          ",\"detail\":" + text::json_string(check.detail) + "}");
-        } else {
-            reporter.data("  " + pad(check.name, width) + "  " + pad(std::string(word(check.finding)), 7) + "  " +
-                          text::escape(check.detail));
-        }
-        if (check.finding != transport::Finding::bad || code != 0) continue;
-        code = check.name == "connect" ? exit_code(Fault::unreachable)
-               : check.name == "login" ? exit_code(Fault::permission)
-                                       : exit_attention;
+constexpr std::size_t widest_name = std::string_view("addresses beyond ASCII").size();
+
+/// The table, line by line as the checks are made, and the exit code that comes of them.
+class Table {
+  public:
+    Table(const cli::Common& common, std::string what, const std::string& address, report::Reporter& reporter)
+        : json_(common.json), what_(std::move(what)), reporter_(reporter) {
+        if (json_) return;
+        reporter_.data(text::escape(what_) + " (" + text::escape(address) + ")");
+        reporter_.flush();
     }
-    return code;
-}
+
+    void add(const transport::Check& check) {
+        if (json_) {
+            reporter_.data("{\"target\":" + text::json_string(what_) + ",\"check\":" + text::json_string(check.name) +
+                           ",\"finding\":" + text::json_string(text::lower(word(check.finding))) +
+                           ",\"detail\":" + text::json_string(check.detail) + "}");
+        } else {
+            reporter_.data("  " + pad(check.name, widest_name) + "  " + pad(std::string(word(check.finding)), 7) +
+                           "  " + text::escape(check.detail));
+        }
+        reporter_.flush();
+        if (check.finding != transport::Finding::bad || code_ != 0) return;
+        code_ = check.name == "connect" ? exit_code(Fault::unreachable)
+                : check.name == "login" ? exit_code(Fault::permission)
+                                        : exit_attention;
+    }
+
+    bool is_reached() const noexcept { return code_ != exit_code(Fault::unreachable); }
+    int code() const noexcept { return code_; }
+
+  private:
+    bool json_;
+    std::string what_;
+    report::Reporter& reporter_;
+    int code_ = 0;
+};
 
 // What a delivery needs is not what a fetch needs.
 void adapt(transport::Check& check, Use use, bool in_place) {
@@ -106,7 +121,9 @@ int probe_mail(const cli::Common& common, const std::string& what, const config:
     config::Connector connector;
     connector.deliver = deliver;
     const auto sender = delivery::Postmark(none, connector).sender("+4930000000", message::Service::fax, nullptr);
-    return show(common, what, target::to_string(deliver.url), server->probe(sender), reporter);
+    Table table(common, what, target::to_string(deliver.url), reporter);
+    server->probe(sender, [&](const transport::Check& check) { table.add(check); });
+    return table.code();
 }
 
 }  // namespace
@@ -149,17 +166,16 @@ int run(const cli::Common& common, const config::Config& config, const std::stri
         address = target::to_string(std::get<target::Target>(target));
     }
 
-    auto checks = transport::probe(*store, scratch, clock);
-    // Who does not answer is not asked again.
-    const bool reached = std::none_of(checks.begin(), checks.end(), [](const auto& check) {
-        return check.name == "connect" && check.finding == transport::Finding::bad;
-    });
-    if (!reached) return show(common, what, address, checks, reporter);
-    if (auto check = owner(common, config, *store, scratch, clock)) checks.push_back(std::move(*check));
-    for (auto& check : checks) {
+    Table table(common, what, address, reporter);
+    const auto tell = [&](transport::Check check) {
         if (check.finding == transport::Finding::bad) adapt(check, use, in_place);
-    }
-    return show(common, what, address, checks, reporter);
+        table.add(check);
+    };
+    transport::probe(*store, scratch, clock, tell);
+    // Who does not answer is not asked again.
+    if (!table.is_reached()) return table.code();
+    if (auto check = owner(common, config, *store, scratch, clock)) tell(std::move(*check));
+    return table.code();
 }
 
 }  // namespace ums::probe

@@ -103,7 +103,7 @@ class Pool final : public MailServer {
         at_once(sessions_.size(), [&](std::size_t i) { sessions_[i]->quit(); });
     }
 
-    std::vector<Check> probe(const std::string& sender) override;
+    void probe(const std::string& sender, const Tell& tell) override;
 
   private:
     target::Target target_;
@@ -112,10 +112,9 @@ class Pool final : public MailServer {
     std::size_t width_;
 };
 
-std::vector<Check> Pool::probe(const std::string& sender) {
-    std::vector<Check> checks;
+void Pool::probe(const std::string& sender, const Tell& tell) {
     const auto add = [&](std::string name, Finding finding, std::string detail) {
-        checks.push_back({std::move(name), finding, std::move(detail)});
+        tell({std::move(name), finding, std::move(detail)});
     };
     auto& session = *sessions_.front();
     const auto opened = session.open();
@@ -123,7 +122,7 @@ std::vector<Check> Pool::probe(const std::string& sender) {
         const bool denied = opened.answer.verdict == Verdict::denied;
         if (denied) add("connect", Finding::good, session.greeting());
         add(denied ? "login" : "connect", Finding::bad, opened.answer.text);
-        return checks;
+        return;
     }
     add("connect", Finding::good, session.greeting());
     const auto& can = session.extensions();
@@ -160,7 +159,6 @@ std::vector<Check> Pool::probe(const std::string& sender) {
     }
     add("latency", Finding::good,
         std::to_string(tenths / 10) + "." + std::to_string(tenths % 10) + " ms for a command");
-    return checks;
 }
 
 void require_readable(const std::string& path, std::string_view what) {

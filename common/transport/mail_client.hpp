@@ -67,7 +67,7 @@ class MailServer {
     /// Ends the connections politely, as nothing is to be sent for a while. The next ready() opens others.
     virtual void hang_up() = 0;
     /// What a mail needs and can be found out without sending one: for --probe.
-    virtual std::vector<Check> probe(const std::string& sender) = 0;
+    virtual void probe(const std::string& sender, const Tell& tell) = 0;
 };
 
 enum class StartTls {

@@ -19,10 +19,14 @@ constexpr std::chrono::seconds largest_skew{5};
 // One probe of one store: what it makes it takes away again.
 class Prober {
   public:
-    Prober(Store& store, std::string scratch, clock::Clock& clock)
-        : store_(store), scratch_(std::move(scratch)), clock_(clock), mark_("ums-probe-" + io::random_token()) {}
+    Prober(Store& store, std::string scratch, clock::Clock& clock, const Tell& tell)
+        : store_(store),
+          scratch_(std::move(scratch)),
+          clock_(clock),
+          tell_(tell),
+          mark_("ums-probe-" + io::random_token()) {}
 
-    std::vector<Check> run() {
+    void run() {
         if (connect() && list() && make_scratch() && write()) {
             clock_skew();
             create_protection();
@@ -32,12 +36,11 @@ class Prober {
             latency();
         }
         clean_up();
-        return std::move(checks_);
     }
 
   private:
     void say(std::string name, Finding finding, std::string detail) {
-        checks_.push_back({std::move(name), finding, std::move(detail)});
+        tell_({std::move(name), finding, std::move(detail)});
     }
 
     bool fail(std::string name, const Answer& answer, std::string_view advice = {}) {
@@ -270,17 +273,17 @@ class Prober {
     Store& store_;
     std::string scratch_;
     clock::Clock& clock_;
+    const Tell& tell_;
     std::string mark_;
     std::vector<std::string> used_;
-    std::vector<Check> checks_;
     clock::Instant write_begin_;
     clock::Instant write_end_;
 };
 
 }  // namespace
 
-std::vector<Check> probe(Store& store, const std::string& scratch, clock::Clock& clock) {
-    return Prober(store, scratch, clock).run();
+void probe(Store& store, const std::string& scratch, clock::Clock& clock, const Tell& tell) {
+    Prober(store, scratch, clock, tell).run();
 }
 
 }  // namespace ums::transport

@@ -100,10 +100,10 @@ void call(Store& store, io::Disk& disk, const std::vector<std::string>& words) {
     } else if (operation == "probe") {
         static constexpr std::array<std::string_view, 3> findings{"good", "warning", "bad"};
         clock::SystemClock clock;
-        for (const auto& check : probe(store, rest.at(0), clock)) {
+        probe(store, rest.at(0), clock, [](const Check& check) {
             std::cout << check.name << '\t' << findings[static_cast<std::size_t>(check.finding)] << '\t' << check.detail
                       << '\n';
-        }
+        });
     } else {
         throw std::runtime_error("no such operation: " + operation);
     }

@@ -209,6 +209,30 @@ class HeaderFields(Case):
             self.assertTrue(900 <= int(words[2]) <= 1000, words)
 
 
+class Probes(Case):
+    def test_each_check_is_shown_as_soon_as_it_is_made(self):
+        dav, go_on, in_time = Dav(), threading.Event(), []
+
+        def slow(request):
+            if request.method == "MOVE":
+                in_time.append(go_on.wait(20))
+            return dav(request)
+        with scratch_directory() as directory, Hostile(slow) as server:
+            mds = Installation(directory, config=f"kernels: {{k: {{url: '{server.url}'}}}}\nconnectors: {{C: {{root: '{directory}/C', numbers: ['*']}}}}\n"
+                               "sites: {s: {kernels: [k]}}\nroutes: [{to: s}]\n")
+            probe = mds.start("ums-push", "--probe", "k", stdout=subprocess.PIPE)
+            seen = []
+            while b"write" not in seen:
+                line = probe.stdout.readline()
+                self.assertNotEqual(line, b"", "it ended, or waits with what it knows")
+                seen += line.split()[:1]
+            go_on.set()
+            rest = probe.communicate()[0]
+            self.assertIn(b"rename", [line.split()[0] for line in rest.splitlines()])
+            self.assertEqual(set(in_time), {True})
+            self.assertEqual(probe.returncode, 0)
+
+
 class Clocks(Case):
     def test_the_probe_tells_of_a_clock_that_is_wrong(self):
         for skew, finding, said in ((0, b"ok", b"as ours"), (-3600, b"warning", b"1h behind ours"), (90, b"warning", b"ahead of ours"),

@@ -72,7 +72,7 @@ class FakeMailServer final : public transport::MailServer {
         return answers;
     }
     void hang_up() override {}
-    std::vector<transport::Check> probe(const std::string&) override { return {}; }
+    void probe(const std::string&, const transport::Tell&) override {}
 
   private:
     static std::string text_of(const transport::Mail& mail) {
