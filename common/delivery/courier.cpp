@@ -25,6 +25,7 @@ namespace attribute = spool::attribute;
 
 constexpr unsigned most_refusals = 5;
 constexpr std::chrono::seconds unreadable_pause{60};
+constexpr Bytes largest_canary{64 << 20};
 
 // A clear no: the request never left, or credentials were asked for.
 bool certainly_not_done(const Answer& answer) {
@@ -205,11 +206,11 @@ void Courier::give_back_all(std::span<const Attempt> attempts, const Answer& ans
     give_back(entries, reports, answer.text);
 }
 
-void Courier::refuse(const Entry& entry, const Answer& answer, std::vector<Report>& reports) {
+void Courier::refuse(const Entry& entry, const Answer& answer, bool is_own, std::vector<Report>& reports) {
     const auto refusals = entry.name.number(attribute::refused) + 1;
     auto name = entry.name.with(attribute::refused, refusals);
     // No room and an ill server pass; who says "not this one" five times means it.
-    const bool may_park = answer.verdict == Verdict::refused || answer.verdict == Verdict::denied;
+    const bool may_park = is_own && (answer.verdict == Verdict::refused || answer.verdict == Verdict::denied);
     const auto unwanted = name.number(attribute::unwanted) + 1;
     if (may_park) name = name.with(attribute::unwanted, unwanted);
     if (may_park && unwanted >= most_refusals) {
@@ -308,7 +309,7 @@ void Courier::open_attempts(std::vector<Attempt>& attempts, std::vector<Report>&
             if (error.fault() == Fault::unusable) {
                 park(error.what());
             } else {
-                refuse(attempt.entry, Answer{Verdict::refused, error.what(), 0, {}}, reports);
+                refuse(attempt.entry, Answer{Verdict::refused, error.what(), 0, {}}, true, reports);
             }
             continue;
         }
@@ -333,13 +334,13 @@ void Courier::upload(std::vector<Attempt>& attempts, std::vector<Report>& report
     for (const auto& attempt : attempts) uploads.push_back({attempt.stage, attempt.body});
     const auto answers = store_.upload(uploads);
 
-    bool any_done = false;
-    bool any_refused = false;
+    Refusals refusals;
     std::vector<std::string> leftovers;
     for (std::size_t i = 0; i < answers.size(); ++i) {
         const auto& answer = answers[i];
-        any_done = any_done || answer.done();
-        any_refused = any_refused || may_be_of_message(answer);
+        const auto size = attempts[i].body.size();
+        if (answer.done()) refusals.took(size);
+        if (may_be_of_message(answer)) refusals.refused(size, answer);
         // A stage name that is taken although we never used it (a spool restored from a backup, a planted file) is no
         // fault of anybody: the next attempt has another name.
         if (!answer.done() && !may_be_of_message(answer) && answer.verdict != Verdict::exists) blame_target(answer);
@@ -350,11 +351,7 @@ void Courier::upload(std::vector<Attempt>& attempts, std::vector<Report>& report
     const bool silent =
         target_fault_ && (target_fault_->verdict == Verdict::unreachable || target_fault_->verdict == Verdict::unknown);
     if (!leftovers.empty() && !silent) store_.remove(leftovers);
-    // It is the message's own matter only if the target takes another one now.
-    if (any_refused && !any_done && !target_fault_) {
-        const auto answer = canary(attempts.front().entry.name);
-        if (!answer.done()) blame_target(answer);
-    }
+    judge(refusals, attempts.front().entry.name);
 
     std::vector<Attempt> staged;
     std::vector<Entry> undone;
@@ -362,7 +359,7 @@ void Courier::upload(std::vector<Attempt>& attempts, std::vector<Report>& report
         if (answers[i].done()) {
             staged.push_back(std::move(attempts[i]));
         } else if (may_be_of_message(answers[i]) && !target_fault_) {
-            refuse(attempts[i].entry, answers[i], reports);
+            refuse(attempts[i].entry, answers[i], refusals.is_of_message(attempts[i].body.size()), reports);
         } else {
             undone.push_back(attempts[i].entry);
         }
@@ -371,9 +368,35 @@ void Courier::upload(std::vector<Attempt>& attempts, std::vector<Report>& report
     if (!undone.empty()) give_back(undone, reports, target_fault_ ? target_fault_->text : "not uploaded");
 }
 
-Answer Courier::canary(const EntryName& name) {
+void Refusals::refused(Bytes size, const Answer& answer) {
+    constexpr int too_large = 413;  // RFC 9110, 15.5.14: said of this one, whatever room there is
+    most_refused_ = std::max(most_refused_.value_or(Bytes{0}), answer.status == too_large ? Bytes{0} : size);
+}
+
+std::optional<Bytes> Refusals::question() const {
+    if (!most_refused_ || (most_taken_ && *most_refused_ <= *most_taken_)) return std::nullopt;
+    return most_refused_;
+}
+
+// It is the message's own matter only if the target takes another one as large now.
+void Courier::judge(Refusals& refusals, const EntryName& name) {
+    const auto size = refusals.question();
+    if (!size || target_fault_) return;
+    if (canary(name, *size).done()) return;
+    // Small ones may go on while there is no room for large ones.
+    const auto answer = refusals.took_any() ? Answer{} : canary(name, Bytes{0});
+    if (answer.done()) {
+        refusals.no_room();
+    } else {
+        blame_target(answer);
+    }
+}
+
+Answer Courier::canary(const EntryName& name, Bytes size) {
     const std::string canary = stage_path(name, std::string(canary_suffix) + std::string(part_suffix));
-    auto answer = put(canary, "canary\n");
+    const io::Fd zeros = io::zeros(std::min(size, largest_canary));
+    const std::array<transport::Upload, 1> upload{{{canary, {"canary\n", &zeros, 0, std::min(size, largest_canary)}}}};
+    auto answer = store_.upload(upload).front();
     const std::array<std::string, 1> path{canary};
     store_.remove(path);
     return answer;

@@ -89,6 +89,8 @@ struct Report {
 /// Final name of a message: its id and a hash that tells spools and copies apart, of `[A-Za-z0-9._-]`.
 std::string final_name(const spool::EntryName& name, const std::string& uuid, const std::string& extension);
 
+class Refusals;
+
 class Courier {
   public:
     /// All of them must outlive the courier. `worker` proves that the queue is ours.
@@ -145,8 +147,11 @@ class Courier {
     bool witness(std::span<const Attempt> attempts, std::vector<Report>& reports);
     transport::Answer put_witness();
     bool begin_publishing(std::vector<Attempt>& attempts, std::vector<Report>& reports);
-    /// Whether the target takes another file now: then what it refused is the message's own matter.
-    transport::Answer canary(const spool::EntryName& name);
+    /// Whether the target takes another file of that size now: then what it refused is the message's own matter. One that is
+    /// full takes small ones still, and does not always say that it is full.
+    transport::Answer canary(const spool::EntryName& name, Bytes size);
+    /// Asks the target, if something was refused.
+    void judge(Refusals& refusals, const spool::EntryName& name);
     transport::Answer check_rename(const std::string& owner_path, const std::string& own);
     void deliver_in_place(std::span<Attempt> attempts, std::vector<Report>& reports);
     void upload_in_place(std::span<Attempt> attempts, std::vector<Report>& reports);
@@ -177,8 +182,8 @@ class Courier {
     /// The target is to blame, and none of them can be tried there now.
     void give_back_all(std::span<const Attempt> attempts, const transport::Answer& answer,
                        std::vector<Report>& reports);
-    /// Counts it, and makes it wait; the fifth refusal parks it, but a lack of room never does.
-    void refuse(const spool::Entry& entry, const transport::Answer& answer, std::vector<Report>& reports);
+    /// Counts it, and makes it wait; the fifth refusal that is the message's own matter parks it, a lack of room never does.
+    void refuse(const spool::Entry& entry, const transport::Answer& answer, bool is_own, std::vector<Report>& reports);
     /// Back in new/ under `name`, not to be tried before the pause is over.
     void postpone(const spool::Entry& entry, const spool::EntryName& name, std::chrono::seconds pause,
                   const std::string& why, std::vector<Report>& reports);

@@ -56,6 +56,7 @@ void Courier::upload_in_place(std::span<Attempt> attempts, std::vector<Report>& 
 
     std::vector<Arrived> published;
     std::vector<std::size_t> refused;
+    Refusals refusals;
     std::vector<Entry> doubtful;
     Doubts doubts;
     std::set<std::string, std::less<>> kept_out;
@@ -65,8 +66,10 @@ void Courier::upload_in_place(std::span<Attempt> attempts, std::vector<Report>& 
         const auto& entry = attempts[i].entry;
         if (was_stored(answer)) {
             published.push_back({entry, attempts[i].final});
+            refusals.took(attempts[i].body.size());
         } else if (was_kept_out(answer) && may_be_of_message(answer)) {
             refused.push_back(i);
+            refusals.refused(attempts[i].body.size(), answer);
         } else if (was_kept_out(answer)) {
             blame_target(answer);
             undone.push_back(entry);
@@ -77,16 +80,14 @@ void Courier::upload_in_place(std::span<Attempt> attempts, std::vector<Report>& 
             doubt = answer;
         }
     }
-    if (!refused.empty() && published.empty() && !target_fault_) {
-        auto answer =
-            ensure_directory(destination_.stage) ? canary(attempts[refused.front()].entry.name) : *target_fault_;
-        if (!answer.done()) blame_target(answer);
+    if (refusals.question() && ensure_directory(destination_.stage)) {
+        judge(refusals, attempts[refused.front()].entry.name);
     }
     for (const auto i : refused) {
         if (target_fault_) {
             undone.push_back(attempts[i].entry);
         } else {
-            refuse(attempts[i].entry, answers[i], reports);
+            refuse(attempts[i].entry, answers[i], refusals.is_of_message(attempts[i].body.size()), reports);
         }
     }
     complete(published, false, reports);

@@ -4,6 +4,8 @@
 // courier_doubts.cpp finds out what became of them. Private to the delivery module.
 #pragma once
 
+#include <algorithm>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -28,6 +30,24 @@ std::string witness_prefix(const spool::Queue& queue);
 inline bool is_being_taken_back(const spool::EntryName& name) { return name.number(spool::attribute::taking_back) > 0; }
 /// An upload that failed like this may have failed for what the message is: its size, its content, its name.
 bool may_be_of_message(const transport::Answer& answer);
+
+/// What the target refused of a batch, and what it took.
+class Refusals {
+  public:
+    void took(Bytes size) { most_taken_ = std::max(most_taken_.value_or(Bytes{0}), size); }
+    void refused(Bytes size, const transport::Answer& answer);
+    /// How large the file is that it has to take before what it refused is the messages' own matter; nothing if it has taken
+    /// as much already, or refused nothing.
+    std::optional<Bytes> question() const;
+    bool took_any() const noexcept { return most_taken_.has_value(); }
+    void no_room() noexcept { no_room_ = true; }
+    bool is_of_message(Bytes size) const { return !no_room_ || (most_taken_ && size <= *most_taken_); }
+
+  private:
+    std::optional<Bytes> most_taken_;
+    std::optional<Bytes> most_refused_;
+    bool no_room_ = false;
+};
 
 /// A message on its way out.
 struct Courier::Attempt {

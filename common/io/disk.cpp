@@ -4,6 +4,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <linux/magic.h>
+#include <sys/mman.h>
 #include <sys/random.h>
 #include <sys/statfs.h>
 #include <sys/statvfs.h>
@@ -480,6 +481,14 @@ Fd temporary_file() {
     if (directory == nullptr || *directory == '\0') directory = "/tmp";
     Fd fd(::open(directory, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600));
     if (!fd) throw system_error(Fault::cannot_write, "make a temporary file in " + text::quote(directory), errno);
+    return fd;
+}
+
+Fd zeros(Bytes size) {
+    Fd fd(::memfd_create("zeros", MFD_CLOEXEC));
+    if (!fd || ::ftruncate(fd.get(), static_cast<off_t>(size.count)) != 0) {
+        throw system_error(Fault::later, "make a file in memory", errno);
+    }
     return fd;
 }
 

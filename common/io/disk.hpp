@@ -199,6 +199,8 @@ std::string name_of(const std::string& path);
 /// A file without a name below $TMPDIR, else /tmp, to read and write; gone with its descriptor. Throws
 /// Error{cannot_write}.
 Fd temporary_file();
+/// So many zeros that can be read, in memory of which they take none.
+Fd zeros(Bytes size);
 
 /// 16 characters of `[a-z2-7]` from the system's random source, 80 bits.
 std::string random_token();

@@ -576,6 +576,58 @@ TEST_CASE("a target that takes no canary either is at fault, and the message is 
     world.check_arrived_once();
 }
 
+TEST_CASE("who takes small messages and refuses large ones has no room, whatever it says", "[delivery]") {
+    using transport::Verdict;
+    World world(0);
+    spool::Spool spool(world.real, world.clock, world.directory.path() + "/spool", "BER1");
+    const std::string large = "RCPT TO:fax#1\r\n\r\n" + std::string(60'000, 'x') + "\r\n";
+    world.contents.push_back(large);
+    world.put(spool, large);
+    std::size_t largest = 100;
+    world.batches = GENERATE(1, 2);
+    const bool unwanted = GENERATE(true, false);
+    world.store.dislikes = [&](const std::string& content) -> std::optional<transport::Answer> {
+        if (content.size() <= largest) return std::nullopt;
+        return transport::Answer{Verdict::refused, "PUT: 405 Method Not Allowed", 405, {}};
+    };
+    for (int i = 0; i < 8; ++i) {
+        world.contents.push_back("RCPT TO:fax#1\r\n\r\nsmall " + std::to_string(i) + "\r\n");
+        world.put(spool, world.contents.back());
+        std::vector<delivery::Report> reports;
+        world.run(&reports);
+        const auto waiting = std::find_if(reports.begin(), reports.end(),
+                                          [](const auto& report) { return report.outcome != Outcome::delivered; });
+        REQUIRE(reports.size() == 2);
+        REQUIRE(waiting != reports.end());
+        REQUIRE(waiting->outcome == Outcome::deferred);
+        INFO(waiting->detail);
+        REQUIRE(waiting->detail.starts_with("not taken: PUT: 405"));
+        REQUIRE(waiting->name.number('q') == 0);
+        world.clock.sleep(std::chrono::hours(1));
+    }
+    largest = 1'000'000;
+    if (unwanted) {
+        // Somebody takes as large a one: then it is this one that is not wanted.
+        world.store.dislikes = [&](const std::string& content) -> std::optional<transport::Answer> {
+            if (content != large) return std::nullopt;
+            return transport::Answer{Verdict::refused, "no", 405, {}};
+        };
+        std::vector<delivery::Report> reports;
+        for (int i = 0; i < 5; ++i) {
+            reports.clear();
+            world.run(&reports);
+            REQUIRE(reports.size() == 1);
+            world.clock.sleep(std::chrono::hours(1));
+        }
+        REQUIRE(reports[0].outcome == Outcome::parked);
+        REQUIRE(world.left() == 1);
+        REQUIRE(world.store.arrivals.size() == world.contents.size() - 1);
+        return;
+    }
+    world.recover();
+    world.check_arrived_once();
+}
+
 TEST_CASE("a message that cannot be opened waits, the others go", "[delivery]") {
     // Root may open anything, so the disk says no.
     class ForbiddingDisk final : public io::ForwardingDisk {
