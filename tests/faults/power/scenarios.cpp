@@ -465,6 +465,7 @@ class Fetching final : public Scenario {
     void prepare(World& world) const override {
         world.power.works_at_once = at_once_;
         world.store.directories_go = baskets_;
+        world.store.hides_dotfiles = baskets_ == FakeStore::DirectoryRemoval::none;  // as nginx does
         world.store.directories.insert("Out");
         for (unsigned i = 0; i < messages_; ++i) {
             world.ledger.contents.push_back(message(i));
