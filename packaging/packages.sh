@@ -6,8 +6,8 @@ ums_build_packages="g++ cmake ninja-build pkg-config libcurl4-openssl-dev libyam
     libgmime-3.0-dev libre2-dev libexpat1-dev libsmbclient-dev libhowardhinnant-date-dev tzdata"
 ums_test_packages="catch2 nlohmann-json3-dev python3-minimal libpython3-stdlib apache2-bin apache2-utils nginx-light
     libnginx-mod-http-dav-ext lighttpd lighttpd-mod-webdav lighttpd-mod-openssl rclone samba smbclient postfix
-    dovecot-core dovecot-lmtpd openssl curl mandoc shellcheck fish zsh strace dpkg-dev fakeroot e2fsprogs graphviz spin gcc
-    nftables iproute2 util-linux mount"
+    dovecot-core dovecot-lmtpd openssl curl mandoc shellcheck fish zsh strace dpkg-dev fakeroot e2fsprogs xfsprogs btrfs-progs
+    graphviz spin gcc nftables iproute2 util-linux mount"
 ums_long_packages="clang clang-tidy clang-format libclang-rt-14-dev valgrind"
 ums_bench_packages="procmail maildrop fdm dovecot-core dovecot-sieve lftp curl rclone smbclient samba apache2-bin nginx-light
     libnginx-mod-http-dav-ext"

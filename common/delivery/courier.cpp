@@ -413,6 +413,7 @@ bool Courier::witness(std::span<const Attempt> attempts, std::vector<Report>& re
 
 Answer Courier::put_witness() {
     witness_token_ = witness_prefix(destination_.queue) + io::random_token().substr(0, 6);
+    own_witnesses_.insert(witness_path(witness_token_));
     auto answer = put(witness_path(witness_token_), spool_.uuid() + "\n");
     const std::array<std::string, 1> stage{destination_.stage};
     if (answer.done()) answer = store_.sync(stage);

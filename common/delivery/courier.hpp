@@ -196,6 +196,9 @@ class Courier {
         std::unique_ptr<io::Disk::Work> work = nullptr;  ///< last: it ends before what it uses
     };
     void finish(std::vector<Report>& reports);
+    /// What can be seen of all attempts becomes durable.
+    void sync_attempts();
+    void sync_moves_to_publishing();
 
     spool::Spool& spool_;
     const spool::Worker& worker_;
@@ -204,7 +207,8 @@ class Courier {
     const clock::Clock& clock_;
     std::optional<transport::Answer> target_fault_;
     std::set<std::string> directories_;
-    std::string witness_token_;  ///< of this batch
+    std::string witness_token_;            ///< of this batch
+    std::set<std::string> own_witnesses_;  ///< paths of those that were put here
     std::optional<Ending> ending_;
 };
 

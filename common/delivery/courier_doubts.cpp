@@ -37,6 +37,9 @@ std::vector<Report> Courier::settle() {
     target_fault_.reset();
     std::vector<Report> reports;
     auto entries = spool_.list(destination_.queue, State::publishing);
+    // Who died may have left them here without the syncs: what is done at the target now must not be for an entry that comes
+    // back to where it was, and counts as delivered there.
+    if (!entries.empty()) sync_moves_to_publishing();
     if (destination_.in_place) {
         // What was begun through a stage has its witness, and ends there.
         const auto staged = std::stable_partition(entries.begin(), entries.end(), [](const Entry& entry) {
@@ -308,11 +311,43 @@ void Courier::clean() {
         }
     }
     std::vector<std::string> leftovers;
+    bool by_others = false;
     for (const auto& name : found) {
         const bool needed = name.starts_with("witness.") ? witnesses.contains(name) : ids.contains(id_in_stage(name));
-        if (!needed) leftovers.push_back(destination_.stage + "/" + name);
+        if (needed) continue;
+        leftovers.push_back(destination_.stage + "/" + name);
+        by_others = by_others || !own_witnesses_.contains(leftovers.back());
     }
-    if (!leftovers.empty()) store_.remove(leftovers);
+    if (leftovers.empty()) return;
+    // Who died may have left an end of an attempt that is not durable: an entry that comes alive again needs what is here.
+    if (by_others) sync_attempts();
+    store_.remove(leftovers);
+}
+
+namespace {
+
+void sync_if_there(io::Disk& disk, const std::string& directory) {
+    if (disk.info(directory)) disk.sync_directory(directory);
+}
+
+}  // namespace
+
+void Courier::sync_moves_to_publishing() {
+    for (const auto state : {State::publishing, State::sending})
+        sync_if_there(spool_.disk(), spool_.path(destination_.queue, state));
+    sync_if_there(spool_.disk(), spool_.path(spool::Queue::sent(), State::fresh));
+}
+
+void Courier::sync_attempts() {
+    // A move is durable when both of its directories were synced.
+    for (const auto& aside : {spool::Queue::sent(), spool::Queue::failed()})
+        sync_if_there(spool_.disk(), spool_.path(aside, State::fresh));
+    for (const auto kind : {spool::Queue::Kind::kernel, spool::Queue::Kind::connector}) {
+        for (const auto& queue : spool_.queues(kind)) {
+            for (const auto state : {State::fresh, State::hold, State::sending, State::publishing})
+                sync_if_there(spool_.disk(), spool_.path(queue, state));
+        }
+    }
 }
 
 }  // namespace ums::delivery

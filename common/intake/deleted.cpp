@@ -35,7 +35,6 @@ void Deleted::add(const std::vector<Claim>& claims) {
     if (claims.empty()) return;
     auto& disk = spool_.disk();
     const auto path = spool_.state_path("deleted/" + source_);
-    const bool is_new = !disk.info(path);
     std::string lines;
     for (const auto& claim : claims) {
         lines += line_of(claim);
@@ -43,7 +42,8 @@ void Deleted::add(const std::vector<Claim>& claims) {
     }
     disk.append(path, lines);
     if (const auto fd = disk.open(path)) disk.sync(*fd, path);
-    if (is_new) disk.sync_directory(io::parent_of(path));
+    // Once: who made the file may have died before its name was durable.
+    if (!std::exchange(is_durable_, true)) disk.sync_directory(io::parent_of(path));
 }
 
 void Deleted::forget_others_than(const std::set<std::string>& still_there, clock::Instant now) {
@@ -59,6 +59,7 @@ void Deleted::forget_others_than(const std::set<std::string>& still_there, clock
     for (const auto& claim : left) text += line_of(claim);
     if (text.empty()) {
         spool_.disk().remove(path);
+        is_durable_ = false;
     } else {
         io::write_file(spool_.disk(), path, text);
     }

@@ -43,6 +43,7 @@ class Deleted {
     std::string source_;
     std::string claim_prefix_;
     std::map<std::string, std::optional<Bytes>> claims_;
+    bool is_durable_ = false;  ///< the name of the file
 };
 
 }  // namespace ums::intake

@@ -29,10 +29,18 @@ Answer Intake::recover(std::vector<Report>& reports) {
     // Notes of this source: accepted, or about to be.
     std::vector<Claim> accepted;
     std::vector<std::string> ids;
-    disk.list(spool_.root() + "/state/fetch/" + source_.key, [&](std::string_view name) {
+    const auto notes = spool_.root() + "/state/fetch/" + source_.key;
+    const bool are_noted = disk.list(notes, [&](std::string_view name) {
         ids.emplace_back(name);
         return true;
     });
+    if (are_noted) {
+        // Notes are believed, and so is what is not in tmp/ any more: who died may have left neither durable.
+        for (const auto& directory : {notes, io::parent_of(notes), spool_.path(source_.queue, spool::State::fresh),
+                                      spool_.path(source_.queue, spool::State::tmp)}) {
+            disk.sync_directory(directory);
+        }
+    }
     std::map<std::string, std::string> claims;
     for (const auto& claim : open_claims_) claims.emplace(id_of_claim(claim, claim_prefix_)->id(), claim);
     if (std::any_of(ids.begin(), ids.end(), [&](const auto& id) { return !claims.contains(id); })) {

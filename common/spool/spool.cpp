@@ -21,6 +21,7 @@ constexpr std::string_view why_suffix = ".why";
 constexpr Bytes largest_reserve{16 << 20};
 constexpr std::uint64_t largest_reserve_files = 64;
 constexpr Bytes longest_why{8 << 10};
+constexpr std::chrono::hours lonely_reason{1};
 
 struct KindName {
     Queue::Kind kind;
@@ -53,6 +54,9 @@ std::vector<State> states_of(Queue::Kind kind) {
     }
     return {};
 }
+
+// Made with the spool, and not by the first message that comes there.
+bool has_common_sign(Queue::Kind kind) { return !describe(kind).has_name && kind != Queue::Kind::sent; }
 
 bool is_entry_of(std::string_view text, std::string_view id) {
     return text.starts_with(id) && (text.size() == id.size() || text[id.size()] == ',');
@@ -211,11 +215,7 @@ Spool::Spool(io::Disk& disk, const clock::Clock& clock, std::string root, std::s
     if (uuid_.empty() && opening == Opening::create) {
         throw Error(Fault::cannot_read, "the spool's identity " + text::quote(uuid_path) + " is empty");
     }
-    if (opening == Opening::create) {
-        for (const auto& kind : kinds) {
-            if (!kind.has_name && kind.kind != Queue::Kind::sent) ensure(Queue{kind.kind, ""});
-        }
-    }
+    if (opening == Opening::create) ensure_own();
 }
 
 std::string Spool::path(const Queue& queue) const { return root_ + "/" + to_string(queue); }
@@ -249,11 +249,55 @@ void Spool::ensure_directory(const std::string& path) {
     if (!disk_.info(path)) io::make_directories(disk_, path);
 }
 
+// A directory that is there may have been made by somebody who died before its name was durable, and all that is moved into
+// it would be lost with its name. So the names are synced until somebody has left a sign that he has done so: the file that
+// the queue is locked by. If the sign is lost, they are synced once more.
 void Spool::ensure(const Queue& queue) {
     const std::lock_guard lock(ensuring_);
     if (ensured_.contains(queue)) return;
     for (const State state : states_of(queue.kind)) ensure_directory(path(queue, state));
+    if (!has_common_sign(queue.kind)) {
+        const std::string sign = path(queue) + "/lock";
+        if (!disk_.info(sign)) {
+            for (const auto& directory : {path(queue), io::parent_of(path(queue)), root_})
+                disk_.sync_directory(directory);
+            leave_sign(sign);
+        }
+    }
     ensured_.insert(queue);
+}
+
+void Spool::leave_sign(const std::string& path) {
+    try {
+        static_cast<void>(disk_.open_or_create(path));
+    } catch (const Error&) {  // a disk without room for it costs a few syncs more
+    }
+}
+
+// The same for what the spool itself is made of, at once: VERSION before all that makes it look like somebody's directory.
+void Spool::ensure_own() {
+    std::vector<Queue> own;
+    for (const auto& kind : kinds) {
+        if (has_common_sign(kind.kind)) own.push_back(Queue{kind.kind, ""});
+    }
+    const std::string sign = path(Queue::outgoing()) + "/lock";
+    const bool is_durable = disk_.info(sign).has_value();
+    if (!is_durable) {
+        for (const char* memory : {"claims", "deleted", "fetch"}) ensure_directory(root_ + "/state/" + memory);
+        disk_.sync_directory(root_ + "/state");
+        disk_.sync_directory(root_);
+        try {
+            disk_.sync_directory(io::parent_of(root_));
+        } catch (const Error& error) {
+            // A directory that we may not read is none that we have made the spool in.
+            if (error.fault() != Fault::permission) throw;
+        }
+    }
+    for (const auto& queue : own) ensure(queue);
+    if (is_durable) return;
+    for (const auto& queue : own) disk_.sync_directory(path(queue));
+    disk_.sync_directory(root_);
+    leave_sign(sign);
 }
 
 Draft Spool::draft(const Queue& queue) { return draft(queue, EntryName::make(clock_.now(), mds_id_)); }
@@ -328,6 +372,37 @@ void Spool::sweep(const Queue& queue) {
         if (is_noted(entry.name.id()) || disk_.info(*fd, file).links == 0) continue;
         disk_.remove(file);
     }
+    // What is left of first runs that died: as VERSION and uuid are there, nobody's can still become them.
+    for (const auto& [directory, prefix] :
+         {std::pair(root_, std::string("VERSION.")), std::pair(root_ + "/state", std::string("uuid."))}) {
+        std::vector<std::string> leftovers;
+        disk_.list(directory, [&](std::string_view name) {
+            if (name.starts_with(prefix)) leftovers.emplace_back(name);
+            return true;
+        });
+        for (const auto& name : leftovers) disk_.remove(directory + "/" + name);
+    }
+}
+
+void Spool::sweep_reasons(const Queue& queue, State state) {
+    std::set<std::string, std::less<>> names;
+    std::vector<std::string> reasons;
+    disk_.list(path(queue, state), [&](std::string_view name) {
+        if (name.ends_with(why_suffix)) {
+            reasons.emplace_back(name);
+        } else {
+            names.emplace(name);
+        }
+        return true;
+    });
+    for (const auto& reason : reasons) {
+        if (names.contains(std::string_view(reason).substr(0, reason.size() - why_suffix.size()))) continue;
+        // Who parks a message now writes the reason first.
+        const std::string file = path(queue, state) + "/" + reason;
+        const auto info = disk_.info(file);
+        const auto written = std::chrono::nanoseconds(info ? info->modified_ns : 0);
+        if (info && clock_.now().time_since_epoch() - written > lonely_reason) disk_.remove(file);
+    }
 }
 
 std::optional<Draft> Spool::adopt(const Queue& queue, std::string_view id) {
@@ -368,7 +443,13 @@ void Spool::recover(const Queue& queue) {
         moves.push_back({entry, {queue, State::fresh, entry.name.without(attribute::not_before)}});
     }
     move(moves);
-    if (splits) sweep(queue);
+    sweep_reasons(queue, State::hold);
+    if (!splits) return;
+    sweep(queue);
+    for (const auto& aside : {Queue::failed(), Queue::noroute()}) {
+        sweep_reasons(aside, State::fresh);
+        sweep_reasons(aside, State::hold);
+    }
 }
 
 void Spool::recover_splits(const Queue& queue) {
@@ -388,6 +469,9 @@ void Spool::recover_splits(const Queue& queue) {
         }
     }
     remove(backward);
+    // That an original is gone may be known to nobody but us yet: its worker died before it was durable. It must not come
+    // alive again when its parts have left.
+    if (!forward.empty()) disk_.sync_directory(path(queue, State::sending));
     move(forward);
 }
 

@@ -18,6 +18,9 @@
 //   removed: that is the commit; the children are forwarded. A child whose original is still there is rolled back.
 //
 // Batches share their syncs. Every call may be repeated after a failure: what was done stays done.
+//
+// What can be seen need not be durable: who died before he synced it has left it so, and a loss of power may still undo it.
+// Who moves a message on makes it durable with it. Who concludes something from what is there, or not there, syncs first.
 #pragma once
 
 #include <map>
@@ -169,7 +172,8 @@ class Spool {
     void accept(std::span<Draft> drafts);
     /// Only the content of the drafts made durable, if it is not yet.
     void sync(std::span<Draft> drafts);
-    /// Removes what lies in tmp/ of `queue` and belongs to nobody: it can be locked, and no intake note names it.
+    /// Removes what lies in tmp/ of `queue` and belongs to nobody: it can be locked, and no intake note names it. So it does with
+    /// what runs left that died while they made the spool.
     void sweep(const Queue& queue);
     /// The intake note of `id` for a source, an empty file: while it is there, the draft is not swept.
     std::string note_path(std::string_view source, std::string_view id) const;
@@ -182,8 +186,8 @@ class Spool {
     // Working a queue.
 
     /// The queue's lock; nothing if another run has it. What is in sending/ goes back to new/ (its attempt ended by our
-    /// own death), the splits that a dead run left are finished or rolled back, tmp/ is swept. publishing/ of kernels
-    /// and connectors is left to the delivery protocol.
+    /// own death), the splits that a dead run left are finished or rolled back, tmp/ is swept, and so are reasons without a
+    /// message. publishing/ of kernels and connectors is left to the delivery protocol.
     std::optional<Worker> work(const Queue& queue);
     /// Whether somebody works it now. A hint.
     bool is_busy(const Queue& queue) const;
@@ -235,6 +239,9 @@ class Spool {
   private:
     void ensure(const Queue& queue);
     void ensure_directory(const std::string& path);
+    void ensure_own();
+    void leave_sign(const std::string& path);
+    void sweep_reasons(const Queue& queue, State state);
     void recover(const Queue& queue);
     void recover_splits(const Queue& queue);
 

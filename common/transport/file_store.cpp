@@ -376,9 +376,19 @@ Answer FileStore::make_directory(const std::string& path) {
     Reach reach(root_, disk_);
     return reach.attempt([&]() -> Answer {
         const std::string where = reach.at(path);
-        if (disk_.make_directory(where)) return {};
+        const bool made = disk_.make_directory(where);
         const auto info = disk_.info(where);
-        if (info && info->kind == io::FileKind::directory) return {};
+        if (made || (info && info->kind == io::FileKind::directory)) {
+            // Also one that was there: who made it may have died before its name was durable. But not in a directory that we
+            // may not read.
+            try {
+                const auto slash = path.rfind('/');
+                disk_.sync_directory(reach.inside(slash == std::string::npos ? "" : path.substr(0, slash)));
+            } catch (const Error& error) {
+                if (made || error.fault() != Fault::permission) throw;
+            }
+            return {};
+        }
         if (info && info->kind == io::FileKind::symlink)
             return {.verdict = Verdict::denied,
                     .text = text::quote(full(path)) + " is a symbolic link" + std::string(no_links)};

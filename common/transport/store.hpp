@@ -142,7 +142,8 @@ class Store {
     /// A file removed; `absent` if it was not there. Only for names known to be files: a WebDAV server removes a whole
     /// directory without asking.
     virtual std::vector<Answer> remove(std::span<const std::string> paths) = 0;
-    /// One level; `done` also when it was there already. `absent` if the parent is missing.
+    /// One level; `done` also when it was there already. `absent` if the parent is missing. A directory of this machine has a
+    /// durable name then.
     virtual Answer make_directory(const std::string& path) = 0;
     enum class DirectoryRemoval {
         none,   ///< nobody needs it

@@ -4,6 +4,7 @@
 // dot.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <string>
 #include <vector>
@@ -32,7 +33,9 @@ class FakeMailServer final : public transport::MailServer {
         bool marked() const { return text.find("X-UMS-Possible-Duplicate: yes\r\n") != std::string::npos; }
     };
 
-    explicit FakeMailServer(std::size_t width = 1) : width_(width) {}
+    explicit FakeMailServer(std::size_t width = 1) : disk_(own_disk_), width_(width) {}
+    /// Messages are read from this disk.
+    FakeMailServer(io::Disk& disk, std::size_t width) : disk_(disk), width_(width) {}
 
     void plan(Fault fault, std::size_t step) {
         fault_ = fault;
@@ -45,6 +48,7 @@ class FakeMailServer final : public transport::MailServer {
     bool fired() const { return fired_; }
     std::vector<Delivered> delivered;
     bool at_commit = false;  ///< the fault fired at a dot
+    std::function<void()> before_step = nullptr;
 
     std::size_t ready(std::size_t wanted, transport::MailAnswer& why) override {
         const auto answer = step(false, [] {});
@@ -75,11 +79,10 @@ class FakeMailServer final : public transport::MailServer {
     void probe(const std::string&, const transport::Tell&) override {}
 
   private:
-    static std::string text_of(const transport::Mail& mail) {
+    std::string text_of(const transport::Mail& mail) {
         std::string out = mail.body.head;
         std::string body(mail.body.length.count, '\0');
-        io::PosixDisk disk;
-        disk.read(*mail.body.file, body, mail.body.offset, "the mail");
+        disk_.read(*mail.body.file, body, mail.body.offset, "the mail");
         return out + body;
     }
 
@@ -88,6 +91,7 @@ class FakeMailServer final : public transport::MailServer {
         using transport::Mailed;
         using transport::Verdict;
         if (dead_) throw Crash{};
+        if (before_step) before_step();
         const bool now = ++steps_ == at_ && fault_ != Fault::none;
         if (!now) {
             take();
@@ -118,6 +122,8 @@ class FakeMailServer final : public transport::MailServer {
         return {Mailed::not_here, {Verdict::broken, "cut off", 0, {}}};
     }
 
+    io::PosixDisk own_disk_;
+    io::Disk& disk_;
     std::size_t width_;
     Fault fault_ = Fault::none;
     std::size_t at_ = 0;

@@ -16,6 +16,10 @@ namespace ums::test {
 
 class FakeStore final : public transport::Store {
   public:
+    /// Messages are read from this disk, and downloaded to it.
+    explicit FakeStore(io::Disk& disk) : disk_(disk) {}
+    FakeStore() : disk_(own_disk_) {}
+
     enum class Fault {
         none,
         unreachable,   ///< never left
@@ -82,6 +86,23 @@ class FakeStore final : public transport::Store {
         const auto all = std::move(late_);
         late_.clear();
         for (const auto& [when, action] : all) action();
+    }
+
+    /// What the other side has, and what is on its way there. For this very store: what is on its way knows it.
+    struct State {
+        std::map<std::string, std::string> files;
+        std::set<std::string> directories;
+        std::map<std::string, int> arrivals;
+        std::vector<std::pair<std::size_t, std::function<void()>>> late;
+        std::size_t requests = 0;
+    };
+    State state() const { return {files, directories, arrivals, late_, requests_}; }
+    void restore(const State& state) {
+        files = state.files;
+        directories = state.directories;
+        arrivals = state.arrivals;
+        late_ = state.late;
+        requests_ = state.requests;
     }
 
     transport::Answer list(const std::string& directory,
@@ -394,7 +415,8 @@ class FakeStore final : public transport::Store {
         return {};
     }
 
-    io::PosixDisk disk_;
+    io::PosixDisk own_disk_;
+    io::Disk& disk_;
     Fault fault_ = Fault::none;
     std::size_t at_ = 0;
     std::size_t delay_ = 0;

@@ -7,6 +7,7 @@
 
 #include <cerrno>
 
+#include "recording_disk.hpp"
 #include "world.hpp"
 
 using namespace ums;
@@ -800,4 +801,57 @@ TEST_CASE("a publish that was refused and revoked tells what the answer was, and
         }
     }
     REQUIRE(told == 1);
+}
+
+TEST_CASE("what a killed run left in publishing/ is durable before the target is asked", "[delivery][fault]") {
+    World world(1);
+    world.disk.plan(FaultyDisk::Fault::none, 0);
+    // Killed when it had been moved there, before the syncs.
+    world.store.plan(FakeStore::Fault::none, 0);
+    world.store.meanwhile = nullptr;
+    const auto root = world.directory.path() + "/spool";
+    spool::Spool before(world.real, world.clock, root, "BER1");
+    const auto entry = before.list(Queue::kernel("munich-1"), State::fresh).at(0);
+    const Entry publishing{entry.queue, State::publishing, entry.name.with('n', 1).with('v', "000000nobody")};
+    REQUIRE(before.move(entry, publishing));
+
+    RecordingDisk disk(world.real, root);
+    spool::Spool spool(disk, world.clock, root, "BER1");
+    const auto worker = spool.work(Queue::kernel("munich-1"));
+    Courier courier(spool, *worker, world.store, destination(), world.clock);
+    REQUIRE(courier.prepare().done());
+    disk.steps.clear();
+    std::size_t first = 0;
+    world.store.meanwhile = [&](std::size_t) {
+        if (first == 0) first = disk.steps.size();
+    };
+    courier.settle();
+    REQUIRE(first > 0);
+    REQUIRE(disk.find("directory", "kernel/munich-1/publishing") < first);
+    REQUIRE(disk.find("directory", "kernel/munich-1/sending") < first);
+}
+
+TEST_CASE("what attempts of a killed run left at the target goes when it is durable that they have ended",
+          "[delivery][fault]") {
+    World world(1);
+    world.run();
+    const auto root = world.directory.path() + "/spool";
+    RecordingDisk disk(world.real, root);
+    spool::Spool spool(disk, world.clock, root, "BER1");
+    const auto worker = spool.work(Queue::kernel("munich-1"));
+    Courier courier(spool, *worker, world.store, destination(), world.clock);
+    REQUIRE(courier.prepare().done());
+    disk.steps.clear();
+    courier.clean();
+    REQUIRE(disk.steps.empty());  // nothing is there
+    world.store.files[".BER1/1800000000000000.k2j4x7ab.BER1.1.revoked"] = "x";
+    bool removed = false;
+    world.store.meanwhile = [&](std::size_t) {
+        const auto synced = disk.find("directory", "kernel/munich-1/publishing");
+        if (world.store.files.contains(".BER1/1800000000000000.k2j4x7ab.BER1.1.revoked"))
+            removed = synced < disk.steps.size();
+    };
+    courier.clean();
+    REQUIRE(removed);
+    world.check_stage_is_clean();
 }

@@ -1059,3 +1059,33 @@ TEST_CASE("a crash of any kind does not take again what a server only says that 
         }
     }
 }
+
+TEST_CASE("notes of a killed run are durable before they are believed", "[intake][fault]") {
+    World world(2);
+    const auto root = world.directory.path() + "/spool";
+    // Killed when the first note is there.
+    for (std::size_t at = 1; test::names_in(root + "/state/fetch/connector.ExConn.Out").empty(); ++at) {
+        REQUIRE(at < 100);
+        world.disk.plan(FaultyDisk::Fault::crash_after, at);
+        try {
+            world.run();
+        } catch (const test::Crash&) {
+        }
+    }
+    world.disk.plan(FaultyDisk::Fault::none, 0);
+    test::RecordingDisk disk(world.real, root);
+    spool::Spool spool(disk, world.clock, root, "BER1");
+    transport::Pace pace(world.clock);
+    intake::Intake intake(spool, world.store, world.source(), std::chrono::milliseconds(0), world.clock, pace);
+    disk.steps.clear();
+    std::vector<intake::Report> reports;
+    REQUIRE(intake.recover(reports).done());
+    const auto removed = disk.find("remove", "state/fetch/connector.ExConn.Out/" + id_of(reports.at(0).name));
+    REQUIRE(removed < disk.steps.size());
+    for (const char* directory : {"state/fetch/connector.ExConn.Out", "state/fetch", "outgoing/new", "outgoing/tmp"}) {
+        INFO(directory);
+        REQUIRE(disk.find("directory", directory) < disk.find("rename", "outgoing/tmp/" + reports[0].name));
+    }
+    world.recover();
+    world.check_accepted_once();
+}

@@ -587,3 +587,23 @@ TEST_CASE("a torn line of the journal is passed over, and a journal that cannot 
     std::filesystem::create_directory(place.root + "/state/journal");
     REQUIRE_NOTHROW(spool.journal("t", event));
 }
+
+TEST_CASE("a reason whose message never came goes after an hour", "[spool]") {
+    Place place;
+    place.clock.set(std::chrono::floor<std::chrono::microseconds>(std::chrono::system_clock::now()));
+    auto spool = place.open();
+    const auto entry = place.put(spool, Queue::kernel("k1"));
+    const Entry held{Queue::kernel("k1"), State::hold, entry.name};
+    REQUIRE(spool.park(entry, held, "asked for"));
+    const auto lonely = place.root + "/kernel/k1/hold/1800000000000000.k2j4x7ab.BER1.why";
+    const auto failed = place.root + "/failed/new/1800000000000000.k2j4x7ab.BER1.why";
+    for (const auto& path : {lonely, failed}) static_cast<void>(place.real.create(path));
+    for (const auto& queue : {Queue::kernel("k1"), Queue::outgoing()}) REQUIRE(spool.work(queue));
+    REQUIRE(place.real.info(lonely));
+    REQUIRE(place.real.info(failed));
+    place.clock.sleep(std::chrono::minutes(61));
+    for (const auto& queue : {Queue::kernel("k1"), Queue::outgoing()}) REQUIRE(spool.work(queue));
+    REQUIRE_FALSE(place.real.info(lonely));
+    REQUIRE_FALSE(place.real.info(failed));
+    REQUIRE(spool.why(held) == "asked for");
+}

@@ -8,6 +8,7 @@
 #include <filesystem>
 
 #include "faulty_disk.hpp"
+#include "power_disk.hpp"
 #include "world.hpp"
 
 using namespace ums;
@@ -44,11 +45,11 @@ TEST_CASE("a missing spool is created, with its parents", "[spool]") {
     const auto spool = place.open();
     REQUIRE(test::content_of(place.root + "/VERSION") == "ums-spool 1\n");
     REQUIRE(place.names("") == std::set<std::string>{"VERSION", "state", "outgoing", "incoming", "noroute", "failed"});
-    REQUIRE(place.names("outgoing") == std::set<std::string>{"tmp", "new", "sending", "publishing", "hold"});
+    REQUIRE(place.names("outgoing") == std::set<std::string>{"tmp", "new", "sending", "publishing", "hold", "lock"});
     REQUIRE(place.names("incoming") == std::set<std::string>{"tmp", "new", "sending", "publishing", "hold"});
     REQUIRE(place.names("noroute") == std::set<std::string>{"new", "hold"});
     REQUIRE(place.names("failed") == std::set<std::string>{"new", "hold"});
-    REQUIRE(place.names("state") == std::set<std::string>{"uuid"});
+    REQUIRE(place.names("state") == std::set<std::string>{"uuid", "claims", "deleted", "fetch"});
     REQUIRE(spool.root() == place.root);
     REQUIRE(spool.mds_id() == "BER1");
 }
@@ -104,8 +105,72 @@ TEST_CASE("several programs create one spool at once, and agree on its identity"
         INFO(*said.begin() << "; " << *said.rbegin());
         REQUIRE(said.size() == 1);
         REQUIRE(said.begin()->starts_with(place.open().uuid()));
-        REQUIRE(place.names("state") == std::set<std::string>{"uuid"});
+        REQUIRE(place.names("state") == std::set<std::string>{"uuid", "claims", "deleted", "fetch"});
     }
+}
+
+TEST_CASE("what first runs left that died while they made the spool is swept", "[spool]") {
+    Place place;
+    auto spool = place.open();
+    for (const char* name : {"VERSION.k2j4x7ab", "state/uuid.k2j4x7ab"}) {
+        static_cast<void>(place.real.create(place.root + "/" + name));
+    }
+    const auto uuid = spool.uuid();
+    REQUIRE(spool.work(Queue::outgoing()));
+    REQUIRE(place.names("").contains("VERSION"));
+    REQUIRE_FALSE(place.names("").contains("VERSION.k2j4x7ab"));
+    REQUIRE(place.names("state") == std::set<std::string>{"uuid", "claims", "deleted", "fetch"});
+    REQUIRE(place.open().uuid() == uuid);
+}
+
+TEST_CASE("killed while it is made, and used by the next: a loss of power takes no message with a directory's name",
+          "[spool][fault]") {
+    using test::PowerDisk;
+    const auto use = [](io::Disk& disk, const clock::Clock& clock, std::string& uuid) {
+        Spool spool(disk, clock, "/s", "BER1");
+        std::vector<spool::Draft> one;
+        one.push_back(spool.draft(Queue::outgoing()));
+        one[0].write("RCPT TO:1\r\n\r\n");
+        const spool::Entry accepted{Queue::outgoing(), State::fresh, one[0].name()};
+        spool.accept(one);
+        spool.move(accepted, {Queue::site("munich"), State::fresh, accepted.name});
+        uuid = spool.uuid();
+    };
+    clock::ManualClock clock(test::start_time);
+    std::string uuid;
+    std::size_t changes = 0;
+    {
+        PowerDisk disk(PowerDisk::Model::names);
+        disk.before_change = [&](std::string_view, const std::string&) { ++changes; };
+        use(disk, clock, uuid);
+    }
+    REQUIRE(changes > 60);
+    std::size_t states = 0;
+    for (std::size_t at = 1; at <= changes; ++at) {
+        PowerDisk disk(PowerDisk::Model::names);
+        std::size_t change = 0;
+        disk.before_change = [&](std::string_view, const std::string&) {
+            if (++change >= at) throw test::Crash{};
+        };
+        try {
+            use(disk, clock, uuid);
+        } catch (const test::Crash&) {
+        }
+        REQUIRE(change >= at);
+        disk.before_change = nullptr;
+        use(disk, clock, uuid);
+        test::Dice dice(at);
+        states +=
+            PowerDisk::survivors(disk.state(), PowerDisk::Model::names, 50, dice, [&](PowerDisk::State&& survivor) {
+                INFO("killed before change " << at);
+                PowerDisk after(PowerDisk::Model::names);
+                after.restore(survivor);
+                Spool spool(after, clock, "/s", "BER1");
+                REQUIRE(spool.uuid() == uuid);
+                REQUIRE(spool.list(Queue::site("munich"), State::fresh).size() >= 1);
+            });
+    }
+    REQUIRE(states > changes);
 }
 
 // The same race with its worst moment chosen: the other program finishes between our look for VERSION and our look
@@ -232,7 +297,7 @@ TEST_CASE("who only looks creates nothing", "[spool]") {
     REQUIRE(spool.find("1795406406123456.k2j4x7ab.BER1").empty());
     REQUIRE(spool.journal_of("1795406406123456.k2j4x7ab.BER1").empty());
     REQUIRE(place.names("") == std::set<std::string>{"VERSION", "state", "outgoing", "incoming", "noroute"});
-    REQUIRE(place.names("outgoing") == std::set<std::string>{"tmp", "new", "sending", "publishing", "hold"});
+    REQUIRE(place.names("outgoing") == std::set<std::string>{"tmp", "new", "sending", "publishing", "hold", "lock"});
 }
 
 TEST_CASE("who only looks, if it is there, finds a spool that is not there empty", "[spool]") {

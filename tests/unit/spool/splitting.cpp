@@ -292,3 +292,25 @@ TEST_CASE("only what the worker has in sending/ is split, into something, and in
     REQUIRE(test::content_of(spool.path(original)) == "whole");
     REQUIRE(spool.list(Queue::outgoing(), State::publishing).size() == 2);
 }
+
+TEST_CASE("parts leave when it is durable that their original is gone", "[spool][fault]") {
+    Place place;
+    RecordingDisk disk(place.real, place.root);
+    auto spool = place.open(disk);
+    const auto waiting = place.put(spool, Queue::outgoing());
+    // As if its worker had been killed after it removed the original, before the sync.
+    {
+        const auto worker = spool.work(Queue::outgoing());
+        const Entry original{Queue::outgoing(), State::sending, waiting.name};
+        REQUIRE(spool.move(waiting, original));
+        auto children = children_of(spool, original);
+        spool.commit_split(*worker, original, children);
+    }
+    disk.steps.clear();
+    REQUIRE(spool.work(Queue::outgoing()));
+    const auto synced = disk.find("directory", "outgoing/sending");
+    for (const auto& child : spool.list(Queue::site("munich"), State::fresh))
+        REQUIRE(synced < disk.find("rename", "outgoing/publishing/" + child.name.text()));
+    REQUIRE(spool.list(Queue::site("munich"), State::fresh).size() == 1);
+    REQUIRE(synced < disk.steps.size());
+}
