@@ -6,7 +6,7 @@
 #include <string>
 
 #include "error/error.hpp"
-#include "number/number.hpp"
+#include "number/forming.hpp"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     using namespace ums;
@@ -14,8 +14,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     number::Numbering home;
     home.country = "49";
     home.area = "8142";
-    home.subscriber = "4799";
-    home.outside_line = "0";
+    home.subscribers = {{"4799"}};
+    home.outside_lines = {"0"};
     home.internal_length = 4;
     for (const auto* numbering :
          {static_cast<const number::Numbering*>(nullptr), static_cast<const number::Numbering*>(&home)}) {
