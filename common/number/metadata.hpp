@@ -7,7 +7,7 @@
 
 namespace ums::number {
 
-/// Found by the search path that the program has in itself (RUNPATH).
+/// Found by the search path that the program has in itself (RPATH).
 inline constexpr const char* metadata_library = "libums-metadata.so";
 inline constexpr const char* metadata_function = "ums_number_metadata";
 

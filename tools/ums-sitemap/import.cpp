@@ -186,6 +186,8 @@ class Site {
     Site(std::string name, std::vector<std::string>& warnings) : name_(std::move(name)), warnings_(warnings) {}
 
     void set(std::string_view key, const Cell& cell) {
+        // An empty prefix says that there is none; of all else an empty cell says nothing.
+        if (cell.text.empty() && key == "national-prefix") numbering_["national-prefix"] = "''";
         if (key == "name" || cell.text.empty()) return;
         if (key == "e164-only" || key == "always-dial-area" || key == "remove-outside-line" || key == "e164-signalled") {
             const auto flag = flag_of(cell.text);
