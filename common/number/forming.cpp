@@ -133,7 +133,7 @@ std::optional<std::string> mended(const Numbering& site, const std::string& inte
         const auto rest = std::string_view(international).substr(own.size());
         if (rest.size() <= most_extension_digits(site)) continue;
         const auto again = find_full(site, rest);
-        if (!again || again->digits() >= rest.size()) continue;
+        if (!again) continue;
         return "+" + site.country + site.area + std::string(rest.substr(again->before));
     }
     return std::nullopt;
@@ -212,8 +212,7 @@ class Forming {
         const std::string& number = formed.number;
         if (!site_.subscribers.empty() && number.size() > most_extension_digits(site_)) {
             if (const auto full = find_full(site_, number)) {
-                formed.doubled = full->digits() < number.size() || full->before > 0 ||
-                                 number.size() > most_extension_digits(site_);
+                formed.doubled = true;
                 set(formed, written(site_, number.substr(full->before)),
                     "is the full " + std::string(full->what) + " already: not doubled");
                 return;

@@ -89,6 +89,13 @@ TEST_CASE("a number that was doubled already is mended") {
         CHECK(result.doubled);
         CHECK(result.changed);
     }
+    CHECK(formed(site, "+49 30 456987 456987") == "+4930456987");
+    // An extension may begin like the main number.
+    auto small = site;
+    small.subscribers = {{"47"}};
+    small.extension_digits = Digits(4);
+    CHECK(formed(small, "+49 30 47 4711") == "+4930474711");
+    CHECK(formed(small, "+49 30 47 47 4711") == "+4930474711");
     // Of a caller nothing is known but what is signalled.
     CHECK(formed(site, "+49 30 456987456987123", {}, Kind::originator) == "+4930456987456987123");
 }
@@ -100,6 +107,7 @@ TEST_CASE("the type of a number says what is missing") {
     CHECK(formed(site, "456987123", T::subscriber) == "+49 30 456987123");
     CHECK_FALSE(form(site, {}, Kind::destination, "456987123", T::subscriber).doubled);
     CHECK(formed(site, "123", T::subscriber) == "+49 30 123");
+    CHECK(formed(site, "00123", T::subscriber) == "+49 30 00123");
     CHECK(formed(site, "30 456987123", T::national) == "+49 30 456987123");
     CHECK(formed(site, "030 456987123", T::national) == "+49 30 456987123");
     CHECK(formed(site, "89 1", T::national) == "+49 891");
@@ -144,6 +152,7 @@ TEST_CASE("callers are read as people there dial them") {
     CHECK(caller("0089 123456") == "+49 89123456");
     CHECK(caller("000431 5330") == "+4315330");
     CHECK(caller("0123456") == "+49 30 123456");
+    CHECK(caller("012") == "+49 30 456987012");  // short enough for an extension that begins so
     CHECK(formed(site, "012", {}, Kind::destination) == "+49 30 456987012");
     Numbering milan;
     milan.country = "39";
@@ -213,6 +222,8 @@ TEST_CASE("several main numbers, each with its extensions") {
     site.subscribers = {{"1", {{"100", "199"}}}, {"2", {{"200", "299"}}}};
     CHECK(formed(site, "250") == "+49 30 2250");
     CHECK(formed(site, "350") == "+49 30 1350");
+    site.subscribers.push_back({"3"});
+    CHECK(formed(site, "350") == "+49 30 3350");
 }
 
 TEST_CASE("several prefixes: the first is dialled, all are understood") {
@@ -359,6 +370,9 @@ TEST_CASE("a called number tells the site") {
     CHECK(own_digits(narrow, "+49 30 456987123") == 0);
     CHECK(own_digits(narrow, "456987123") == 0);
     CHECK(own_digits(narrow, "+49 30 456987223") == 10);
+    // The longest main number counts.
+    narrow.subscribers = {{"45", {{"100", "199"}}}, {"456987"}};
+    CHECK(own_digits(narrow, "456987123") == 6);
     auto bare = site;
     bare.subscribers.clear();
     CHECK(own_digits(bare, "+49 30 456987123") == 4);
