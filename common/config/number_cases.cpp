@@ -79,9 +79,10 @@ NumberResult try_number(const Site& site, const NumberCase& one) {
     const number::Numbering none;
     const auto& numbering = site.numbering ? *site.numbering : none;
     if (one.direction == Conversion::Direction::incoming) {
-        result.got = site.numbering
-                         ? number::form(numbering, site.conversions, one.kind, one.number, one.type, &result.steps).number
-                         : number::strip(one.number);
+        result.got =
+            site.numbering
+                ? number::form(numbering, site.conversions, one.kind, one.number, one.type, &result.steps).number
+                : number::strip(one.number);
     } else {
         try {
             result.got = site.numbering ? number::outgoing(numbering, site.conversions, one.number, &result.steps)

@@ -82,8 +82,8 @@ void read_extension_digits(Section& section, Numbering& out) {
     if (node->kind == Node::Kind::text) {
         const std::string_view text = node->text;
         const auto dash = text.find('-');
-        const auto least = dash == std::string_view::npos ? std::optional(0ULL)
-                                                          : text::parse_number(text::trim(text.substr(0, dash)));
+        const auto least =
+            dash == std::string_view::npos ? std::optional(0ULL) : text::parse_number(text::trim(text.substr(0, dash)));
         const auto most = text::parse_number(text::trim(dash == std::string_view::npos ? text : text.substr(dash + 1)));
         if (least && most && *least <= *most && *most <= longest_number) {
             out.extension_digits = number::Digits(static_cast<unsigned>(*least), static_cast<unsigned>(*most));
@@ -120,8 +120,8 @@ void read_main_number(const Node& node, const std::vector<Extensions>& extension
     } else if (node.kind == Node::Kind::text && node.text.find('-') != std::string::npos) {
         const auto block = range_of(node.text);
         if (!block) {
-            report_wrong(node, "subscriber", "a block of numbers of one length such as 5550100-5550199, the lower first",
-                         report);
+            report_wrong(node, "subscriber",
+                         "a block of numbers of one length such as 5550100-5550199, the lower first", report);
             return;
         }
         const auto made = main_number_of_block(*block, out);
@@ -160,7 +160,8 @@ void read_subscribers(Section& section, Numbering& out) {
         for (const auto& range : main.extensions) {
             if (out.extension_digits->contains(range.first.size())) continue;
             section.report().error(*node, "the extensions " + range.first + "-" + range.last + " have " +
-                                              std::to_string(range.first.size()) + " digits, and 'extension-digits' is " +
+                                              std::to_string(range.first.size()) +
+                                              " digits, and 'extension-digits' is " +
                                               std::to_string(out.extension_digits->least) + " to " +
                                               std::to_string(out.extension_digits->most));
         }
@@ -263,8 +264,8 @@ void check_habits(Section& section, const Numbering& numbering) {
                                                    ": say 'national-prefix'"));
     }
     if (!section.find("international-prefix") && habits->international_prefix != numbering.international_prefix()) {
-        report.warning(*country, name + " has the international prefix " +
-                                     std::string(habits->international_prefix) + ": say 'international-prefix'");
+        report.warning(*country, name + " has the international prefix " + std::string(habits->international_prefix) +
+                                     ": say 'international-prefix'");
     }
 }
 

@@ -377,10 +377,11 @@ void read_identity(Section& section, Site& site) {
     read_header_line(section, site);
     section.text("billing", site.billing);
     if (section.text("language", site.language)) {
-        const bool right = site.language.size() >= 2 && site.language.size() <= 35 && site.language.front() != '-' &&
-                           std::all_of(site.language.begin(), site.language.end(), [](char c) {
-                               return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-';
-                           });
+        const bool right =
+            site.language.size() >= 2 && site.language.size() <= 35 && site.language.front() != '-' &&
+            std::all_of(site.language.begin(), site.language.end(), [](char c) {
+                return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-';
+            });
         if (!right) report_wrong(*section.find("language"), "language", "a tag such as de or en-GB", section.report());
     }
 }

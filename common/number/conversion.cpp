@@ -107,7 +107,8 @@ Conversion make_conversion(Conversion::Direction direction, Conversion::Kind kin
     };
     if (expression.empty()) throw fail("the expression is empty: it would match every number");
     for (std::size_t i = 0; i < replacement.size(); ++i) {
-        if (replacement[i] == '\\' && i + 1 < replacement.size() && replacement[i + 1] >= '0' && replacement[i + 1] <= '9') {
+        if (replacement[i] == '\\' && i + 1 < replacement.size() && replacement[i + 1] >= '0' &&
+            replacement[i + 1] <= '9') {
             ++i;
         } else if (dialled.find(replacement[i]) == std::string_view::npos) {
             throw fail(text::quote(replacement.substr(i, 1)) +

@@ -14,7 +14,9 @@ namespace {
 using Direction = Conversion::Direction;
 using Kind = Conversion::Kind;
 
-bool all_digits(std::string_view text) noexcept { return text.find_first_not_of("0123456789") == std::string_view::npos; }
+bool all_digits(std::string_view text) noexcept {
+    return text.find_first_not_of("0123456789") == std::string_view::npos;
+}
 
 void note(Steps* steps, std::string what, const std::string& number) {
     if (steps != nullptr) steps->push_back({std::move(what), number});
@@ -64,11 +66,11 @@ unsigned most_extension_digits(const Numbering& site) {
 // The main number that `extension` belongs to: the first that names it among its own, else the first that takes all.
 const MainNumber* main_number_of(const Numbering& site, std::string_view extension) {
     const auto& all = site.subscribers;
-    const auto named = std::find_if(all.begin(), all.end(), [&](const MainNumber& one) {
-        return !one.extensions.empty() && one.takes(extension);
-    });
+    const auto named = std::find_if(
+        all.begin(), all.end(), [&](const MainNumber& one) { return !one.extensions.empty() && one.takes(extension); });
     if (named != all.end()) return &*named;
-    const auto open = std::find_if(all.begin(), all.end(), [](const MainNumber& one) { return one.extensions.empty(); });
+    const auto open =
+        std::find_if(all.begin(), all.end(), [](const MainNumber& one) { return one.extensions.empty(); });
     if (open != all.end()) return &*open;
     return all.empty() ? nullptr : &all.front();
 }
@@ -76,8 +78,8 @@ const MainNumber* main_number_of(const Numbering& site, std::string_view extensi
 // A number that begins with a main number of the site, in one of the forms that a PBX may signal.
 struct Full {
     const MainNumber* main = nullptr;
-    std::size_t before = 0;         // digits before the main number
-    std::string_view what = {};     // `subscriber number`
+    std::size_t before = 0;      // digits before the main number
+    std::string_view what = {};  // `subscriber number`
     std::size_t digits() const { return before + main->number.size(); }
 };
 
@@ -315,7 +317,9 @@ std::vector<Dialled> forms_of(const Numbering& site, const std::string& number, 
             const auto extension = behind_main(site, number);
             const unsigned most = site.internal_length > 0 ? site.internal_length : most_extension_digits(site);
             if (extension && !extension->empty() && extension->size() <= most) {
-                add(std::string(*extension), [] { return "a number of the site itself: internal, no outside line"; }, false);
+                add(
+                    std::string(*extension), [] { return "a number of the site itself: internal, no outside line"; },
+                    false);
             }
         }
         if (same_area && site.always_dial_area == DialArea::no) {
@@ -325,7 +329,7 @@ std::vector<Dialled> forms_of(const Numbering& site, const std::string& number, 
         }
         add(prefix + std::string(national), [&] {
             return std::string(same_area && site.always_dial_area == DialArea::yes ? "same area, always dialled"
-                                                                                  : "same country") +
+                                                                                   : "same country") +
                    ": national prefix '" + prefix + "'";
         });
         add(international + std::string(digits), [&] {
@@ -368,7 +372,7 @@ std::string outgoing(const Numbering& site, const std::vector<Conversion>& conve
     const ShortNumbers shorts(site);
     const bool international = stripped.starts_with('+');
     // Who writes a short number means it.
-    const bool meant = !international && !shorts.hit(stripped).empty();
+    const bool meant = !shorts.hit(stripped).empty();
 
     std::vector<Dialled> forms;
     if (international) {

@@ -60,10 +60,11 @@ extern "C" __attribute__((visibility("default"))) int ums_number_metadata(const 
         const auto possible = util->IsPossibleNumberWithReason(parsed);
         const bool plausible =
             possible == PhoneNumberUtil::IS_POSSIBLE || possible == PhoneNumberUtil::IS_POSSIBLE_LOCAL_ONLY;
-        const char* length = possible == PhoneNumberUtil::TOO_SHORT  ? "shorter than numbers are there"
-                             : possible == PhoneNumberUtil::TOO_LONG ? "longer than numbers are there, which an extension can be"
-                             : plausible                             ? "of possible length"
-                                                                     : "of a length that numbers do not have there";
+        const char* length = possible == PhoneNumberUtil::TOO_SHORT ? "shorter than numbers are there"
+                             : possible == PhoneNumberUtil::TOO_LONG
+                                 ? "longer than numbers are there, which an extension can be"
+                             : plausible ? "of possible length"
+                                         : "of a length that numbers do not have there";
         std::snprintf(answer, size, "%s\t%s: %s, %s", region.c_str(), where.c_str(),
                       kind_of(util->GetNumberType(parsed)), length);
         return plausible ? 1 : 0;

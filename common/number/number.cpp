@@ -199,8 +199,8 @@ std::string_view to_string(TypeOfNumber type) noexcept {
 
 std::optional<TypeOfNumber> parse_type_of_number(std::string_view text) noexcept {
     text = text::trim(text);
-    for (const auto type : {TypeOfNumber::unknown, TypeOfNumber::subscriber, TypeOfNumber::national,
-                            TypeOfNumber::international}) {
+    for (const auto type :
+         {TypeOfNumber::unknown, TypeOfNumber::subscriber, TypeOfNumber::national, TypeOfNumber::international}) {
         if (text::equal_ignoring_case(text, to_string(type))) return type;
     }
     if (text.size() != 1 || text[0] < '0' || text[0] > '7') return std::nullopt;
@@ -218,7 +218,8 @@ std::vector<std::string_view> emergency_numbers(std::string_view country) {
     std::vector<std::string_view> out;
     for (const auto& one : emergencies) {
         if (one.code != country) continue;
-        std::copy_if(one.numbers.begin(), one.numbers.end(), std::back_inserter(out), [](auto n) { return !n.empty(); });
+        std::copy_if(one.numbers.begin(), one.numbers.end(), std::back_inserter(out),
+                     [](auto n) { return !n.empty(); });
     }
     if (out.empty()) out.push_back("112");
     return out;

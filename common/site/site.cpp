@@ -75,7 +75,8 @@ std::optional<std::string> formed_value(const config::Site& site, Conversion::Ki
 Chosen site_of(const config::Config& config, std::string_view kernel, const message::HeaderBlock& block) {
     std::vector<const config::Site*> candidates;
     for (const auto& site : config.sites) {
-        if (std::find(site.kernels.begin(), site.kernels.end(), kernel) != site.kernels.end()) candidates.push_back(&site);
+        if (std::find(site.kernels.begin(), site.kernels.end(), kernel) != site.kernels.end())
+            candidates.push_back(&site);
     }
     if (candidates.empty()) return {nullptr, "no site lists kernel " + text::quote(kernel)};
     const std::string of_kernel = "of kernel " + text::quote(kernel);
@@ -131,7 +132,8 @@ Received receive(const config::Site& site, std::string_view number, std::optiona
         received.ddi = rule_for(site, number::strip(formed.number), formed.extension);
         if (received.ddi != nullptr) {
             note(steps,
-                 "DDI " + text::quote(received.ddi->pattern) + ": " + std::string(config::to_string(received.ddi->action)),
+                 "DDI " + text::quote(received.ddi->pattern) + ": " +
+                     std::string(config::to_string(received.ddi->action)),
                  formed.number);
         }
     }
@@ -195,9 +197,9 @@ message::Edit incoming_edit(const config::Site& site, const message::HeaderBlock
         const bool redirector = lines[i].kind == message::Line::Kind::field && !site.fields.redirector.empty() &&
                                 text::equal_ignoring_case(lines[i].name, site.fields.redirector);
         if (!sender && !redirector) continue;
-        const auto formed = formed_value(
-            site, sender ? Conversion::Kind::originator : Conversion::Kind::redirector, lines[i].value,
-            type_in(block, sender ? site.fields.originator_type : site.fields.redirector_type));
+        const auto formed =
+            formed_value(site, sender ? Conversion::Kind::originator : Conversion::Kind::redirector, lines[i].value,
+                         type_in(block, sender ? site.fields.originator_type : site.fields.redirector_type));
         if (!formed) continue;
         edit.new_values.emplace_back(i, *formed);
         edit.fields.emplace_back(sender ? "X-UMS-Original-Sender" : "X-UMS-Original-Redirector",

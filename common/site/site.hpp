@@ -33,7 +33,7 @@ struct Received {
     bool is_formed = false;  ///< else its spelling stays
     bool doubled = false;    ///< see number::Formed
     const config::DdiRule* ddi = nullptr;
-    std::string service;     ///< `fax`, `voc`, ...: as the recipient names it, else as the DDI map says, else `fax`
+    std::string service;  ///< `fax`, `voc`, ...: as the recipient names it, else as the DDI map says, else `fax`
 };
 /// `steps` gets what was done, and why nothing was.
 Received receive(const config::Site& site, const message::HeaderBlock& block, const message::Recipient& recipient,

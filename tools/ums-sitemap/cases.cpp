@@ -24,8 +24,8 @@ std::string title(const config::NumberCase& one) {
 std::string json_of(const config::NumberCase& one, const config::NumberResult& result, const std::string& place) {
     std::string steps;
     for (const auto& step : result.steps) {
-        steps += std::string(steps.empty() ? "" : ",") + R"({"what":)" + text::json_string(step.what) + R"(,"number":)" +
-                 text::json_string(step.number) + "}";
+        steps += std::string(steps.empty() ? "" : ",") + R"({"what":)" + text::json_string(step.what) +
+                 R"(,"number":)" + text::json_string(step.number) + "}";
     }
     return R"({"place":)" + text::json_string(place) + R"(,"case":)" + text::json_string(title(one)) + R"(,"site":)" +
            text::json_string(one.site) + R"(,"number":)" + text::json_string(one.number) + R"(,"passed":)" +

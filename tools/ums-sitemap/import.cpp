@@ -55,8 +55,10 @@ std::vector<Row> rows_of(std::string_view csv) {
                         throw Error(Fault::unusable,
                                     "line " + std::to_string(cell.line) + ": a quote is opened and never closed");
                     }
-                    if (csv[at] == '"' && at + 1 < csv.size() && csv[at + 1] == '"') ++at;
-                    else if (csv[at] == '"') break;
+                    if (csv[at] == '"' && at + 1 < csv.size() && csv[at + 1] == '"')
+                        ++at;
+                    else if (csv[at] == '"')
+                        break;
                     if (csv[at] == '\n') ++line;
                     cell.text += csv[at];
                 }
@@ -81,51 +83,98 @@ struct Field {
     std::string_view name;
     std::string_view key;
 };
-constexpr std::array fields{
-    Field{"site", "name"}, Field{"sitename", "name"}, Field{"location", "name"}, Field{"name", "name"},
-    Field{"standort", "name"}, Field{"standortname", "name"}, Field{"description", "name"},
-    Field{"country", "country"}, Field{"countrycode", "country"}, Field{"landeskennzahl", "country"},
-    Field{"landesvorwahl", "country"}, Field{"landesvorwahlnummer", "country"}, Field{"lndervorwahl", "country"},
-    Field{"area", "area"}, Field{"areacode", "area"}, Field{"ortskennzahl", "area"}, Field{"ortsvorwahl", "area"},
-    Field{"ortsnetzkennzahl", "area"}, Field{"vorwahl", "area"},
-    Field{"subscriber", "subscriber"}, Field{"subscribernumber", "subscriber"}, Field{"mainnumber", "subscriber"},
-    Field{"accessnumber", "subscriber"}, Field{"teilnehmernummer", "subscriber"},
-    Field{"teilnehmerrufnummer", "subscriber"}, Field{"anschlussnummer", "subscriber"},
-    Field{"extensiondigits", "extension-digits"}, Field{"numberofdirectdialingdigits", "extension-digits"},
-    Field{"numberofdirectdialdigits", "extension-digits"}, Field{"directdialingdigits", "extension-digits"},
-    Field{"ddilength", "extension-digits"}, Field{"anzahldurchwahlziffern", "extension-digits"},
-    Field{"anzahlderdurchwahlziffern", "extension-digits"}, Field{"durchwahlstellen", "extension-digits"},
-    Field{"nationalprefix", "national-prefix"}, Field{"nationalaccesscode", "national-prefix"},
-    Field{"nationaleskennzeichen", "national-prefix"}, Field{"nationalekennziffer", "national-prefix"},
-    Field{"internationalprefix", "international-prefix"},
-    Field{"internationalaccesscode", "international-prefix"},
-    Field{"internationaleskennzeichen", "international-prefix"},
-    Field{"internationalekennziffer", "international-prefix"},
-    Field{"outsideline", "outside-line"}, Field{"outsidelineaccess", "outside-line"},
-    Field{"outsidelineaccessnumber", "outside-line"}, Field{"amtsholung", "outside-line"},
-    Field{"amtskennziffer", "outside-line"}, Field{"amtskennzahl", "outside-line"},
-    Field{"internallength", "internal-length"}, Field{"maxinternalddilength", "internal-length"},
-    Field{"internelnge", "internal-length"}, Field{"internelaenge", "internal-length"},
-    Field{"maxinternedurchwahllnge", "internal-length"}, Field{"maxinternedurchwahllaenge", "internal-length"},
-    Field{"typeofnumber", "type-of-number"}, Field{"ton", "type-of-number"},
-    Field{"numberine164", "e164-signalled"}, Field{"rufnummerine164", "e164-signalled"},
-    Field{"e164only", "e164-only"}, Field{"allowoutgoingmessagesonlyine164format", "e164-only"},
-    Field{"ausgehendenachrichtennurime164format", "e164-only"},
-    Field{"alwaysdialarea", "always-dial-area"}, Field{"dialalwaysnationalaccessandareacode", "always-dial-area"},
-    Field{"alwaysdialnationalaccessandareacode", "always-dial-area"},
-    Field{"removeoutsideline", "remove-outside-line"},
-    Field{"removeoutsidelineaccessatthesenderscallnumber", "remove-outside-line"},
-    Field{"faxid", "fax-id"}, Field{"senderid", "fax-id"}, Field{"faxsendernumber", "fax-id"},
-    Field{"absenderkennung", "fax-id"}, Field{"absenderid", "fax-id"},
-    Field{"headerline", "header-line"}, Field{"faxheadline", "header-line"}, Field{"headline", "header-line"},
-    Field{"kopfzeile", "header-line"},
-    Field{"callerid", "caller-id"}, Field{"isdnoriginatingaddress", "caller-id"},
-    Field{"billing", "billing"}, Field{"billingcode", "billing"}, Field{"kostenstelle", "billing"},
-    Field{"language", "language"}, Field{"sprache", "language"},
-    Field{"timezone", "time-zone"}, Field{"zeitzone", "time-zone"},
-    Field{"ddimapping", "ddi"}, Field{"ddi", "ddi"}, Field{"dienstzuordnung", "ddi"}, Field{"servicemapping", "ddi"},
-    Field{"conversions", "conversions"}, Field{"numberconversion", "conversions"},
-    Field{"rufnummernkonverter", "conversions"}, Field{"rufnummernkonvertierung", "conversions"}};
+constexpr std::array fields{Field{"site", "name"},
+                            Field{"sitename", "name"},
+                            Field{"location", "name"},
+                            Field{"name", "name"},
+                            Field{"standort", "name"},
+                            Field{"standortname", "name"},
+                            Field{"description", "name"},
+                            Field{"country", "country"},
+                            Field{"countrycode", "country"},
+                            Field{"landeskennzahl", "country"},
+                            Field{"landesvorwahl", "country"},
+                            Field{"landesvorwahlnummer", "country"},
+                            Field{"lndervorwahl", "country"},
+                            Field{"area", "area"},
+                            Field{"areacode", "area"},
+                            Field{"ortskennzahl", "area"},
+                            Field{"ortsvorwahl", "area"},
+                            Field{"ortsnetzkennzahl", "area"},
+                            Field{"vorwahl", "area"},
+                            Field{"subscriber", "subscriber"},
+                            Field{"subscribernumber", "subscriber"},
+                            Field{"mainnumber", "subscriber"},
+                            Field{"accessnumber", "subscriber"},
+                            Field{"teilnehmernummer", "subscriber"},
+                            Field{"teilnehmerrufnummer", "subscriber"},
+                            Field{"anschlussnummer", "subscriber"},
+                            Field{"extensiondigits", "extension-digits"},
+                            Field{"numberofdirectdialingdigits", "extension-digits"},
+                            Field{"numberofdirectdialdigits", "extension-digits"},
+                            Field{"directdialingdigits", "extension-digits"},
+                            Field{"ddilength", "extension-digits"},
+                            Field{"anzahldurchwahlziffern", "extension-digits"},
+                            Field{"anzahlderdurchwahlziffern", "extension-digits"},
+                            Field{"durchwahlstellen", "extension-digits"},
+                            Field{"nationalprefix", "national-prefix"},
+                            Field{"nationalaccesscode", "national-prefix"},
+                            Field{"nationaleskennzeichen", "national-prefix"},
+                            Field{"nationalekennziffer", "national-prefix"},
+                            Field{"internationalprefix", "international-prefix"},
+                            Field{"internationalaccesscode", "international-prefix"},
+                            Field{"internationaleskennzeichen", "international-prefix"},
+                            Field{"internationalekennziffer", "international-prefix"},
+                            Field{"outsideline", "outside-line"},
+                            Field{"outsidelineaccess", "outside-line"},
+                            Field{"outsidelineaccessnumber", "outside-line"},
+                            Field{"amtsholung", "outside-line"},
+                            Field{"amtskennziffer", "outside-line"},
+                            Field{"amtskennzahl", "outside-line"},
+                            Field{"internallength", "internal-length"},
+                            Field{"maxinternalddilength", "internal-length"},
+                            Field{"internelnge", "internal-length"},
+                            Field{"internelaenge", "internal-length"},
+                            Field{"maxinternedurchwahllnge", "internal-length"},
+                            Field{"maxinternedurchwahllaenge", "internal-length"},
+                            Field{"typeofnumber", "type-of-number"},
+                            Field{"ton", "type-of-number"},
+                            Field{"numberine164", "e164-signalled"},
+                            Field{"rufnummerine164", "e164-signalled"},
+                            Field{"e164only", "e164-only"},
+                            Field{"allowoutgoingmessagesonlyine164format", "e164-only"},
+                            Field{"ausgehendenachrichtennurime164format", "e164-only"},
+                            Field{"alwaysdialarea", "always-dial-area"},
+                            Field{"dialalwaysnationalaccessandareacode", "always-dial-area"},
+                            Field{"alwaysdialnationalaccessandareacode", "always-dial-area"},
+                            Field{"removeoutsideline", "remove-outside-line"},
+                            Field{"removeoutsidelineaccessatthesenderscallnumber", "remove-outside-line"},
+                            Field{"faxid", "fax-id"},
+                            Field{"senderid", "fax-id"},
+                            Field{"faxsendernumber", "fax-id"},
+                            Field{"absenderkennung", "fax-id"},
+                            Field{"absenderid", "fax-id"},
+                            Field{"headerline", "header-line"},
+                            Field{"faxheadline", "header-line"},
+                            Field{"headline", "header-line"},
+                            Field{"kopfzeile", "header-line"},
+                            Field{"callerid", "caller-id"},
+                            Field{"isdnoriginatingaddress", "caller-id"},
+                            Field{"billing", "billing"},
+                            Field{"billingcode", "billing"},
+                            Field{"kostenstelle", "billing"},
+                            Field{"language", "language"},
+                            Field{"sprache", "language"},
+                            Field{"timezone", "time-zone"},
+                            Field{"zeitzone", "time-zone"},
+                            Field{"ddimapping", "ddi"},
+                            Field{"ddi", "ddi"},
+                            Field{"dienstzuordnung", "ddi"},
+                            Field{"servicemapping", "ddi"},
+                            Field{"conversions", "conversions"},
+                            Field{"numberconversion", "conversions"},
+                            Field{"rufnummernkonverter", "conversions"},
+                            Field{"rufnummernkonvertierung", "conversions"}};
 
 std::string reduced(std::string_view name) {
     std::string out;
@@ -164,9 +213,8 @@ std::optional<bool> flag_of(std::string_view text) {
 
 std::string only_digits(std::string_view text, std::string_view also = "") {
     std::string out;
-    std::copy_if(text.begin(), text.end(), std::back_inserter(out), [&](char c) {
-        return (c >= '0' && c <= '9') || also.find(c) != std::string_view::npos;
-    });
+    std::copy_if(text.begin(), text.end(), std::back_inserter(out),
+                 [&](char c) { return (c >= '0' && c <= '9') || also.find(c) != std::string_view::npos; });
     return out;
 }
 
@@ -189,7 +237,8 @@ class Site {
         // An empty prefix says that there is none; of all else an empty cell says nothing.
         if (cell.text.empty() && key == "national-prefix") numbering_["national-prefix"] = "''";
         if (key == "name" || cell.text.empty()) return;
-        if (key == "e164-only" || key == "always-dial-area" || key == "remove-outside-line" || key == "e164-signalled") {
+        if (key == "e164-only" || key == "always-dial-area" || key == "remove-outside-line" ||
+            key == "e164-signalled") {
             const auto flag = flag_of(cell.text);
             if (!flag) {
                 warn(cell, key, "is neither yes nor no");
@@ -203,12 +252,16 @@ class Site {
             digits(key, cell);
         } else if (key == "extension-digits" || key == "internal-length") {
             const auto number = text::parse_number(cell.text);
-            if (number && *number <= 20) numbering_[std::string(key)] = std::to_string(*number);
-            else warn(cell, key, "is no number of digits");
+            if (number && *number <= 20)
+                numbering_[std::string(key)] = std::to_string(*number);
+            else
+                warn(cell, key, "is no number of digits");
         } else if (key == "type-of-number") {
             const auto type = number::parse_type_of_number(cell.text);
-            if (type) numbering_["type-of-number"] = std::string(number::to_string(*type));
-            else warn(cell, key, "is not unknown, subscriber, national or international");
+            if (type)
+                numbering_["type-of-number"] = std::string(number::to_string(*type));
+            else
+                warn(cell, key, "is not unknown, subscriber, national or international");
         } else if (key == "ddi") {
             ddi(cell);
         } else if (key == "conversions") {
@@ -227,10 +280,9 @@ class Site {
             area.erase(1, 1);
         }
         std::string out = "  " + name_ + ":\n    kernels: [CHANGE-ME]\n    numbering:\n";
-        for (const std::string_view key :
-             {"country", "area", "subscriber", "extension-digits", "national-prefix", "international-prefix",
-              "outside-line", "remove-outside-line", "internal-length", "type-of-number", "e164-only",
-              "always-dial-area"}) {
+        for (const std::string_view key : {"country", "area", "subscriber", "extension-digits", "national-prefix",
+                                           "international-prefix", "outside-line", "remove-outside-line",
+                                           "internal-length", "type-of-number", "e164-only", "always-dial-area"}) {
             const auto found = numbering_.find(std::string(key));
             if (found != numbering_.end() && !found->second.empty()) {
                 out.append("      ").append(key).append(": ").append(found->second).append("\n");
@@ -250,8 +302,9 @@ class Site {
 
   private:
     void warn(const Cell& cell, std::string_view key, const std::string& what) {
-        warnings_.push_back("line " + std::to_string(cell.line) + ": " + std::string(key) + " " + text::quote(cell.text) +
-                            " of site " + text::quote(name_) + " " + what + "; it is left out");
+        warnings_.push_back("line " + std::to_string(cell.line) + ": " + std::string(key) + " " +
+                            text::quote(cell.text) + " of site " + text::quote(name_) + " " + what +
+                            "; it is left out");
     }
 
     void digits(std::string_view key, const Cell& cell) {
@@ -271,12 +324,14 @@ class Site {
             const auto end = entry.find_first_of("=:; \t");
             const auto pattern = text::trim(entry.substr(0, end));
             const auto word = end == std::string_view::npos ? std::string() : reduced(entry.substr(end + 1));
-            const std::string action = word == "faxorvoice" || word == "faxandvoice" || word == "faxodervoice" ? "fax-or-voice"
+            const std::string action = word == "faxorvoice" || word == "faxandvoice" || word == "faxodervoice"
+                                           ? "fax-or-voice"
                                        : word == "fax" || word == "voice" || word == "ignore" || word == "reject" ? word
-                                                                                                                   : "";
+                                                                                                                  : "";
             const bool right = !pattern.empty() && pattern.find_first_not_of("0123456789*?+") == std::string_view::npos;
             if (!right || action.empty()) {
-                warn({std::string(entry), cell.line}, "ddi", "is no extension with fax, voice, fax or voice, ignore or reject");
+                warn({std::string(entry), cell.line}, "ddi",
+                     "is no extension with fax, voice, fax or voice, ignore or reject");
             } else {
                 ddi_.emplace_back(quoted(pattern), action);
             }
@@ -307,8 +362,10 @@ std::string site_name(std::string_view wanted, std::size_t number, std::set<std:
     std::string name;
     for (const char c : text::lower(wanted)) {
         const bool plain = (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '.' || c == '_' || c == '-';
-        if (plain && name.size() < 28) name += c;
-        else if (c == ' ' && !name.empty() && !name.ends_with('-') && name.size() < 28) name += '-';
+        if (plain && name.size() < 28)
+            name += c;
+        else if (c == ' ' && !name.empty() && !name.ends_with('-') && name.size() < 28)
+            name += '-';
     }
     while (name.ends_with('-') || name.ends_with('.')) name.pop_back();
     if (!config::is_name(name) || name == "noroute") name = "site-" + std::to_string(number);

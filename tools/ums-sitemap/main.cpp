@@ -82,16 +82,16 @@ int import_file(const Options& options, report::Reporter& reporter) {
     std::string buffer(64 * 1024, '\0');
     while (const auto got = reader(buffer)) {
         csv.append(buffer, 0, got);
-        if (csv.size() > (16U << 20U)) throw Error(Fault::unusable, text::quote(options.csv) + " is larger than 16 MiB");
+        if (csv.size() > (16U << 20U))
+            throw Error(Fault::unusable, text::quote(options.csv) + " is larger than 16 MiB");
     }
     const auto imported = sitemap::import_sites(csv);
     for (const auto& warning : imported.warnings) reporter.warning(options.csv + ", " + warning);
     // What the tools would say of it, with the lines of what is printed.
-    const auto loaded =
-        config::parse(imported.yaml +
-                          "mds: {id: X}\nkernels: {CHANGE-ME: {url: /nonexistent}}\n"
-                          "connectors: {X: {root: /nonexistent}}\nroutes: [{to: noroute}]\n",
-                      "sites", config::Look::errors_alone);
+    const auto loaded = config::parse(imported.yaml +
+                                          "mds: {id: X}\nkernels: {CHANGE-ME: {url: /nonexistent}}\n"
+                                          "connectors: {X: {root: /nonexistent}}\nroutes: [{to: noroute}]\n",
+                                      "sites", config::Look::errors_alone);
     for (const auto& diagnostic : loaded.diagnostics) {
         reporter.warning("what is printed, " + config::to_string(diagnostic));
     }
@@ -164,30 +164,30 @@ int main(int argc, char** argv) {
         "  ums-sitemap import old.csv >sites.yaml                   another system's settings, as a start\n"
         "Exit codes and the pipeline: ums(7).",
         cli::Kind::stage};
-    return cli::run_tool(
-        tool, argc, argv,
-        [&](CLI::App& app) {
-            app.add_option("FILE", options.file, "A message to print as the site changes it; - is standard input");
-            app.add_option("--site", options.site, "Whose numbering (with one site: that)")->type_name("SITE");
-            auto* incoming = app.add_flag("--incoming", options.incoming, "As the site's PBX signalled it (default)");
-            app.add_flag("--outgoing", options.outgoing, "As the site's PBX must dial it")->excludes(incoming);
-            app.add_flag("--explain", options.explain, "Print what changes, and why, in place of the message");
-            app.add_option("--test", options.test, "Form the numbers of the cases in FILE and compare; 1 if one differs")
-                ->type_name("FILE");
-            auto* number = app.add_subcommand("number", "Print what a site makes of one number");
-            number->add_option("NUMBER", options.number, "The number; - reads one a line from standard input")->required();
-            number->add_option("--type", options.type, "The type that is signalled with it")->type_name("TYPE");
-            number->add_option("--kind", options.kind, "Whose number it is: destination, originator or redirector")
-                ->type_name("KIND")
-                ->check(CLI::IsMember({"destination", "originator", "redirector"}));
-            number->callback([&] { options.command = Options::Command::number; });
-            app.add_subcommand("sites", "Print all sites and their numbering")->callback([&] {
-                options.command = Options::Command::sites;
-            });
-            auto* import = app.add_subcommand("import", "Print the settings in a CSV file as sites of mds.yaml");
-            import->add_option("CSV", options.csv, "The file; - is standard input")->required();
-            import->callback([&] { options.command = Options::Command::import; });
-            app.require_subcommand(0, 1);
-        },
-        [&](const cli::Common& common, report::Reporter& reporter) { return run(common, options, reporter); });
+    return cli::run_tool(tool, argc, argv, [&](CLI::App& app) {
+        app.add_option("FILE", options.file, "A message to print as the site changes it; - is standard input");
+        app.add_option("--site", options.site, "Whose numbering (with one site: that)")->type_name("SITE");
+        auto* incoming = app.add_flag("--incoming", options.incoming, "As the site's PBX signalled it (default)");
+        app.add_flag("--outgoing", options.outgoing, "As the site's PBX must dial it")->excludes(incoming);
+        app.add_flag("--explain", options.explain, "Print what changes, and why, in place of the message");
+        app.add_option("--test", options.test, "Form the numbers of the cases in FILE and compare; 1 if one differs")
+            ->type_name("FILE");
+        auto* number = app.add_subcommand("number", "Print what a site makes of one number");
+        number->add_option("NUMBER", options.number, "The number; - reads one a line from standard input")->required();
+        number->add_option("--type", options.type, "The type that is signalled with it")->type_name("TYPE");
+        number->add_option("--kind", options.kind, "Whose number it is: destination, originator or redirector")
+            ->type_name("KIND")
+            ->check(CLI::IsMember({"destination", "originator", "redirector"}));
+        number->callback([&] { options.command = Options::Command::number; });
+        app.add_subcommand("sites", "Print all sites and their numbering")->callback([&] {
+            options.command = Options::Command::sites;
+        });
+        auto* import = app.add_subcommand("import", "Print the settings in a CSV file as sites of mds.yaml");
+        import->add_option("CSV", options.csv, "The file; - is standard input")->required();
+            import->callback([&] { options.command = Options::Command::import;
+    });
+    app.require_subcommand(0, 1);
+},
+        [&](const cli::Common& common, report::Reporter& reporter) {
+    return run(common, options, reporter); });
 }

@@ -92,8 +92,8 @@ void print_mapped(const Mapped& mapped, const config::Site& site, Direction dire
     const std::string number = text::escape(mapped.number.value_or(recipient.address));
     if (direction == Direction::incoming) {
         out << "  -> " << number << ", connector "
-            << (mapped.choice.connectors.empty() ? "none" : text::escape(joined(mapped.choice.connectors, ", "))) << ": "
-            << text::visible(mapped.choice.reason) << '\n';
+            << (mapped.choice.connectors.empty() ? "none" : text::escape(joined(mapped.choice.connectors, ", ")))
+            << ": " << text::visible(mapped.choice.reason) << '\n';
     } else if (mapped.stays) {
         out << "  -> refused\n";
     } else {
@@ -131,7 +131,8 @@ int explain_changes(const config::Config& config, const config::Site& site, Dire
     for (const auto& recipient : block.recipients()) {
         const auto mapped = map_recipient(config, site, direction, block, recipient);
         refused = refused || mapped.stays;
-        if (mapped.stays || (direction == Direction::incoming && mapped.choice.connectors.empty())) exit = exit_attention;
+        if (mapped.stays || (direction == Direction::incoming && mapped.choice.connectors.empty()))
+            exit = exit_attention;
         if (json == Json::yes) {
             print_mapped_json(mapped, site, direction, recipient, out);
         } else {
@@ -146,7 +147,8 @@ int explain_changes(const config::Config& config, const config::Site& site, Dire
         out << text::escape(std::string(block.lines()[line].name)) << " becomes " << text::quote(value) << '\n';
     }
     for (const auto& [name, value] : edit.fields) {
-        const bool is_mark = std::any_of(site.mark.begin(), site.mark.end(), [&](auto& mark) { return mark.first == name; });
+        const bool is_mark =
+            std::any_of(site.mark.begin(), site.mark.end(), [&](auto& mark) { return mark.first == name; });
         if (direction == Direction::incoming || name == "X-UMS-Dial") continue;
         out << (is_mark ? "mark " : "field ") << text::escape(name + ": " + value) << '\n';
     }

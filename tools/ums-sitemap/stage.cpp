@@ -19,6 +19,8 @@ namespace attribute = spool::attribute;
 
 using spool::Queue;
 
+constexpr unsigned first_report = 1'000'000;
+
 // Decides about received messages. What a site rejects is told to its sender: with a message of its own that goes out as
 // any other, so that it is routed, dialled and, if its number is blocked, not sent.
 class Stage {
@@ -124,14 +126,15 @@ class Stage {
         if (common_.dry_run) return;
         message::Envelope envelope;
         envelope.recipients.push_back(recipient);
-        const auto formed = message::HeaderBlock::parse(message::apply(message.block, site::incoming_edit(site, message.block)));
+        const auto formed =
+            message::HeaderBlock::parse(message::apply(message.block, site::incoming_edit(site, message.block)));
         envelope.sender = formed.sender();
         // Only who can be reached is told: a full number, or a mail address.
         const bool reachable = envelope.sender.find('@') != std::string::npos ||
                                (envelope.sender.starts_with('+') && number::is_number(envelope.sender));
         if (!reachable || (site.numbering && number::refusal(*site.numbering, envelope.sender))) return;
-        // By its id a report that was made before a crash is known.
-        const auto name = message.entry.name.child(static_cast<unsigned>(recipient.line) + 1)
+        // By its id a report that was made before a crash is known. The parts of a split have the small numbers.
+        const auto name = message.entry.name.child(first_report + static_cast<unsigned>(recipient.line))
                               .without(attribute::not_before)
                               .without(attribute::priority)
                               .without(attribute::origin)

@@ -284,7 +284,8 @@ TEST_CASE("the examples are valid by the schema, and wrong files are not") {
         CHECK(schema.problem(schema.root(), json_of(file), "").empty());
         CHECK(schema.problem(schema.root(), json_of(file), "") == "");
     }
-    for (const auto* name : {"unknown-keys", "missing-sections", "wrong-values", "not-a-map", "empty-sections", "sites-wrong"}) {
+    for (const auto* name :
+         {"unknown-keys", "missing-sections", "wrong-values", "not-a-map", "empty-sections", "sites-wrong"}) {
         INFO(name);
         const auto file = std::string(UMS_TEST_DATA) + "/config/" + name + ".yaml";
         CHECK(!schema.problem(schema.root(), json_of(file), "").empty());

@@ -64,7 +64,8 @@ TEST_CASE("the examples of the manuals") {
     olching.subscribers = {{"4799"}};
     olching.outside_lines.clear();
     CHECK(outgoing(olching, {parse_conversion("O;D=00498142;D=8[9]")}, "004981424795875") == "84795875");
-    CHECK(formed(olching, "785123", {}, Kind::destination, {parse_conversion("I;D=785;D=5[4]")}) == "+49 8142 47995123");
+    CHECK(formed(olching, "785123", {}, Kind::destination, {parse_conversion("I;D=785;D=5[4]")}) ==
+          "+49 8142 47995123");
 
     Numbering milan;
     milan.country = "39";
@@ -153,6 +154,7 @@ TEST_CASE("callers are read as people there dial them") {
     CHECK(caller("000431 5330") == "+4315330");
     CHECK(caller("0123456") == "+49 30 123456");
     CHECK(caller("012") == "+49 30 456987012");  // short enough for an extension that begins so
+    CHECK(formed(site, "0123456", {}, Kind::destination) == "+49 30 4569870123456");
     CHECK(formed(site, "012", {}, Kind::destination) == "+49 30 456987012");
     Numbering milan;
     milan.country = "39";
@@ -231,8 +233,12 @@ TEST_CASE("several prefixes: the first is dialled, all are understood") {
     site.national_prefixes = {"0", "010"};
     site.international_prefixes = {"00", "01000"};
     site.outside_lines = {"0", "9"};
-    CHECK(outgoing(site, {}, "+49 89 1") == "0089" "1");
-    CHECK(outgoing(site, {}, "+43 1 5") == "00043" "15");
+    CHECK(outgoing(site, {}, "+49 89 1") ==
+          "0089"
+          "1");
+    CHECK(outgoing(site, {}, "+43 1 5") ==
+          "00043"
+          "15");
     CHECK(formed(site, "01000 43 1 5") == "+4315");
     CHECK(formed(site, "010 89 1", {}, Kind::originator) == "+49 891");
     CHECK(normalise("01000 43 1", &site) == "+431");
@@ -241,7 +247,9 @@ TEST_CASE("several prefixes: the first is dialled, all are understood") {
     // With the empty one first, none is dialled.
     site.national_prefixes = {"", "0"};
     site.remove_outside_line = false;
-    CHECK(outgoing(site, {}, "+49 89 123456") == "0" "89123456");
+    CHECK(outgoing(site, {}, "+49 89 123456") ==
+          "0"
+          "89123456");
     CHECK(formed(site, "089 123456", {}, Kind::originator) == "+49 89123456");
 }
 
@@ -284,7 +292,7 @@ TEST_CASE("a number of the site itself is an internal call, if it is so wished")
     CHECK(outgoing(site, {}, "+49 30 456987123") == "0456987123");
     site.internal_calls = true;
     CHECK(outgoing(site, {}, "+49 30 456987123") == "123");
-    CHECK(outgoing(site, {}, "+49 30 456987") == "0456987");          // no extension
+    CHECK(outgoing(site, {}, "+49 30 456987") == "0456987");            // no extension
     CHECK(outgoing(site, {}, "+49 30 45698712345") == "045698712345");  // longer than internal ones are
     CHECK(outgoing(site, {}, "+49 30 456988123") == "0456988123");
     CHECK(outgoing(site, {parse_conversion("O;D=1;D=91[2]")}, "+49 30 456987123") == "9123");
@@ -302,6 +310,8 @@ TEST_CASE("nobody reaches an emergency number by accident") {
           "0301123456 same country: national prefix '0'\n"
           "00301123456 outside line '0'\n");
     CHECK(outgoing(site, {}, "+49 30 112") == "0030112");
+    // Unless a rule makes something else of it.
+    CHECK(outgoing(site, {parse_conversion("O;D=0112;D=77[5]")}, "+49 30 1123456") == "773456");
     CHECK(outgoing(site, {}, "+49 30 1134567") == "01134567");
     // Who writes it means it.
     CHECK(outgoing(site, {}, "112") == "0112");
@@ -312,7 +322,8 @@ TEST_CASE("nobody reaches an emergency number by accident") {
     site.internal_calls = true;
     CHECK(outgoing(site, {}, "+49 30 456987112") == "456987112");
     // A rule that makes one is refused, whatever the form.
-    const std::vector<Conversion> rule{make_conversion(Conversion::Direction::outgoing, Kind::destination, "^.*$", "112")};
+    const std::vector<Conversion> rule{
+        make_conversion(Conversion::Direction::outgoing, Kind::destination, "^.*$", "112")};
     CHECK_THAT(refused_because(site, "+49 89 5", rule), Catch::Contains("begins like the short number '112'"));
     CHECK_THAT(refused_because(site, "5", rule), Catch::Contains("'5' cannot be dialled"));
     // The outside line and the number together: 9 and 11...

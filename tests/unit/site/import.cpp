@@ -27,7 +27,8 @@ TEST_CASE("settings of another system become sites") {
         "\xef\xbb\xbfSite;Country Code;Area Code;Subscriber Number;Number of Direct Dialing Digits;National AccessCode;"
         "International Access Code;Outside Line Access;Internal Length;Allow outgoing messages only in E.164-format..;"
         "Fax ID;DDI Mapping;Number Conversion;Type of Number\r\n"
-        "Munich HQ;+49;089;4799;3;0;00;0;4;no;+49 89 4799 0;\"1*=Fax\n2*: Fax or Voice\";\"O;D=00498142;D=8[9]|I;D=785;D=5[4]\";"
+        "Munich HQ;+49;089;4799;3;0;00;0;4;no;+49 89 4799 0;\"1*=Fax\n2*: Fax or "
+        "Voice\";\"O;D=00498142;D=8[9]|I;D=785;D=5[4]\";"
         "unknown\r\n"
         "\r\n"
         "Milan;0039;02;5554;3;;00;9;;yes;;;;\r\n");
@@ -67,8 +68,8 @@ TEST_CASE("settings of another system become sites") {
 }
 
 TEST_CASE("a page of settings, a field a line") {
-    const auto imported =
-        import_sites("Landeskennzahl,49\nOrtskennzahl,8142\nAnschlussnummer,4799\nNumber in E.164,ja\nKopfzeile,\"Mayer, 'x'\"\n");
+    const auto imported = import_sites(
+        "Landeskennzahl,49\nOrtskennzahl,8142\nAnschlussnummer,4799\nNumber in E.164,ja\nKopfzeile,\"Mayer, 'x'\"\n");
     CHECK(imported.yaml ==
           "sites:\n  site-1:\n    kernels: [CHANGE-ME]\n    numbering:\n      country: '49'\n      area: '8142'\n"
           "      subscriber: '4799'\n      type-of-number: international\n    header-line: 'Mayer, ''x'''\n");

@@ -69,17 +69,19 @@ TEST_CASE("the site of a shared kernel: lines, then the called number, then the 
 
 TEST_CASE("originator and redirector are formed, and kept") {
     auto site = make_site("munich", "89", "4799");
-    CHECK(incoming_of(site, "MAIL FROM:<08142 47989>\r\nRCPT TO:123\r\nX-UMS-Redirector: 456\r\nSubject: x\r\n") ==
-          "MAIL FROM:<+49 814247989>\r\nRCPT TO:+49 89 4799123\r\nX-UMS-Original-Recipient: 123\r\n"
-          "X-UMS-Original-Sender: <08142 47989>\r\nX-UMS-Original-Redirector: 456\r\nX-UMS-Redirector: +49 89 4799456\r\n"
-          "Subject: x\r\n\r\n");
+    CHECK(
+        incoming_of(site, "MAIL FROM:<08142 47989>\r\nRCPT TO:123\r\nX-UMS-Redirector: 456\r\nSubject: x\r\n") ==
+        "MAIL FROM:<+49 814247989>\r\nRCPT TO:+49 89 4799123\r\nX-UMS-Original-Recipient: 123\r\n"
+        "X-UMS-Original-Sender: <08142 47989>\r\nX-UMS-Original-Redirector: 456\r\nX-UMS-Redirector: +49 89 4799456\r\n"
+        "Subject: x\r\n\r\n");
     const std::string whole = "MAIL FROM:+43 1 5\r\nRCPT TO:+49 89 4799 1\r\nX-UMS-Redirector: anna\r\n";
     CHECK(incoming_of(site, whole) == whole + "\r\n");
     CHECK(incoming_of(site, "MAIL FROM:a@example.com\r\nRCPT TO:+49891\r\n") ==
           "MAIL FROM:a@example.com\r\nRCPT TO:+49891\r\n\r\n");
     // By type.
-    CHECK_THAT(incoming_of(site, "MAIL FROM:8142 1\r\nX-UMS-Originator-Type: 2\r\nX-UMS-Type-Of-Number: 4\r\nRCPT TO:77\r\n"),
-               Catch::StartsWith("MAIL FROM:+49 81421\r\n") && Catch::Contains("RCPT TO:+49 89 77\r\n"));
+    CHECK_THAT(
+        incoming_of(site, "MAIL FROM:8142 1\r\nX-UMS-Originator-Type: 2\r\nX-UMS-Type-Of-Number: 4\r\nRCPT TO:77\r\n"),
+        Catch::StartsWith("MAIL FROM:+49 81421\r\n") && Catch::Contains("RCPT TO:+49 89 77\r\n"));
     site.fields.redirector = "X-Was";
     CHECK_THAT(incoming_of(site, "RCPT TO:1\r\nX-Was: 2\r\nX-UMS-Redirector: 3\r\n"),
                Catch::Contains("X-Was: +49 89 47992\r\n") && Catch::Contains("X-UMS-Redirector: 3\r\n"));
@@ -152,10 +154,11 @@ TEST_CASE("what a site puts into a message that has none of its own") {
     site.language = "de";
     site.time_zone = "Europe/Berlin";
     CHECK(edits_outgoing(site));
-    CHECK(outgoing_of(site, "RCPT TO:+49 1\r\nSubject: x\r\n") ==
-          "RCPT TO:+49 1\r\nX-IFAXDATA-DChID: +49 89 4799 0\r\nX-IFAXDATA-SenderID: +49 89 4799 123\r\n"
-          "X-UMS-Header-Line: =?UTF-8?b?TcO8bGxlcg==?= %n %d %p\r\nX-IFAXDATA-Department: 4711\r\nX-UMS-Language: de\r\n"
-          "Subject: x\r\n\r\n");
+    CHECK(
+        outgoing_of(site, "RCPT TO:+49 1\r\nSubject: x\r\n") ==
+        "RCPT TO:+49 1\r\nX-IFAXDATA-DChID: +49 89 4799 0\r\nX-IFAXDATA-SenderID: +49 89 4799 123\r\n"
+        "X-UMS-Header-Line: =?UTF-8?b?TcO8bGxlcg==?= %n %d %p\r\nX-IFAXDATA-Department: 4711\r\nX-UMS-Language: de\r\n"
+        "Subject: x\r\n\r\n");
     // Its own stays; a mark replaces it.
     site.mark = {{"X-IFAXDATA-Department", "1"}};
     site.fields.time_zone = "X-Zone";
