@@ -108,7 +108,7 @@ def push(bench, directory, config):
             if len(delivered) != bench.messages:
                 raise SystemExit(f"{len(delivered)} of {bench.messages} messages were delivered")
             with open(os.path.join(out, delivered[0]), "rb") as file:
-                if (b"RCPT TO:fax#84" in file.read()) != (site == "mapped"):
+                if (b"RCPT TO:fax#008142" in file.read()) != (site == "mapped"):
                     raise SystemExit("the messages are not what they should be")
         ratios.append(took["mapped"] / took["plain"])
         walls.append(wall["mapped"] / wall["plain"])

@@ -153,7 +153,7 @@ TEST_CASE("callers are read as people there dial them") {
     CHECK(caller("0089 123456") == "+49 89123456");
     CHECK(caller("000431 5330") == "+4315330");
     CHECK(caller("0123456") == "+49 30 123456");
-    CHECK(caller("012") == "+49 30 456987012");  // short enough for an extension that begins so
+    CHECK(caller("012") == "+49 12");  // too short to have an outside line in it
     CHECK(formed(site, "0123456", {}, Kind::destination) == "+49 30 4569870123456");
     CHECK(formed(site, "012", {}, Kind::destination) == "+49 30 456987012");
     Numbering milan;
@@ -310,6 +310,7 @@ TEST_CASE("nobody reaches an emergency number by accident") {
           "0301123456 same country: national prefix '0'\n"
           "00301123456 outside line '0'\n");
     CHECK(outgoing(site, {}, "+49 30 112") == "0030112");
+    CHECK(outgoing(site, {}, "+49 30") == "0030");
     // Unless a rule makes something else of it.
     CHECK(outgoing(site, {parse_conversion("O;D=0112;D=77[5]")}, "+49 30 1123456") == "773456");
     CHECK(outgoing(site, {}, "+49 30 1134567") == "01134567");
@@ -381,6 +382,8 @@ TEST_CASE("a called number tells the site") {
     CHECK(own_digits(narrow, "+49 30 456987123") == 0);
     CHECK(own_digits(narrow, "456987123") == 0);
     CHECK(own_digits(narrow, "+49 30 456987223") == 10);
+    narrow.subscribers = {{"45"}};
+    CHECK(own_digits(narrow, "456") == 0);  // an extension alone
     // The longest main number counts.
     narrow.subscribers = {{"45", {{"100", "199"}}}, {"456987"}};
     CHECK(own_digits(narrow, "456987123") == 6);

@@ -63,6 +63,8 @@ TEST_CASE("the site of a shared kernel: lines, then the called number, then the 
     CHECK(site_of(config, "central", block_of("RCPT TO:+49 8142 479911\r\n")).reason ==
           "'+49 8142 479911' begins with the site's own number");
     CHECK(site_of(config, "other", block_of("RCPT TO:1\r\n")).site == nullptr);
+    const auto turned = ConfigBuilder().site(olching).site(munich).config;
+    CHECK(site_of(turned, "central", block_of("RCPT TO:47991123\r\n")).site->name == "olching");
     const auto lined = ConfigBuilder().site(berlin).site(berlin).config;
     CHECK(site_of(lined, "central", block_of("RCPT TO:1\r\n")).site == &lined.sites[0]);
 }
