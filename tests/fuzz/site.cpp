@@ -49,9 +49,12 @@ void check(const message::HeaderBlock& block, const message::Edit& edit) {
     std::size_t at = 0;
     for (const auto& line : block.lines()) {
         if (is_ours(line)) continue;
-        at = bytes.find(line.raw, at);
+        auto raw = line.raw;
+        // A byte order mark stays in front of everything.
+        if (raw.starts_with("\xef\xbb\xbf")) raw.remove_prefix(3);
+        at = bytes.find(raw, at);
         must(at != std::string::npos);
-        at += line.raw.size();
+        at += raw.size();
     }
 }
 

@@ -171,6 +171,13 @@ TEST_CASE("what a site puts into a message that has none of its own") {
           "x-ifaxdata-senderid: 7\r\n\r\n");
 }
 
+TEST_CASE("a mark is alone in its field") {
+    auto site = make_site("munich", "89", "4799");
+    site.billing = "4711";
+    site.mark = {{"x-ifaxdata-department", "1"}};
+    CHECK(outgoing_of(site, "RCPT TO:+49 1\r\n") == "RCPT TO:+49 1\r\nx-ifaxdata-department: 1\r\n\r\n");
+}
+
 TEST_CASE("the caller ID after the conversions of outgoing originators") {
     auto site = make_site("munich", "89", "4799");
     site.caller_id = "+49 89 4799 0";
