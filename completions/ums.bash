@@ -38,7 +38,7 @@ _ums() {
         ums-route) options="$shared $stage --explain --connector --test --simulate --against --graph" ;;
         ums-push) options="$shared $stage --to --connector --probe" ;;
         ums-failover) options="$shared $stage" subcommands="status drain disable enable settle" ;;
-        ums-sitemap) options="$shared $stage --site --incoming --outgoing --explain" subcommands="number sites" ;;
+        ums-sitemap) options="$shared $stage --site --incoming --outgoing --explain --test" subcommands="number sites import" ;;
         ums-spool) options="$shared -0 --null" subcommands="list show trace hold release requeue delete" ;;
         *) return ;;
     esac
@@ -84,6 +84,14 @@ _ums() {
             mapfile -t COMPREPLY < <(compgen -W "$(_ums_queues)" -- "$current"; compgen -d -- "$current")
             return
             ;;
+        --type)
+            mapfile -t COMPREPLY < <(compgen -W "unknown subscriber national international" -- "$current")
+            return
+            ;;
+        --kind)
+            mapfile -t COMPREPLY < <(compgen -W "destination originator redirector" -- "$current")
+            return
+            ;;
         -c | --config | --names | --test | --against)
             mapfile -t COMPREPLY < <(compgen -f -- "$current")
             return
@@ -106,6 +114,7 @@ _ums() {
     if [[ $current == -* ]]; then
         case $tool/$subcommand in
             ums-failover/settle) options+=" --delivered --send-again --force-retarget --hold" ;;
+            ums-sitemap/number) options+=" --type --kind" ;;
             ums-spool/list) options+=" --failed --noroute --hold --in-doubt" ;;
             ums-spool/hold) options+=" --reason" ;;
         esac
@@ -116,6 +125,7 @@ _ums() {
     case $tool/$subcommand in
         ums-failover/ | ums-spool/) mapfile -t COMPREPLY < <(compgen -W "$subcommands" -- "$current") ;;
         ums-sitemap/) mapfile -t COMPREPLY < <(compgen -W "$subcommands" -- "$current"; compgen -f -- "$current") ;;
+        ums-sitemap/import) mapfile -t COMPREPLY < <(compgen -f -- "$current") ;;
         ums-failover/status | ums-sitemap/*) ;;
         ums-failover/settle) mapfile -t COMPREPLY < <(compgen -W "$(_ums_ids --in-doubt)" -- "$current") ;;
         ums-failover/*) mapfile -t COMPREPLY < <(compgen -W "$(_ums_names kernels)" -- "$current") ;;

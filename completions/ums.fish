@@ -79,13 +79,17 @@ complete -c ums-failover -n '__fish_seen_subcommand_from settle' -l hold -d 'Kee
 complete -c ums-failover -n '__fish_seen_subcommand_from settle' -a '(__ums_ids)'
 complete -c ums-failover -n '__fish_seen_subcommand_from drain disable enable' -a '(__ums_kernels)'
 
-set -l commands number sites
+set -l commands number sites import
 complete -c ums-sitemap -l site -x -a '(__ums_sites)' -d 'Whose numbering'
 complete -c ums-sitemap -l incoming -d 'As the PBX of the site signalled it'
 complete -c ums-sitemap -l outgoing -d 'As the PBX of the site must dial it'
 complete -c ums-sitemap -l explain -d 'Print what changes, and why'
+complete -c ums-sitemap -l test -r -d 'Form the numbers of the cases of a file and compare'
+complete -c ums-sitemap -n '__fish_seen_subcommand_from number' -l type -x -a 'unknown subscriber national international' -d 'The type that is signalled'
+complete -c ums-sitemap -n '__fish_seen_subcommand_from number' -l kind -x -a 'destination originator redirector' -d 'Whose number it is'
 complete -c ums-sitemap -n "not __fish_seen_subcommand_from $commands" -a number -d 'Print what a site makes of one number'
 complete -c ums-sitemap -n "not __fish_seen_subcommand_from $commands" -a sites -d 'Print all sites and their numbering'
+complete -c ums-sitemap -n "not __fish_seen_subcommand_from $commands" -a import -d 'Print the settings in a CSV file as sites'
 
 set -l commands list show trace hold release requeue delete
 complete -c ums-spool -f

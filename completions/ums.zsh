@@ -111,10 +111,12 @@ _ums() {
         '--site=[whose numbering]:site:_ums_sites'
         '(--outgoing)--incoming[as the PBX of the site signalled it]'
         '(--incoming)--outgoing[as the PBX of the site must dial it]'
-        '--explain[print what changes, and why]')
+        '--explain[print what changes, and why]'
+        '--test=[form the numbers of the cases of a file and compare]:file:_files')
       commands=(
         'number:print what a site makes of one number'
-        'sites:print all sites and their numbering')
+        'sites:print all sites and their numbering'
+        'import:print the settings in a CSV file as sites')
       ;;
     (ums-spool)
       options=($shared '(-0 --null)'{-0,--null}'[names end with NUL]')
@@ -147,7 +149,13 @@ _ums() {
       positional=('*:message:_ums_ids')
       ;;
     (ums-failover/?*) positional=('*:kernel:_ums_kernels') ;;
-    (ums-sitemap/number) positional=('*:number') ;;
+    (ums-sitemap/number)
+      options+=(
+        '--type=[the type that is signalled]:type:(unknown subscriber national international)'
+        '--kind=[whose number it is]:kind:(destination originator redirector)')
+      positional=('*:number')
+      ;;
+    (ums-sitemap/import) positional=('*:file:_files') ;;
     (ums-spool/list)
       options+=(
         '--failed[only what is in failed]'

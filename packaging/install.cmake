@@ -38,7 +38,7 @@ set(CPACK_PACKAGING_INSTALL_PREFIX /usr)
 set(CPACK_DEBIAN_FILE_NAME DEB-DEFAULT)
 set(CPACK_DEBIAN_PACKAGE_SECTION comm)
 set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS ON)
-# GMime is loaded at run time, where SHLIBDEPS does not see it.
+# GMime is loaded at run time, where SHLIBDEPS does not see it. It does see libphonenumber, in a library of ours.
 set(CPACK_DEBIAN_PACKAGE_DEPENDS "bash (>= 5.1), libgmime-3.0-0, libsmbclient")
 set(CPACK_DEBIAN_PACKAGE_SUGGESTS "bash-completion")
 set(CPACK_DEBIAN_PACKAGE_CONTROL_EXTRA

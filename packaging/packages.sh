@@ -3,7 +3,8 @@
 # Debian packages that building and testing need, and a function that sees that they are there. To be sourced.
 
 ums_build_packages="g++ cmake ninja-build pkg-config libcurl4-openssl-dev libyaml-dev libfmt-dev libcli11-dev
-    libgmime-3.0-dev libre2-dev libexpat1-dev libsmbclient-dev libhowardhinnant-date-dev tzdata"
+    libgmime-3.0-dev libre2-dev libexpat1-dev libsmbclient-dev libhowardhinnant-date-dev libphonenumber-dev
+    tzdata"
 ums_test_packages="catch2 nlohmann-json3-dev python3-minimal libpython3-stdlib apache2-bin apache2-utils nginx-light
     libnginx-mod-http-dav-ext lighttpd lighttpd-mod-webdav lighttpd-mod-openssl rclone samba smbclient postfix
     dovecot-core dovecot-lmtpd openssl curl mandoc shellcheck fish zsh strace dpkg-dev fakeroot e2fsprogs xfsprogs btrfs-progs

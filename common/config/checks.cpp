@@ -184,12 +184,138 @@ void check_numbers(const Config& config, Report& report) {
     }
 }
 
+// Numbers of a site: what they begin with in international form, and the extensions behind it.
+struct Block {
+    const Site* site;
+    std::string prefix;
+    const std::vector<number::Extensions>* extensions;
+};
+
+std::vector<Block> blocks_of(const Site& site) {
+    std::vector<Block> out;
+    if (!site.numbering || site.numbering->country.empty()) return out;
+    for (const auto& main : site.numbering->subscribers) {
+        out.push_back({&site, "+" + site.numbering->country + site.numbering->area + main.number, &main.extensions});
+    }
+    return out;
+}
+
+// Whether an extension behind `longer` can be one behind `shorter`, of which it is a part.
+bool can_be_same(const Block& shorter, const Block& longer) {
+    if (!longer.prefix.starts_with(shorter.prefix)) return false;
+    if (shorter.extensions->empty()) return true;
+    const std::string between = longer.prefix.substr(shorter.prefix.size());
+    const auto overlap = [&](const number::Extensions& a, const std::string& first, const std::string& last) {
+        return a.first.size() == first.size() && a.first <= last && first <= a.last;
+    };
+    for (const auto& a : *shorter.extensions) {
+        if (longer.extensions->empty()) {
+            // All that begins so, with whatever number of digits.
+            const auto rest = a.first.size() < between.size() ? 0 : a.first.size() - between.size();
+            if (a.first.size() >= between.size() &&
+                overlap(a, between + std::string(rest, '0'), between + std::string(rest, '9')))
+                return true;
+            continue;
+        }
+        for (const auto& b : *longer.extensions) {
+            if (overlap(a, between + b.first, between + b.last)) return true;
+        }
+    }
+    return false;
+}
+
+bool overlap(const Block& a, const Block& b) {
+    return a.prefix.size() <= b.prefix.size() ? can_be_same(a, b) : can_be_same(b, a);
+}
+
+bool stands_in_for(const Site& a, const Site& b) {
+    return std::find(a.fallback.begin(), a.fallback.end(), b.name) != a.fallback.end();
+}
+
+// Two sites with the same numbers are one PBX, on purpose; with some of the same, a mistake.
+void check_blocks(const Config& config, Report& report) {
+    std::vector<Block> seen;
+    for (const auto& site : config.sites) {
+        const auto own = blocks_of(site);
+        for (const auto& block : own) {
+            for (const auto& other : seen) {
+                if (!overlap(block, other) || stands_in_for(site, *other.site) || stands_in_for(*other.site, site) ||
+                    site.numbering == other.site->numbering)
+                    continue;
+                report.warning(site.place, "numbers of site " + text::quote(site.name) + " (" + block.prefix +
+                                               ") are also those of " + text::quote(other.site->name) + " in " +
+                                               line_of(other.site->place) + " (" + other.prefix + ")");
+            }
+        }
+        seen.insert(seen.end(), own.begin(), own.end());
+    }
+}
+
+// An extension that two main numbers of a site name as theirs: signalled alone it can only be the first one's.
+void check_extensions(const Config& config, Report& report) {
+    for (const auto& site : config.sites) {
+        if (!site.numbering) continue;
+        const auto& all = site.numbering->subscribers;
+        for (std::size_t i = 0; i < all.size(); ++i) {
+            for (std::size_t k = 0; k < i; ++k) {
+                for (const auto& a : all[k].extensions) {
+                    for (const auto& b : all[i].extensions) {
+                        if (a.first.size() != b.first.size() || a.first > b.last || b.first > a.last) continue;
+                        report.warning(site.place, "site " + text::quote(site.name) + ": extensions " +
+                                                       std::max(a.first, b.first) + " to " + std::min(a.last, b.last) +
+                                                       " are those of " + all[k].number + " and of " + all[i].number +
+                                                       "; signalled alone they are taken for " + all[k].number + "'s");
+                    }
+                }
+            }
+        }
+    }
+}
+
+// Whether a number of the block can match the pattern (as normalise_pattern() leaves it, with * at its end at most).
+bool can_match(const std::string& pattern, const Block& block) {
+    const auto end = pattern.find_first_of("*?");
+    const std::string start = pattern.substr(0, end);
+    return start.starts_with(block.prefix) || (end != std::string::npos && block.prefix.starts_with(start));
+}
+
+// Only if all numbers of all sites are known can it be told that none reaches a connector.
+void check_reach(const Config& config, Report& report) {
+    std::vector<Block> blocks;
+    for (const auto& site : config.sites) {
+        const auto own = blocks_of(site);
+        const bool converts = std::any_of(site.conversions.begin(), site.conversions.end(), [](const auto& one) {
+            return one.direction == number::Conversion::Direction::incoming;
+        });
+        if (own.empty() || converts) return;
+        blocks.insert(blocks.end(), own.begin(), own.end());
+    }
+    for (const auto& connector : config.connectors) {
+        const bool of_a_site = std::any_of(config.sites.begin(), config.sites.end(),
+                                           [&](const Site& site) { return site.connectors.names(connector.name); });
+        if (of_a_site || connector.numbers.empty()) continue;
+        const bool reached = std::any_of(connector.numbers.begin(), connector.numbers.end(), [&](const auto& pattern) {
+            const auto prefix = prefix_of(pattern, home_of(config));
+            if (!prefix || !prefix->number.starts_with('+')) return true;
+            return std::any_of(blocks.begin(), blocks.end(), [&](const Block& block) {
+                return can_match(prefix->number + (prefix->open ? "*" : ""), block);
+            });
+        });
+        if (!reached) {
+            report.warning(connector.place, "no number of any site reaches connector " + text::quote(connector.name) +
+                                                ": it gets only what lies in its own directory on a kernel");
+        }
+    }
+}
+
 void check_connectors(const Config& config, Report& report) {
-    std::set<std::string_view> of_sites;
-    for (const auto& site : config.sites) of_sites.insert(site.connector);
+    const auto is_of_a_site = [&](std::string_view name) {
+        return std::any_of(config.sites.begin(), config.sites.end(),
+                           [&](const Site& site) { return site.connectors.names(name); });
+    };
     std::map<std::string, const Connector*> folded;
     for (const auto& connector : config.connectors) {
-        if (!connector.root && connector.numbers.empty() && !of_sites.contains(connector.name)) {
+        if (!connector.root && connector.numbers.empty() && !is_of_a_site(connector.name)) {
             report.warning(connector.place, "connector " + text::quote(connector.name) +
                                                 " gets no message: it has no 'numbers' and is no site's connector");
         }
@@ -248,6 +374,9 @@ void check_sense(Draft& draft) {
     check_kernels(draft.config, draft.report);
     check_connectors(draft.config, draft.report);
     check_numbers(draft.config, draft.report);
+    check_blocks(draft.config, draft.report);
+    check_extensions(draft.config, draft.report);
+    check_reach(draft.config, draft.report);
 }
 
 }  // namespace ums::config

@@ -5,6 +5,7 @@
 #include <cerrno>
 #include <cstdio>
 #include <filesystem>
+#include <functional>
 #include <memory>
 
 #include "config/draft.hpp"
@@ -56,16 +57,22 @@ void read_whole(const Node& root, Draft& draft) {
         return;
     }
     Section section(root, "file", keys::file, draft.report);
+    const Node* defaults = section.find("site-defaults");
+    if (defaults != nullptr && defaults->kind != Node::Kind::map) {
+        report_wrong(*defaults, "site-defaults", "a map of what all sites have (key: value)", draft.report);
+        defaults = nullptr;
+    }
     struct Part {
         std::string_view key;
-        void (*read)(const Node&, Draft&);
+        std::function<void(const Node&, Draft&)> read;
         std::string_view needed;
     };
-    static constexpr Part parts[] = {{"mds", read_mds, "at least its 'id'"},
-                                     {"kernels", read_kernels, "at least one kernel"},
-                                     {"connectors", read_connectors, "at least one connector"},
-                                     {"sites", read_sites, "at least one site"},
-                                     {"routes", read_routes, "at least one rule"}};
+    const Part parts[] = {
+        {"mds", read_mds, "at least its 'id'"},
+        {"kernels", read_kernels, "at least one kernel"},
+        {"connectors", read_connectors, "at least one connector"},
+        {"sites", [&](const Node& node, Draft& to) { read_sites(node, defaults, to); }, "at least one site"},
+        {"routes", read_routes, "at least one rule"}};
     for (const auto& part : parts) {
         if (const Node* node = section.find(part.key)) {
             part.read(*node, draft);
@@ -93,6 +100,29 @@ Duration Config::sent_is_kept() const noexcept {
     // Without either, what lies there is of an earlier configuration, and may be wanted back by a later one.
     const bool for_recall = recalls || mds.keep_sent == Duration::zero();
     return for_recall ? std::max<Duration>(mds.keep_sent, std::chrono::hours(24)) : mds.keep_sent;
+}
+
+std::string_view to_string(DdiRule::Action action) noexcept {
+    switch (action) {
+        case DdiRule::Action::fax: return "fax";
+        case DdiRule::Action::voice: return "voice";
+        case DdiRule::Action::fax_or_voice: return "fax-or-voice";
+        case DdiRule::Action::ignore: return "ignore";
+        case DdiRule::Action::reject: return "reject";
+    }
+    return "fax";
+}
+
+const std::vector<std::string>& SiteConnectors::of(std::string_view service) const {
+    const auto found = by_service.find(std::string(service));
+    return found == by_service.end() ? usual : found->second;
+}
+
+bool SiteConnectors::names(std::string_view connector) const noexcept {
+    const auto in = [&](const std::vector<std::string>& list) {
+        return std::find(list.begin(), list.end(), connector) != list.end();
+    };
+    return in(usual) || std::any_of(by_service.begin(), by_service.end(), [&](auto& one) { return in(one.second); });
 }
 
 const Kernel* Config::kernel(std::string_view name) const noexcept { return find_by_name(kernels, name); }
@@ -124,6 +154,7 @@ Loaded parse(std::string_view yaml, const std::string& file, Look look) {
     } else if (const auto root = read_document(yaml, draft.report)) {
         read_whole(*root, draft);
         check_whole(draft);
+        if (!draft.report.failed()) check_examples(draft);
     }
     Loaded loaded;
     if (!draft.report.failed()) {

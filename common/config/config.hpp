@@ -16,6 +16,7 @@
 #include <string_view>
 #include <vector>
 
+#include "number/conversion.hpp"
 #include "number/number.hpp"
 #include "target/target.hpp"
 #include "text/units.hpp"
@@ -158,6 +159,57 @@ struct Balance {
 
 enum class FailBack { automatic, manual };
 enum class Dial { off, rewrite, header };
+/// What becomes of a message whose called number was doubled, or would have been.
+enum class Doubled { mend, park };
+
+/// What a PBX does with the calls to some of its extensions.
+struct DdiRule {
+    Place place;
+    std::string pattern;  ///< of the extension, with `*` and `?`; of the whole number if it begins with `+`
+    enum class Action { fax, voice, fax_or_voice, ignore, reject } action = Action::fax;
+};
+
+std::string_view to_string(DdiRule::Action action) noexcept;
+
+/// A header field that tells the line or controller by which a message came, and its values for one site.
+struct LineRule {
+    std::string field;
+    std::vector<std::string> patterns;  ///< with `*` and `?`
+};
+
+/// The connectors of a site, for what no connector's numbers claim. Each of them gets the message.
+struct SiteConnectors {
+    std::vector<std::string> usual;
+    std::map<std::string, std::vector<std::string>> by_service;  ///< `fax`, `voc`, ...: before the usual ones
+    const std::vector<std::string>& of(std::string_view service) const;
+    bool names(std::string_view connector) const noexcept;
+};
+
+/// The header fields by which kernels are told, and tell, what concerns a call. Empty: the field is not used.
+struct Fields {
+    std::string caller_id = "X-IFAXDATA-DChID";
+    std::string fax_id = "X-IFAXDATA-SenderID";
+    std::string header_line = "X-UMS-Header-Line";
+    std::string billing = "X-IFAXDATA-Department";
+    std::string language = "X-UMS-Language";
+    std::string time_zone;  ///< not told by default
+    std::string redirector = "X-UMS-Redirector";
+    std::string type_of_number = "X-UMS-Type-Of-Number";
+    std::string originator_type = "X-UMS-Originator-Type";
+    std::string redirector_type = "X-UMS-Redirector-Type";
+};
+
+/// A number, and what a site must make of it: `examples:` of a site, and the cases of `ums-sitemap --test`.
+struct NumberCase {
+    Place place;
+    std::string name;
+    std::string site;
+    std::string number;
+    number::Conversion::Direction direction = number::Conversion::Direction::outgoing;
+    number::Conversion::Kind kind = number::Conversion::Kind::destination;
+    std::optional<number::TypeOfNumber> type;
+    std::string expected;  ///< a number, in any spelling, or `refused`
+};
 
 struct Site {
     std::string name;
@@ -171,8 +223,19 @@ struct Site {
     std::vector<number::Conversion> conversions;
     Dial dial = Dial::off;
     std::vector<std::pair<std::string, std::string>> mark;  ///< header fields, in order
-    std::string connector;  ///< for incoming messages that no connector's numbers claim; may be empty
+    SiteConnectors connectors;
     std::string time_zone;  ///< IANA name; empty: that of the MDS
+    Doubled doubled = Doubled::mend;
+    std::vector<DdiRule> ddi;     ///< the first that fits
+    std::vector<LineRule> lines;  ///< one of them tells that a message of a shared kernel is this site's
+    Fields fields;
+    // What a message gets that has no such field of its own; empty: nothing.
+    std::string caller_id;
+    std::string fax_id;
+    std::string header_line;  ///< `%n`, `%d` and `%p` are for the kernel
+    std::string billing;
+    std::string language;
+    std::vector<NumberCase> examples;
 };
 
 struct Pattern {

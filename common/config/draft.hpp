@@ -44,9 +44,14 @@ std::string read_file(const std::string& file, std::string_view what);
 void read_mds(const Node& node, Draft& draft);
 void read_kernels(const Node& node, Draft& draft);
 void read_connectors(const Node& node, Draft& draft);
-void read_sites(const Node& node, Draft& draft);
+/// `defaults`: the section `site-defaults`, or null.
+void read_sites(const Node& node, const Node* defaults, Draft& draft);
 void read_routes(const Node& node, Draft& draft);
 std::optional<number::Numbering> read_numbering(const Node& node, Report& report);
+/// The keys of a case but `name` and `site`. Reports what is missing.
+NumberCase read_number_case(Section& section);
+/// What the site makes of the examples of all sites is what they expect (errors). For a draft without errors.
+void check_examples(Draft& draft);
 /// The key `time-zone`.
 void read_time_zone(Section& section, std::string& out);
 

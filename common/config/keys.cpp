@@ -12,7 +12,21 @@ std::vector<std::string> known_keys() {
     };
     add("", keys::file);
     add("mds.", keys::mds);
-    add("mds.numbering.", keys::numbering);
+    const auto add_numbering = [&](const std::string& parent) {
+        add(parent, keys::numbering);
+        add(parent + "subscriber.", keys::main_number);
+        add(parent + "type-of-number.", keys::type_of_number);
+    };
+    const auto add_site = [&](const std::string& parent) {
+        add(parent, keys::site);
+        add(parent + "balance.", keys::balance);
+        add_numbering(parent + "numbering.");
+        add(parent + "conversions.", keys::conversion);
+        add(parent + "connector.", keys::site_connectors);
+        add(parent + "fields.", keys::fields);
+        add(parent + "examples.", keys::example);
+    };
+    add_numbering("mds.numbering.");
     add("mds.in-doubt.", keys::in_doubt);
     add("mds.on-event.", keys::on_event);
     add("mds.on-event.mail.", keys::event_mail);
@@ -31,9 +45,8 @@ std::vector<std::string> known_keys() {
     add("connectors.*.deliver.tls.", keys::mail_tls);
     add("connectors.*.proxy.", keys::proxy);
     add("connectors.*.limit.", keys::limit);
-    add("sites.*.", keys::site);
-    add("sites.*.balance.", keys::balance);
-    add("sites.*.numbering.", keys::numbering);
+    add_site("site-defaults.");
+    add_site("sites.*.");
     add("routes.*.", keys::route);
     for (const auto* field : {"recipient.", "sender.", "header.*."}) add(std::string("routes.*.") + field, keys::table);
     for (const auto* field : {"service.", "connector.", "importance.", "attachment."})

@@ -12,16 +12,30 @@ namespace ums::config::keys {
 
 using Keys = std::span<const std::string_view>;
 
-inline constexpr std::array<std::string_view, 5> file{"mds", "kernels", "connectors", "sites", "routes"};
+inline constexpr std::array<std::string_view, 6> file{"mds",           "kernels", "connectors",
+                                                      "site-defaults", "sites",   "routes"};
 inline constexpr std::array<std::string_view, 11> mds{"id",       "spool",    "force-spool", "numbering",
                                                       "settle",   "in-doubt", "expire",      "keep-sent",
                                                       "on-event", "mail",     "time-zone"};
 inline constexpr std::array<std::string_view, 2> mail{"domains", "fields"};
-inline constexpr std::array<std::string_view, 10> numbering{"country",         "area",
-                                                            "subscriber",      "extension-digits",
-                                                            "national-prefix", "international-prefix",
-                                                            "outside-line",    "internal-length",
-                                                            "e164-only",       "always-dial-area"};
+inline constexpr std::array<std::string_view, 16> numbering{"country",
+                                                            "area",
+                                                            "subscriber",
+                                                            "extension-digits",
+                                                            "extensions",
+                                                            "national-prefix",
+                                                            "international-prefix",
+                                                            "outside-line",
+                                                            "remove-outside-line",
+                                                            "internal-length",
+                                                            "internal-calls",
+                                                            "type-of-number",
+                                                            "e164-only",
+                                                            "always-dial-area",
+                                                            "short-numbers",
+                                                            "blocked"};
+inline constexpr std::array<std::string_view, 2> main_number{"number", "extensions"};
+inline constexpr std::array<std::string_view, 3> type_of_number{"destination", "originator", "redirector"};
 inline constexpr std::array<std::string_view, 6> in_doubt{"wait", "fax", "voc", "sms", "mwi", "tts"};
 inline constexpr std::array<std::string_view, 2> on_event{"command", "mail"};
 inline constexpr std::array<std::string_view, 2> event_mail{"to", "via"};
@@ -41,9 +55,18 @@ inline constexpr std::array<std::string_view, 7> deliver{"url",     "address", "
 inline constexpr std::array<std::string_view, 4> check{"interval", "timeout", "fall", "rise"};
 inline constexpr std::array<std::string_view, 7> limit{
     "connections", "messages-per-second", "bandwidth", "max-pending", "connect", "answer", "stall"};
-inline constexpr std::array<std::string_view, 11> site{"kernels",   "balance",   "fallback",    "fail-back",
-                                                       "hold-down", "numbering", "conversions", "dial",
-                                                       "mark",      "connector", "time-zone"};
+inline constexpr std::array<std::string_view, 21> site{
+    "kernels", "balance",     "fallback", "fail-back", "hold-down", "numbering", "conversions",
+    "dial",    "mark",        "doubled",  "connector", "ddi",       "lines",     "caller-id",
+    "fax-id",  "header-line", "billing",  "fields",    "language",  "time-zone", "examples"};
+inline constexpr std::array<std::string_view, 10> fields{
+    "caller-id", "fax-id",     "header-line",    "billing",         "language",
+    "time-zone", "redirector", "type-of-number", "originator-type", "redirector-type"};
+inline constexpr std::array<std::string_view, 4> conversion{"direction", "kind", "match", "replace"};
+inline constexpr std::array<std::string_view, 6> site_connectors{"fax", "voc", "sms", "mwi", "tts", "other"};
+inline constexpr std::array<std::string_view, 5> example{"number", "direction", "kind", "type", "expected"};
+inline constexpr std::array<std::string_view, 7> number_case{"name", "site", "number",  "direction",
+                                                             "kind", "type", "expected"};
 inline constexpr std::array<std::string_view, 6> balance{"rotate",  "batch",         "min-active",
                                                          "weights", "least-pending", "hash"};
 inline constexpr std::array<std::string_view, 19> route{

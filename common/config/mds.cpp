@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //
-// The section `mds:`, and numbering, which sites have too.
+// The section `mds:`.
 #include <algorithm>
 #include <array>
 #include <variant>
@@ -13,10 +13,6 @@
 namespace ums::config {
 
 namespace {
-
-constexpr std::string_view decimal = "0123456789";
-constexpr std::string_view dialled = "0123456789*#";
-constexpr unsigned longest_number = 20;
 
 bool is_id(std::string_view text) noexcept {
     return !text.empty() && text.size() <= 6 && std::all_of(text.begin(), text.end(), [](char c) {
@@ -124,44 +120,6 @@ void read_time_zone(Section& section, std::string& out) {
                      section.report());
         out.clear();
     }
-}
-
-std::optional<number::Numbering> read_numbering(const Node& node, Report& report) {
-    Section section(node, "numbering", keys::numbering, report);
-    number::Numbering out;
-    if (const Node* country = section.find("country")) {
-        const bool right = country->kind == Node::Kind::text && !country->text.empty() && country->text.size() <= 3 &&
-                           country->text.find_first_not_of(decimal) == std::string::npos && country->text[0] != '0';
-        if (right) {
-            out.country = country->text;
-        } else {
-            report_wrong(*country, "country", "1 to 3 digits without + or 00, such as 49", report);
-        }
-    }
-    section.digits("area", out.area, decimal, Empty::allowed);
-    section.digits("subscriber", out.subscriber, decimal, Empty::allowed);
-    unsigned digits = 0;
-    if (section.number("extension-digits", digits, 0, longest_number)) out.extension_digits = digits;
-    section.digits("national-prefix", out.national_prefix, decimal, Empty::allowed);
-    section.digits("international-prefix", out.international_prefix, decimal);
-    section.digits("outside-line", out.outside_line, dialled, Empty::allowed);
-    section.number("internal-length", out.internal_length, 0, longest_number);
-    section.flag("e164-only", out.e164_only);
-    section.flag("always-dial-area", out.always_dial_area);
-    if (!section.is_map()) return std::nullopt;
-
-    const Node* area = section.find("area");
-    const Node* subscriber = section.find("subscriber");
-    if (!section.find("country") && (area || subscriber)) {
-        report.error(node, std::string("'") + (area ? "area" : "subscriber") + "' needs 'country' beside it");
-    }
-    // Italy (and with it San Marino and the Vatican) dials the 0 of its areas from everywhere.
-    const bool keeps_zero = out.country == "39" || out.country == "378" || out.country == "379";
-    if (area && !keeps_zero && !out.national_prefix.empty() && out.area.starts_with(out.national_prefix)) {
-        report.warning(*area, "'area' " + text::quote(out.area) + " begins with the national prefix " +
-                                  text::quote(out.national_prefix) + "; it is written without");
-    }
-    return out;
 }
 
 void read_mds(const Node& node, Draft& draft) {

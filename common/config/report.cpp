@@ -50,6 +50,11 @@ std::vector<Diagnostic> Report::take() {
     std::stable_sort(diagnostics_.begin(), diagnostics_.end(), [](const Diagnostic& a, const Diagnostic& b) {
         return std::tie(a.place.line, a.place.column) < std::tie(b.place.line, b.place.column);
     });
+    // What stands in site-defaults is read for each site.
+    const auto twice = std::unique(diagnostics_.begin(), diagnostics_.end(), [](const auto& a, const auto& b) {
+        return a.place.line > 0 && a.place.line == b.place.line && a.place.column == b.place.column && a.text == b.text;
+    });
+    diagnostics_.erase(twice, diagnostics_.end());
     if (dropped_ > 0) {
         const auto severity = failed_ ? Severity::error : Severity::warning;
         diagnostics_.push_back({severity, whole_file(), std::to_string(dropped_) + " more are not shown"});

@@ -2,6 +2,7 @@
 //
 // The section `sites:`.
 #include <algorithm>
+#include <iterator>
 #include <set>
 
 #include "config/draft.hpp"
@@ -134,6 +135,13 @@ Balance read_balance(const Node& node, const std::vector<std::string>& kernels, 
     return balance;
 }
 
+// Fields that a message must keep as they are.
+bool is_of_the_message(std::string_view field) {
+    const std::string folded = text::lower(field);
+    return folded == "mail from" || folded == "rcpt to" || folded == "content-type" || folded == "mime-version" ||
+           folded == "content-transfer-encoding";
+}
+
 void read_mark(const Node& node, Site& site, Report& report) {
     if (node.kind != Node::Kind::map) {
         report_wrong(node, "mark", "a map of header fields (X-Name: value)", report);
@@ -148,8 +156,7 @@ void read_mark(const Node& node, Site& site, Report& report) {
             continue;
         }
         const std::string folded = text::lower(name.text);
-        if (folded == "mail from" || folded == "rcpt to" || folded == "content-type" || folded == "mime-version" ||
-            folded == "content-transfer-encoding") {
+        if (is_of_the_message(name.text)) {
             report.error(name, text::quote(name.text) + " cannot be a mark: the message would no longer be readable");
             continue;
         }
@@ -164,27 +171,264 @@ void read_mark(const Node& node, Site& site, Report& report) {
     }
 }
 
-void read_conversions(Section& section, Site& site) {
-    for (const Node* node : section.texts("conversions")) {
-        try {
-            site.conversions.push_back(number::parse_conversion(node->text));
-        } catch (const Error& error) {
-            section.report().error(*node, error.what());
+number::Conversion read_expression(const Node& node, Report& report) {
+    using number::Conversion;
+    Section section(node, "conversions", keys::conversion, report);
+    Conversion conversion;
+    section.choice("direction", conversion.direction,
+                   {{"incoming", Conversion::Direction::incoming}, {"outgoing", Conversion::Direction::outgoing}});
+    section.choice("kind", conversion.kind,
+                   {{"destination", Conversion::Kind::destination},
+                    {"originator", Conversion::Kind::originator},
+                    {"redirector", Conversion::Kind::redirector}});
+    std::string match;
+    std::string replacement;
+    const bool has_match = section.text("match", match);
+    section.text("replace", replacement, Empty::allowed);
+    for (const auto* key : {"direction", "match", "replace"}) {
+        if (!section.find(key)) {
+            report.error(node, std::string("a conversion has no '") + key +
+                                   "': {direction: outgoing, match: '/^0049(89.*)/', replace: '0\\1'}");
         }
+    }
+    if (!has_match) return conversion;
+    try {
+        return number::make_conversion(conversion.direction, conversion.kind, match, replacement);
+    } catch (const Error& error) {
+        report.error(*section.find("match"), error.what());
+        return conversion;
     }
 }
 
-void read_site(const Named& entry, Draft& draft) {
-    Section section(*entry.value, entry.name->text, keys::site, draft.report);
+void read_conversions(Section& section, Site& site) {
+    const Node* node = section.find("conversions");
+    if (!node) return;
+    Report& report = section.report();
+    const auto read = [&](const Node& one) {
+        if (one.refused) return;
+        if (one.kind == Node::Kind::map) {
+            site.conversions.push_back(read_expression(one, report));
+        } else if (const auto* text = read_line(one, "conversions", report)) {
+            try {
+                site.conversions.push_back(number::parse_conversion(*text));
+            } catch (const Error& error) {
+                report.error(one, error.what());
+            }
+        }
+    };
+    if (node->kind != Node::Kind::list) {
+        read(*node);
+    } else if (node->values.empty()) {
+        report.error(*node, "'conversions' is an empty list");
+    } else {
+        for (const auto& one : node->values) read(one);
+    }
+}
+
+std::vector<std::string> read_connector_names(Section& section, std::string_view key, Draft& draft) {
+    return read_references(section, key, Reference::To::connector, draft);
+}
+
+void read_site_connectors(Section& section, Site& site, Draft& draft) {
+    const Node* node = section.find("connector");
+    if (!node) return;
+    if (node->kind != Node::Kind::map) {
+        site.connectors.usual = read_connector_names(section, "connector", draft);
+        return;
+    }
+    Section by_service(*node, "connector", keys::site_connectors, draft.report);
+    for (const std::string_view service : {"fax", "voc", "sms", "mwi", "tts"}) {
+        auto names = read_connector_names(by_service, service, draft);
+        if (!names.empty()) site.connectors.by_service.emplace(service, std::move(names));
+    }
+    site.connectors.usual = read_connector_names(by_service, "other", draft);
+}
+
+void read_ddi(Section& section, Site& site) {
+    const Node* node = section.find("ddi");
+    if (!node) return;
+    Report& report = section.report();
+    if (node->kind != Node::Kind::map) {
+        report_wrong(*node, "ddi", "a map of extensions and what the PBX does with their calls ('1*': fax)", report);
+        return;
+    }
+    using Action = DdiRule::Action;
+    static constexpr Action actions[] = {Action::fax, Action::voice, Action::fax_or_voice, Action::ignore,
+                                         Action::reject};
+    const DdiRule* all = nullptr;
+    site.ddi.reserve(node->keys.size());
+    for (std::size_t i = 0; i < node->keys.size(); ++i) {
+        const Node& name = node->keys[i];
+        const Node& value = node->values[i];
+        if (name.refused || value.refused) continue;
+        DdiRule rule;
+        rule.place = report.place(name);
+        rule.pattern = number::strip(name.text);
+        const auto digits = std::string_view(rule.pattern).substr(rule.pattern.starts_with('+') ? 1 : 0);
+        if (digits.empty() || digits.find_first_not_of("0123456789*?") != std::string_view::npos) {
+            report.error(name, "'ddi' has " + text::quote(name.text) +
+                                   ": it must be an extension, with * and ? for what may stand there");
+            continue;
+        }
+        const auto* known = std::find_if(std::begin(actions), std::end(actions), [&](Action one) {
+            return value.kind == Node::Kind::text && text::equal_ignoring_case(to_string(one), value.text);
+        });
+        if (known == std::end(actions)) {
+            std::vector<std::string_view> names;
+            for (const auto one : actions) names.push_back(to_string(one));
+            if (value.kind == Node::Kind::text) {
+                report.unknown(report.place(value), "action", value.text, names);
+            } else {
+                report_wrong(value, name.text, "fax, voice, fax-or-voice, ignore or reject", report);
+            }
+            continue;
+        }
+        rule.action = *known;
+        if (all != nullptr) {
+            report.warning(name, "'ddi': " + text::quote(name.text) + " never acts: " + text::quote(all->pattern) +
+                                     " in line " + std::to_string(all->place.line) + " takes all");
+        }
+        site.ddi.push_back(std::move(rule));
+        if (all == nullptr && site.ddi.back().pattern == "*") all = &site.ddi.back();
+    }
+}
+
+void read_lines(Section& section, Site& site) {
+    const Node* node = section.find("lines");
+    if (!node) return;
+    Report& report = section.report();
+    if (node->kind != Node::Kind::map) {
+        report_wrong(*node, "lines", "a map of header fields and their values (X-Controller: [1, 2])", report);
+        return;
+    }
+    for (std::size_t i = 0; i < node->keys.size(); ++i) {
+        const Node& name = node->keys[i];
+        const Node& value = node->values[i];
+        if (name.refused || value.refused) continue;
+        if (!is_field_name(name.text)) {
+            report.error(name, text::quote(name.text) + " cannot be the name of a header field");
+            continue;
+        }
+        LineRule rule;
+        rule.field = name.text;
+        const auto add = [&](const Node& one) {
+            if (one.refused) return;
+            if (const auto* pattern = read_line(one, name.text, report)) rule.patterns.push_back(*pattern);
+        };
+        if (value.kind == Node::Kind::list) {
+            if (value.values.empty()) report.error(value, text::quote(name.text) + " is an empty list");
+            for (const auto& one : value.values) add(one);
+        } else {
+            add(value);
+        }
+        site.lines.push_back(std::move(rule));
+    }
+}
+
+void read_fields(Section& section, Site& site) {
+    const Node* node = section.find("fields");
+    if (!node) return;
+    Section fields(*node, "fields", keys::fields, section.report());
+    const auto read = [&](std::string_view key, std::string& out) {
+        std::string name = out;
+        if (!fields.text(key, name, Empty::allowed)) return;
+        if (!name.empty() && (!is_field_name(name) || is_of_the_message(name))) {
+            section.report().error(*fields.find(key), text::quote(name) + " cannot be the name of this header field");
+        } else {
+            out = name;
+        }
+    };
+    read("caller-id", site.fields.caller_id);
+    read("fax-id", site.fields.fax_id);
+    read("header-line", site.fields.header_line);
+    read("billing", site.fields.billing);
+    read("language", site.fields.language);
+    read("time-zone", site.fields.time_zone);
+    read("redirector", site.fields.redirector);
+    read("type-of-number", site.fields.type_of_number);
+    read("originator-type", site.fields.originator_type);
+    read("redirector-type", site.fields.redirector_type);
+}
+
+// ITU-T T.30: 20 characters of digits, blanks and +.
+void read_fax_id(Section& section, Site& site) {
+    if (!section.text("fax-id", site.fax_id)) return;
+    if (site.fax_id.size() <= 20 && site.fax_id.find_first_not_of("0123456789+ ") == std::string::npos) return;
+    report_wrong(*section.find("fax-id"), "fax-id", "up to 20 digits, blanks and +", section.report());
+}
+
+void read_header_line(Section& section, Site& site) {
+    if (!section.text("header-line", site.header_line)) return;
+    const std::string& line = site.header_line;
+    for (std::size_t i = line.find('%'); i != std::string::npos; i = line.find('%', i + 2)) {
+        if (i + 1 < line.size() && std::string_view("ndp%").find(line[i + 1]) != std::string_view::npos) continue;
+        section.report().error(*section.find("header-line"),
+                               "'header-line' has " + text::quote(line.substr(i, 2)) +
+                                   ": its fields are %n (number), %d (date), %p (page) and %% for a percent sign");
+        return;
+    }
+}
+
+void read_identity(Section& section, Site& site) {
+    if (section.text("caller-id", site.caller_id) && !number::is_number(site.caller_id)) {
+        report_wrong(*section.find("caller-id"), "caller-id", "a number", section.report());
+    }
+    read_fax_id(section, site);
+    read_header_line(section, site);
+    section.text("billing", site.billing);
+    if (section.text("language", site.language)) {
+        const bool right =
+            site.language.size() >= 2 && site.language.size() <= 35 && site.language.front() != '-' &&
+            std::all_of(site.language.begin(), site.language.end(), [](char c) {
+                return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-';
+            });
+        if (!right) report_wrong(*section.find("language"), "language", "a tag such as de or en-GB", section.report());
+    }
+}
+
+void read_examples(Section& section, Site& site) {
+    const Node* node = section.find("examples");
+    if (!node) return;
+    if (node->kind != Node::Kind::list || node->values.empty()) {
+        report_wrong(*node, "examples", "a list of cases (- {number: ..., direction: outgoing, expected: ...})",
+                     section.report());
+        return;
+    }
+    for (const auto& one : node->values) {
+        if (one.refused) continue;
+        Section example(one, "example", keys::example, section.report());
+        auto read = read_number_case(example);
+        read.site = site.name;
+        site.examples.push_back(std::move(read));
+    }
+}
+
+// What does nothing for want of something else.
+void check_numbering_is_there(Section& section, const Site& site) {
+    if (!section.is_map() || section.find("numbering")) return;
+    const auto useless = [&](std::string_view key, const char* verb) {
+        if (const Node* node = section.find(key)) {
+            section.report().warning(*node, text::quote(key) + " " + verb + " nothing without 'numbering'");
+        }
+    };
+    if (site.dial != Dial::off) useless("dial", "does");
+    if (!site.conversions.empty()) useless("conversions", "do");
+    if (!site.ddi.empty()) useless("ddi", "does");
+    useless("doubled", "does");
+    useless("examples", "prove");
+}
+
+void read_site(const Node& name, const Node& value, Draft& draft) {
+    Section section(value, name.text, keys::site, draft.report);
     Site site;
-    site.name = entry.name->text;
-    site.place = draft.report.place(*entry.name);
+    site.name = name.text;
+    site.place = draft.report.place(name);
     if (text::equal_ignoring_case(site.name, "noroute")) {
-        draft.report.error(*entry.name, "'noroute' cannot be the name of a site: it is what 'to: noroute' means");
+        draft.report.error(name, "'noroute' cannot be the name of a site: it is what 'to: noroute' means");
     }
     site.kernels = read_references(section, "kernels", Reference::To::kernel, draft);
     if (section.is_map() && !section.find("kernels")) {
-        draft.report.error(*entry.name, "site " + text::quote(site.name) + " has no 'kernels'");
+        draft.report.error(name, "site " + text::quote(site.name) + " has no 'kernels'");
     }
     if (const Node* balance = section.find("balance"))
         site.balance = read_balance(*balance, site.kernels, draft.report);
@@ -199,22 +443,53 @@ void read_site(const Named& entry, Draft& draft) {
     read_conversions(section, site);
     read_time_zone(section, site.time_zone);
     section.choice("dial", site.dial, {{"off", Dial::off}, {"rewrite", Dial::rewrite}, {"header", Dial::header}});
-    if (section.is_map() && !section.find("numbering")) {
-        if (site.dial != Dial::off)
-            draft.report.warning(*section.find("dial"), "'dial' does nothing without 'numbering'");
-        if (!site.conversions.empty()) {
-            draft.report.warning(*section.find("conversions"), "'conversions' do nothing without 'numbering'");
-        }
-    }
+    section.choice("doubled", site.doubled, {{"mend", Doubled::mend}, {"park", Doubled::park}});
+    read_ddi(section, site);
+    read_lines(section, site);
+    read_fields(section, site);
+    read_identity(section, site);
+    read_examples(section, site);
+    check_numbering_is_there(section, site);
     if (const Node* mark = section.find("mark")) read_mark(*mark, site, draft.report);
-    if (section.text("connector", site.connector)) draft.refer(Reference::To::connector, *section.find("connector"));
+    read_site_connectors(section, site, draft);
     draft.config.sites.push_back(std::move(site));
+}
+
+// `node` with what it does not say from `defaults`. Maps whose keys mean something by themselves are completed key by
+// key; of all else the site's own replaces the default.
+Node inherited(const Node& node, const Node& defaults, bool is_site) {
+    if (node.kind != Node::Kind::map) return node;
+    static constexpr std::string_view completed[] = {"numbering", "fields", "mark"};
+    Node out = node;
+    for (std::size_t i = 0; i < defaults.keys.size(); ++i) {
+        const Node& key = defaults.keys[i];
+        const Node& value = defaults.values[i];
+        if (key.refused) continue;
+        const auto own =
+            std::find_if(out.keys.begin(), out.keys.end(), [&](const Node& one) { return one.text == key.text; });
+        if (own == out.keys.end()) {
+            out.keys.push_back(key);
+            out.values.push_back(value);
+            continue;
+        }
+        const bool completes = is_site && value.kind == Node::Kind::map &&
+                               std::find(std::begin(completed), std::end(completed), key.text) != std::end(completed);
+        auto& mine = out.values[static_cast<std::size_t>(own - out.keys.begin())];
+        if (completes) mine = inherited(mine, value, false);
+    }
+    return out;
 }
 
 }  // namespace
 
-void read_sites(const Node& node, Draft& draft) {
-    for (const auto& entry : read_names(node, "sites", "site", draft.report)) read_site(entry, draft);
+void read_sites(const Node& node, const Node* defaults, Draft& draft) {
+    for (const auto& entry : read_names(node, "sites", "site", draft.report)) {
+        if (defaults == nullptr) {
+            read_site(*entry.name, *entry.value, draft);
+        } else {
+            read_site(*entry.name, inherited(*entry.value, *defaults, true), draft);
+        }
+    }
 }
 
 }  // namespace ums::config

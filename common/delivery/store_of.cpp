@@ -163,8 +163,7 @@ Destination destination_of(const config::Config& config, const config::Kernel& k
     };
     destination.edits = [&config](const spool::EntryName& name) {
         const auto* site = config.site(name.get(attribute::site));
-        return name.number(attribute::duplicate) > 0 ||
-               (site != nullptr && (site->dial != config::Dial::off || !site->mark.empty()));
+        return name.number(attribute::duplicate) > 0 || (site != nullptr && site::edits_outgoing(*site));
     };
     destination.edit = [&config](const spool::EntryName& name, const message::HeaderBlock& block) {
         message::Edit edit;
@@ -187,7 +186,7 @@ Destination destination_of(const config::Config& config, const config::Connector
     destination.directory = [](const spool::EntryName&) -> std::optional<std::string> { return "In"; };
     destination.edits = [&config](const spool::EntryName& name) {
         const auto* site = config.site(name.get(attribute::site));
-        return site != nullptr && site->numbering.has_value();
+        return site != nullptr && site::edits_incoming(*site);
     };
     destination.edit = [&config](const spool::EntryName& name, const message::HeaderBlock& block) {
         const auto* site = config.site(name.get(attribute::site));

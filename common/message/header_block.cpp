@@ -320,7 +320,7 @@ LineFates decide_fates(const HeaderBlock& block, const Edit& edit) {
         }
     }
     for (const auto& [i, value] : edit.new_values) {
-        if (i < lines.size() && lines[i].kind == Line::Kind::rcpt_to) fates.new_value[i] = &value;
+        if (i < lines.size() && lines[i].kind != Line::Kind::other) fates.new_value[i] = &value;
     }
     std::vector<std::string> added;
     for (const auto& [name, value] : edit.fields) added.push_back(text::lower(name));

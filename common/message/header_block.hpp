@@ -115,7 +115,7 @@ StreamHeader read_header(const Reader& read);
 struct Edit {
     /// Keep only these `RCPT TO` lines (indices into lines()); nothing: keep all.
     std::optional<std::vector<std::size_t>> keep_recipients;
-    /// New values of `RCPT TO` lines, by line index. Name, colon, the blank after it and the line end stay. Control
+    /// New values of lines that have a name, by line index. Name, colon, the blank after it and the line end stay. Control
     /// characters (but tabs) become blanks, here and in `fields`: a value never makes a line of its own.
     std::vector<std::pair<std::size_t, std::string>> new_values;
     /// Fields added after the last envelope line (at the top if there is none), in this order. A field of that name

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <iterator>
 
 #include "error/error.hpp"
 #include "text/text.hpp"
@@ -91,6 +92,63 @@ bool is_internal(std::string_view text, unsigned limit) noexcept {
     return text.substr(0, text.find('*')).size() <= limit;
 }
 
+std::string_view first_of(const std::vector<std::string>& texts) noexcept {
+    return texts.empty() ? std::string_view() : std::string_view(texts.front());
+}
+
+struct Country {
+    std::string_view code;
+    Habits habits;
+};
+
+// Those that do not dial `0` and `00`.
+constexpr std::array<Country, 28> countries{{{"1", {"North America", "1", "011", true}},
+                                             {"7", {"Russia and Kazakhstan", "8", "810", true}},
+                                             {"30", {"Greece", "", "00", false}},
+                                             {"34", {"Spain", "", "00", false}},
+                                             {"36", {"Hungary", "06", "00", true}},
+                                             {"39", {"Italy", "", "00", true}},
+                                             {"45", {"Denmark", "", "00", false}},
+                                             {"47", {"Norway", "", "00", false}},
+                                             {"48", {"Poland", "", "00", false}},
+                                             {"52", {"Mexico", "", "00", false}},
+                                             {"61", {"Australia", "0", "0011", true}},
+                                             {"65", {"Singapore", "", "000", false}},
+                                             {"81", {"Japan", "0", "010", true}},
+                                             {"82", {"South Korea", "0", "00700", true}},
+                                             {"351", {"Portugal", "", "00", false}},
+                                             {"352", {"Luxembourg", "", "00", false}},
+                                             {"354", {"Iceland", "", "00", false}},
+                                             {"356", {"Malta", "", "00", false}},
+                                             {"357", {"Cyprus", "", "00", false}},
+                                             {"371", {"Latvia", "", "00", false}},
+                                             {"372", {"Estonia", "", "00", false}},
+                                             {"375", {"Belarus", "8", "810", true}},
+                                             {"376", {"Andorra", "", "00", false}},
+                                             {"377", {"Monaco", "", "00", false}},
+                                             {"378", {"San Marino", "", "00", true}},
+                                             {"379", {"the Vatican", "", "00", true}},
+                                             {"420", {"the Czech Republic", "", "00", false}},
+                                             {"852", {"Hong Kong", "", "001", false}}}};
+
+struct Emergency {
+    std::string_view code;
+    std::array<std::string_view, 5> numbers;
+};
+constexpr std::array<Emergency, 13> emergencies{{{"1", {"911"}},
+                                                 {"7", {"112", "101", "102", "103", "104"}},
+                                                 {"32", {"112", "100", "101"}},
+                                                 {"33", {"112", "15", "17", "18"}},
+                                                 {"34", {"112", "091", "062", "061", "080"}},
+                                                 {"36", {"112", "104", "105", "107"}},
+                                                 {"39", {"112", "113", "115", "118"}},
+                                                 {"41", {"112", "117", "118", "144"}},
+                                                 {"43", {"112", "122", "133", "144"}},
+                                                 {"44", {"112", "999"}},
+                                                 {"47", {"112", "110", "113"}},
+                                                 {"49", {"112", "110"}},
+                                                 {"61", {"000", "112"}}}};
+
 // normalise() of something already stripped, a pattern or a number; both have only digits in `digits_of` sense.
 std::string complete(std::string stripped, const Numbering* home) {
     const std::string_view text = stripped;
@@ -106,28 +164,66 @@ std::string complete(std::string stripped, const Numbering* home) {
     };
     if (const auto rest = without("00")) return plus("", "", *rest);
     if (home == nullptr) return stripped;
-    if (const auto rest = without(home->international_prefix)) return plus("", "", *rest);
+    for (const auto& prefix : home->international_prefixes) {
+        if (const auto rest = without(prefix)) return plus("", "", *rest);
+    }
     if (home->country.empty()) return stripped;
-    if (const auto rest = without(home->national_prefix)) return plus(home->country, "", *rest);
+    for (const auto& prefix : home->national_prefixes) {
+        if (const auto rest = without(prefix)) return plus(home->country, "", *rest);
+    }
     if (is_internal(text, home->internal_length)) return stripped;
-    const bool area_is_dialled = home->always_dial_area && home->national_prefix.empty();
+    const bool area_is_dialled = home->always_dial_area == DialArea::yes && home->national_prefix().empty();
     return plus(home->country, area_is_dialled ? std::string_view() : std::string_view(home->area), text);
 }
 
-void note(std::vector<Step>* steps, std::string what, const std::string& number) {
-    if (steps != nullptr) steps->push_back({std::move(what), number});
-}
-
-void apply_conversions(const std::vector<Conversion>& conversions, Conversion::Direction direction, std::string& number,
-                       std::vector<Step>* steps) {
-    const Conversion* used = nullptr;
-    if (auto converted = convert(conversions, direction, Conversion::Kind::destination, number, &used)) {
-        number = std::move(*converted);
-        note(steps, "conversion '" + used->text + "'", number);
-    }
-}
-
 }  // namespace
+
+bool MainNumber::takes(std::string_view extension) const noexcept {
+    return extensions.empty() || std::any_of(extensions.begin(), extensions.end(),
+                                             [&](const Extensions& one) { return one.contains(extension); });
+}
+
+std::string_view Numbering::national_prefix() const noexcept { return first_of(national_prefixes); }
+std::string_view Numbering::international_prefix() const noexcept { return first_of(international_prefixes); }
+std::string_view Numbering::outside_line() const noexcept { return first_of(outside_lines); }
+
+std::string_view to_string(TypeOfNumber type) noexcept {
+    switch (type) {
+        case TypeOfNumber::unknown: return "unknown";
+        case TypeOfNumber::subscriber: return "subscriber";
+        case TypeOfNumber::national: return "national";
+        case TypeOfNumber::international: return "international";
+    }
+    return "unknown";
+}
+
+std::optional<TypeOfNumber> parse_type_of_number(std::string_view text) noexcept {
+    text = text::trim(text);
+    for (const auto type :
+         {TypeOfNumber::unknown, TypeOfNumber::subscriber, TypeOfNumber::national, TypeOfNumber::international}) {
+        if (text::equal_ignoring_case(text, to_string(type))) return type;
+    }
+    if (text.size() != 1 || text[0] < '0' || text[0] > '7') return std::nullopt;
+    if (text[0] == '1') return TypeOfNumber::international;
+    if (text[0] == '2') return TypeOfNumber::national;
+    return text[0] == '4' ? TypeOfNumber::subscriber : TypeOfNumber::unknown;
+}
+
+std::optional<Habits> habits_of(std::string_view country) noexcept {
+    const auto found = std::find_if(countries.begin(), countries.end(), [&](auto& one) { return one.code == country; });
+    return found == countries.end() ? std::nullopt : std::optional(found->habits);
+}
+
+std::vector<std::string_view> emergency_numbers(std::string_view country) {
+    std::vector<std::string_view> out;
+    for (const auto& one : emergencies) {
+        if (one.code != country) continue;
+        std::copy_if(one.numbers.begin(), one.numbers.end(), std::back_inserter(out),
+                     [](auto n) { return !n.empty(); });
+    }
+    if (out.empty()) out.push_back("112");
+    return out;
+}
 
 std::string strip(std::string_view spelling) {
     spelling = text::trim(spelling);
@@ -138,11 +234,12 @@ std::string strip(std::string_view spelling) {
     return out;
 }
 
-bool is_number(std::string_view spelling) {
-    const std::string stripped = strip(spelling);
-    const auto digits = std::string_view(stripped).substr(stripped.starts_with('+') ? 1 : 0);
+bool is_stripped_number(std::string_view stripped) noexcept {
+    const auto digits = stripped.substr(stripped.starts_with('+') ? 1 : 0);
     return !digits.empty() && is_digits(digits);
 }
+
+bool is_number(std::string_view spelling) { return is_stripped_number(strip(spelling)); }
 
 std::string normalise(std::string_view spelling, const Numbering* home) {
     std::string stripped = strip(spelling);
@@ -159,164 +256,6 @@ bool is_number_pattern(std::string_view pattern) noexcept {
     static constexpr std::string_view parts = "0123456789+*? \t-/.()";
     return pattern.find_first_of("0123456789+") != std::string_view::npos &&
            pattern.find_first_not_of(parts) == std::string_view::npos;
-}
-
-Conversion parse_conversion(std::string_view text) {
-    Conversion conversion;
-    conversion.text = text::trim(text);
-    const auto fail = [&](const std::string& what) -> Error {
-        return {Fault::configuration, "conversion " + text::quote(conversion.text) + ": " + what};
-    };
-    const auto parts = text::split(conversion.text, ';');
-    if (parts.size() != 3) throw fail("must be '<direction>;<match>;<conversion>', as in 'O;D=00498142;D=8[9]'");
-
-    const auto direction = text::trim(parts[0]);
-    if (text::equal_ignoring_case(direction, "I")) {
-        conversion.direction = Conversion::Direction::incoming;
-    } else if (text::equal_ignoring_case(direction, "O")) {
-        conversion.direction = Conversion::Direction::outgoing;
-    } else {
-        throw fail("the direction must be I or O, not " + text::quote(direction));
-    }
-
-    const auto parse_part = [&](std::string_view part, std::string_view& value) {
-        part = text::trim(part);
-        const auto equals = part.find('=');
-        if (equals == std::string_view::npos) throw fail(text::quote(part) + " has no '='; as in 'D=00498142'");
-        const auto kind = text::trim(part.substr(0, equals));
-        value = text::trim(part.substr(equals + 1));
-        if (text::equal_ignoring_case(kind, "D")) return Conversion::Kind::destination;
-        if (text::equal_ignoring_case(kind, "O")) return Conversion::Kind::originator;
-        if (text::equal_ignoring_case(kind, "R")) return Conversion::Kind::redirector;
-        throw fail("the kind of number must be D, O or R, not " + text::quote(kind));
-    };
-    const auto check = [&](std::string_view value) {
-        if (const auto bad = value.find_first_not_of("0123456789+*#"); bad != std::string_view::npos) {
-            throw fail(text::quote(value.substr(bad, 1)) + " is not a digit, '+', '*' or '#'");
-        }
-    };
-    std::string_view match;
-    std::string_view replacement;
-    conversion.kind = parse_part(parts[1], match);
-    if (parse_part(parts[2], replacement) != conversion.kind) throw fail("both numbers must be of the same kind");
-    if (match.empty()) throw fail("what it must begin with is empty: it would match every number");
-    check(match);
-    if (const auto bracket = replacement.find('['); bracket != std::string_view::npos) {
-        auto position = replacement.substr(bracket + 1);
-        if (!position.ends_with(']')) throw fail("']' is missing at its end");
-        position.remove_suffix(1);
-        const auto keep_from = text::parse_number(position);
-        if (!keep_from || *keep_from == 0 || *keep_from > 1000) throw fail("the position in '[]' must be 1 to 1000");
-        conversion.keep_from = *keep_from;
-        replacement = replacement.substr(0, bracket);
-    }
-    check(replacement);
-    conversion.match = match;
-    conversion.replacement = replacement;
-    return conversion;
-}
-
-std::optional<std::string> convert(const std::vector<Conversion>& conversions, Conversion::Direction direction,
-                                   Conversion::Kind kind, std::string_view number, const Conversion** used) {
-    const auto hit = std::find_if(conversions.begin(), conversions.end(), [&](const Conversion& c) {
-        return c.direction == direction && c.kind == kind && number.starts_with(c.match);
-    });
-    if (hit == conversions.end()) return std::nullopt;
-    if (used != nullptr) *used = &*hit;
-    std::string result = hit->replacement;
-    if (hit->keep_from > 0 && hit->keep_from <= number.size()) result += number.substr(hit->keep_from - 1);
-    return result;
-}
-
-namespace {
-
-// `+49 30 456987123`: country and area of the site in front.
-std::string written(const Numbering& site, const std::string& local) {
-    return "+" + site.country + (site.area.empty() ? "" : " " + site.area) + " " + local;
-}
-
-}  // namespace
-
-std::string incoming(const Numbering& site, const std::vector<Conversion>& conversions, std::string_view signalled,
-                     std::vector<Step>* steps) {
-    std::string number = strip(signalled);
-    note(steps, "signalled", number);
-    if (number.empty()) return number;
-    apply_conversions(conversions, Conversion::Direction::incoming, number, steps);
-    if (number.starts_with('+')) {
-        note(steps, "is international already", number);
-        return number;
-    }
-    const auto& international = site.international_prefix;
-    if (!international.empty() && number.size() > international.size() && number.starts_with(international)) {
-        number.replace(0, international.size(), "+");
-        note(steps, "international prefix '" + international + "' is '+'", number);
-        return number;
-    }
-    if (site.country.empty()) {
-        note(steps, "the site has no country: the number stays", number);
-        return number;
-    }
-    if (!site.subscriber.empty() && number.size() > site.extension_digits.value_or(usual_extension_digits)) {
-        struct Form {
-            std::string begins;
-            std::string what;
-            std::size_t skip;  // what stands before the subscriber number
-        };
-        const std::array<Form, 4> forms{{{site.subscriber, "subscriber number", 0},
-                                         {site.national_prefix + site.area + site.subscriber, "national number",
-                                          site.national_prefix.size() + site.area.size()},
-                                         {site.area + site.subscriber, "national number", site.area.size()},
-                                         {site.country + site.area + site.subscriber, "international number",
-                                          site.country.size() + site.area.size()}}};
-        for (const auto& form : forms) {
-            if (!number.starts_with(form.begins)) continue;
-            number = written(site, number.substr(form.skip));
-            note(steps, "is the full " + form.what + " already: not doubled", number);
-            return number;
-        }
-    }
-    number = written(site, site.subscriber + number);
-    note(steps, "country, area and subscriber of the site in front", number);
-    return number;
-}
-
-std::string outgoing(const Numbering& site, const std::vector<Conversion>& conversions, std::string_view wanted,
-                     std::vector<Step>* steps) {
-    std::string number = strip(wanted);
-    note(steps, "wanted", number);
-    if (number.empty()) return number;
-    if (number.starts_with('+')) {
-        const std::string_view digits = std::string_view(number).substr(1);
-        if (site.country.empty() || !digits.starts_with(site.country)) {
-            number.replace(0, 1, site.international_prefix);
-            note(steps, "another country: international prefix '" + site.international_prefix + "'", number);
-        } else {
-            const auto national = digits.substr(site.country.size());
-            const bool same_area = !site.area.empty() && national.starts_with(site.area);
-            if (same_area && !site.always_dial_area) {
-                number = national.substr(site.area.size());
-                note(steps, "same area: subscriber number", number);
-            } else {
-                number = site.national_prefix + std::string(national);
-                note(steps,
-                     std::string(same_area ? "same area, always dialled" : "same country") + ": national prefix '" +
-                         site.national_prefix + "'",
-                     number);
-            }
-        }
-    } else if (site.e164_only) {
-        throw Error(Fault::unusable,
-                    text::quote(wanted) + " is not international: the site takes only numbers with '+'");
-    } else if (number.size() <= site.internal_length && is_digits(number)) {
-        note(steps, "internal number: no outside line", number);
-        apply_conversions(conversions, Conversion::Direction::outgoing, number, steps);
-        return number;
-    }
-    number.insert(0, site.outside_line);
-    if (!site.outside_line.empty()) note(steps, "outside line '" + site.outside_line + "'", number);
-    apply_conversions(conversions, Conversion::Direction::outgoing, number, steps);
-    return number;
 }
 
 }  // namespace ums::number

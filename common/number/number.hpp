@@ -5,6 +5,9 @@
 // Pure functions. The words are those of the domain: country `49`, area `8142` (without its leading 0, but Italy keeps
 // it: `02`), subscriber `4799` (the PBX's main number), extension, outside line, national prefix `0`, international
 // prefix `00`. Numbers that look wrong are never refused: real extensions are longer than any metadata says.
+//
+// This header: how a number is spelled, and the numbering of a place. What a place makes of a number is in
+// number/forming.hpp, conversion rules are in number/conversion.hpp, what metadata says of a number in number/advice.hpp.
 #pragma once
 
 #include <optional>
@@ -14,20 +17,92 @@
 
 namespace ums::number {
 
-/// The numbering of a place. Empty strings mean "there is none".
+/// How many digits something has, both ends included.
+struct Digits {
+    unsigned least = 0;
+    unsigned most = 0;
+    constexpr Digits() = default;
+    constexpr Digits(unsigned up_to) : most(up_to) {}
+    constexpr Digits(unsigned from, unsigned to) : least(from), most(to) {}
+    bool contains(std::size_t count) const noexcept { return count >= least && count <= most; }
+    bool operator==(const Digits&) const = default;
+};
+
+/// Extensions of one length: `100` to `299`, both ends included.
+struct Extensions {
+    std::string first;
+    std::string last;  ///< as many digits as `first`
+    bool contains(std::string_view extension) const noexcept {
+        return extension.size() == first.size() && extension >= first && extension <= last;
+    }
+    bool operator==(const Extensions&) const = default;
+};
+
+/// A main number of a PBX: what stands before the extension.
+struct MainNumber {
+    std::string number;                    ///< digits; empty only for a block whose extensions are whole numbers
+    std::vector<Extensions> extensions{};  ///< only these are its own; empty: all of the right length
+    bool takes(std::string_view extension) const noexcept;
+    bool operator==(const MainNumber&) const = default;
+};
+
+/// The type of a number as ISDN and SIP trunks signal it (Q.931 4.5.8): how much of it is there.
+enum class TypeOfNumber { unknown, subscriber, national, international };
+std::string_view to_string(TypeOfNumber type) noexcept;
+/// The word, in any case, or its code in Q.931 (0 unknown, 1 international, 2 national, 4 subscriber; 3 and others say
+/// nothing of the length: unknown). Nothing for other text.
+std::optional<TypeOfNumber> parse_type_of_number(std::string_view text) noexcept;
+
+/// Whether the area is dialled within the area itself.
+enum class DialArea {
+    no,    ///< the subscriber number alone
+    yes,   ///< in national form: Italy, Belgium
+    bare,  ///< area and subscriber number, without the national prefix: the ten digits of North America
+};
+
+/// The numbering of a place. Empty strings and lists mean "there is none".
 struct Numbering {
-    std::string country;                       ///< digits
-    std::string area;                          ///< digits; empty where a country has no area codes
-    std::string subscriber;                    ///< digits; empty for point-to-multipoint lines
-    std::optional<unsigned> extension_digits;  ///< at most so many digits are direct dial-in
-    std::string national_prefix = "0";
-    std::string international_prefix = "00";
-    std::string outside_line;      ///< what the PBX wants before an external number
-    unsigned internal_length = 0;  ///< numbers up to so many digits are internal; 0: none
+    std::string country;                     ///< digits
+    std::string area;                        ///< digits; empty where a country has no area codes
+    std::vector<MainNumber> subscribers;     ///< the first is the usual one; empty for point-to-multipoint lines
+    std::optional<Digits> extension_digits;  ///< so many digits are direct dial-in
+    /// Of these three, the first is dialled, all are understood. A place without a national prefix has `{}` or `{""}`.
+    std::vector<std::string> national_prefixes{"0"};
+    std::vector<std::string> international_prefixes{"00"};
+    std::vector<std::string> outside_lines;  ///< what the PBX wants before an external number
+    unsigned internal_length = 0;            ///< numbers up to so many digits are internal; 0: none
+    bool internal_calls = false;             ///< a number of the place itself is dialled as its extension
+    bool remove_outside_line = false;        ///< the PBX puts its outside line before the numbers of callers
     bool e164_only = false;
-    bool always_dial_area = false;  ///< national form even within the own area (Italy, Belgium)
+    DialArea always_dial_area = DialArea::no;
+    /// What a number is of which the message does not say its type.
+    TypeOfNumber destination_type = TypeOfNumber::unknown;
+    TypeOfNumber originator_type = TypeOfNumber::unknown;
+    TypeOfNumber redirector_type = TypeOfNumber::unknown;
+    /// Emergency and service numbers that no other number may reach; nothing: those of the country.
+    std::optional<std::vector<std::string>> short_numbers;
+    /// Patterns as normalise_pattern() leaves them: numbers that are not dialled, premium ones for instance.
+    std::vector<std::string> blocked;
+
+    /// The prefixes that are dialled; empty where there is none.
+    std::string_view national_prefix() const noexcept;
+    std::string_view international_prefix() const noexcept;
+    std::string_view outside_line() const noexcept;
     bool operator==(const Numbering&) const = default;
 };
+
+/// Where a country does not dial as most do, `0` and `00`: its prefixes, as its places would configure them. Nothing
+/// for the others. (ITU-T operational bulletin, annex "dialling procedures".)
+struct Habits {
+    std::string_view name;                  ///< `Denmark`
+    std::string_view national_prefix;       ///< empty: none
+    std::string_view international_prefix;  ///< `00`
+    bool has_areas = true;
+};
+std::optional<Habits> habits_of(std::string_view country) noexcept;
+
+/// The emergency numbers of a country: those of `country` that are known, else `112`.
+std::vector<std::string_view> emergency_numbers(std::string_view country);
 
 /// Only the digits and a leading `+`: blanks, dashes, slashes, dots, brackets gone (Unicode's too), and the `(0)` that
 /// people put behind a country code, unless it is Italy's, where the 0 belongs to the number: `+49 (0)89/4799-123` ->
@@ -39,8 +114,10 @@ std::string strip(std::string_view spelling);
 /// True if strip() leaves only digits, at least one, and perhaps a leading `+`: what can be compared as a number at
 /// all.
 bool is_number(std::string_view spelling);
+/// The same of what strip() returned.
+bool is_stripped_number(std::string_view stripped) noexcept;
 
-/// strip(), then in international form: `00...` (and the `home`'s international prefix) becomes `+...`, and with a
+/// strip(), then in international form: `00...` (and an international prefix of `home`) becomes `+...`, and with a
 /// `home` that has a country a number with its national prefix becomes `+<country>...`, one without any prefix
 /// `+<country><area>...` if it is longer than `home.internal_length` (`+<country>...` where the national prefix is
 /// empty and the area always dialled: Italy). Without a home only `+` and `00` are understood; the rest stays as it is,
@@ -60,42 +137,6 @@ struct Step {
     std::string what;
     std::string number;
 };
-
-/// `<Direction>;<Match>;<Conversion>`, as in `O;D=00498142;D=8[9]`: the destination of an outgoing call that begins
-/// with 00498142 becomes 8 and what stands from position 9 on. Direction I or O; kinds D destination, O originator,
-/// R redirector; both kinds of a rule are the same. Without `[n]` nothing is kept.
-struct Conversion {
-    enum class Direction { incoming, outgoing } direction = Direction::outgoing;
-    enum class Kind { destination, originator, redirector } kind = Kind::destination;
-    std::string match;          ///< prefix: digits, `+`, `*`, `#`
-    std::string replacement;    ///< put in its place
-    std::size_t keep_from = 0;  ///< position, from 1, of the first character kept; 0: nothing is kept
-    std::string text;           ///< as it was written
-    bool operator==(const Conversion&) const = default;
-};
-/// Throws Error{configuration} with what is wrong.
-Conversion parse_conversion(std::string_view text);
-/// The first conversion of `direction` and `kind` that matches, applied; nothing if none does.
-std::optional<std::string> convert(const std::vector<Conversion>& conversions, Conversion::Direction direction,
-                                   Conversion::Kind kind, std::string_view number, const Conversion** used = nullptr);
-
-/// The limit of incoming() where a site does not say its extension digits.
-inline constexpr unsigned usual_extension_digits = 4;
-
-/// What the PBX of `site` signalled, as `+<country> <area> <subscriber><extension>`, `+49 30 456987123`: conversions
-/// first; a number that begins with `+`, or with the international prefix, is international already and gets no blanks; otherwise the
-/// site's country, area and subscriber are put in front, always. But if the number already begins with the subscriber
-/// number (or with area and subscriber, with or without the national prefix, or with country, area and subscriber) and
-/// is longer than `extension_digits`, it is the full one, and only what is missing is put in front: the doubled number
-/// that administrators fear. Without a country in the site the number stays as it is after the conversions.
-std::string incoming(const Numbering& site, const std::vector<Conversion>& conversions, std::string_view signalled,
-                     std::vector<Step>* steps = nullptr);
-
-/// What the PBX of `site` must dial for `wanted`. Only a literal `+` is shortened: same area, subscriber number (not if
-/// `always_dial_area`); same country, national prefix; else international prefix; then the outside line. Without `+`:
-/// up to `internal_length` digits as they are, else the outside line in front. Then the conversions. `e164_only` and a
-/// number without `+` throws Error{unusable}.
-std::string outgoing(const Numbering& site, const std::vector<Conversion>& conversions, std::string_view wanted,
-                     std::vector<Step>* steps = nullptr);
+using Steps = std::vector<Step>;
 
 }  // namespace ums::number

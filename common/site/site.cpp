@@ -2,73 +2,289 @@
 #include "site/site.hpp"
 
 #include <algorithm>
+#include <utility>
 
+#include "error/error.hpp"
+#include "message/address.hpp"
+#include "message/decoded_text.hpp"
 #include "text/text.hpp"
 
 namespace ums::site {
 
 namespace {
 
-// The recipient's value with another number: its brackets and its service stay as they are written.
+using number::Conversion;
+using number::TypeOfNumber;
+
+// A value with another number: its brackets and its service stay as they are written.
+std::string with_number(std::string_view spelling, bool has_service, const std::string& number) {
+    std::string out(spelling.starts_with('<') ? "<" : "");
+    if (has_service) out += spelling.substr(out.size(), spelling.find('#') + 1 - out.size());
+    return out + number + (spelling.starts_with('<') ? ">" : "");
+}
+
 std::string with_number(const message::Recipient& recipient, const std::string& number) {
-    const std::string_view spelling = recipient.spelling;
-    std::string prefix(spelling.starts_with('<') ? "<" : "");
-    if (recipient.service) {
-        const auto service = spelling.substr(prefix.size(), spelling.find('#') + 1 - prefix.size());
-        prefix += service;
+    return with_number(recipient.spelling, recipient.service.has_value(), number);
+}
+
+std::optional<TypeOfNumber> type_in(const message::HeaderBlock& block, const std::string& field) {
+    if (field.empty() || !block.has_field(field)) return std::nullopt;
+    for (const auto& value : block.values(field)) {
+        if (const auto type = number::parse_type_of_number(value)) return type;
     }
-    return prefix + number + (spelling.starts_with('<') ? ">" : "");
+    return std::nullopt;
+}
+
+const config::DdiRule* rule_for(const config::Site& site, const std::string& stripped,
+                                const std::optional<std::string>& extension) {
+    const auto found = std::find_if(site.ddi.begin(), site.ddi.end(), [&](const config::DdiRule& rule) {
+        const bool whole = rule.pattern.starts_with('+') || !extension;
+        return text::matches_wildcard(rule.pattern, whole ? stripped : *extension);
+    });
+    return found == site.ddi.end() ? nullptr : &*found;
+}
+
+bool is_voice(const config::DdiRule* rule) { return rule != nullptr && rule->action == config::DdiRule::Action::voice; }
+
+void note(number::Steps* steps, std::string what, const std::string& number) {
+    if (steps != nullptr) steps->push_back({std::move(what), number});
+}
+
+bool converts(const config::Site& site, Conversion::Direction direction, Conversion::Kind kind) noexcept {
+    return std::any_of(site.conversions.begin(), site.conversions.end(),
+                       [&](const Conversion& one) { return one.direction == direction && one.kind == kind; });
+}
+
+const number::Numbering* home_of(const config::Config& config, const config::Site* site) noexcept {
+    if (site != nullptr && site->numbering) return &*site->numbering;
+    return config.mds.numbering ? &*config.mds.numbering : nullptr;
+}
+
+// The value of a line that is a number as the site forms it; nothing if it is none, or stays.
+std::optional<std::string> formed_value(const config::Site& site, Conversion::Kind kind, std::string_view value,
+                                        std::optional<TypeOfNumber> type) {
+    const auto split = message::split_service(value);
+    if (!number::is_number(split.address)) return std::nullopt;
+    const auto formed = number::form(*site.numbering, site.conversions, kind, split.address, type);
+    if (!formed.changed) return std::nullopt;
+    return with_number(text::trim(value), split.service.has_value(), formed.number);
 }
 
 }  // namespace
 
-const config::Site* site_of_kernel(const config::Config& config, std::string_view kernel) noexcept {
-    const auto site = std::find_if(config.sites.begin(), config.sites.end(), [&](const config::Site& s) {
-        return std::find(s.kernels.begin(), s.kernels.end(), kernel) != s.kernels.end();
-    });
-    return site == config.sites.end() ? nullptr : &*site;
+Chosen site_of(const config::Config& config, std::string_view kernel, const message::HeaderBlock& block) {
+    std::vector<const config::Site*> candidates;
+    for (const auto& site : config.sites) {
+        if (std::find(site.kernels.begin(), site.kernels.end(), kernel) != site.kernels.end())
+            candidates.push_back(&site);
+    }
+    if (candidates.empty()) return {nullptr, "no site lists kernel " + text::quote(kernel)};
+    const std::string of_kernel = "of kernel " + text::quote(kernel);
+    if (candidates.size() == 1) return {candidates.front(), "the site " + of_kernel};
+
+    for (const auto* site : candidates) {
+        for (const auto& line : site->lines) {
+            if (!block.has_field(line.field)) continue;
+            for (const auto& value : block.values(line.field)) {
+                const auto hit = std::find_if(line.patterns.begin(), line.patterns.end(), [&](const auto& pattern) {
+                    return text::matches_wildcard(pattern, text::trim(value), text::IgnoreCase::yes);
+                });
+                if (hit != line.patterns.end()) {
+                    return {site, "its " + line.field + " " + text::quote(value) + " is a line of the site"};
+                }
+            }
+        }
+    }
+    const config::Site* best = nullptr;
+    std::size_t most = 0;
+    std::string number;
+    for (const auto& recipient : block.recipients()) {
+        for (const auto* site : candidates) {
+            if (!site->numbering) continue;
+            const auto digits =
+                number::own_digits(*site->numbering, recipient.address, type_in(block, site->fields.type_of_number));
+            if (digits <= most) continue;
+            most = digits;
+            best = site;
+            number = recipient.spelling;
+        }
+    }
+    if (best != nullptr) return {best, text::quote(number) + " begins with the site's own number"};
+    // A site with lines of its own is not meant by a message of another line.
+    const auto open =
+        std::find_if(candidates.begin(), candidates.end(), [](const config::Site* one) { return one->lines.empty(); });
+    if (open != candidates.end()) return {*open, "the first site " + of_kernel + " without lines of its own"};
+    return {candidates.front(), "the first site " + of_kernel};
 }
 
-std::optional<std::string> incoming_number(const config::Site& site, const message::Recipient& recipient,
-                                           std::vector<number::Step>* steps) {
-    if (!site.numbering || !number::is_number(recipient.address)) return std::nullopt;
-    using Conversion = number::Conversion;
-    const std::string stripped = number::strip(recipient.address);
-    const auto& international = site.numbering->international_prefix;
-    const bool converted =
-        number::convert(site.conversions, Conversion::Direction::incoming, Conversion::Kind::destination, stripped)
-            .has_value();
-    if (!converted && (stripped.starts_with('+') || (!international.empty() && stripped.size() > international.size() &&
-                                                     stripped.starts_with(international)))) {
-        if (steps != nullptr) steps->push_back({"is international already: its spelling stays", stripped});
-        return std::nullopt;
+Received receive(const config::Site& site, std::string_view number, std::optional<TypeOfNumber> type,
+                 number::Steps* steps) {
+    Received received;
+    received.number = number;
+    received.service = "fax";
+    if (!site.numbering || !number::is_number(number)) return received;
+    const auto formed =
+        number::form(*site.numbering, site.conversions, Conversion::Kind::destination, number, type, steps);
+    received.doubled = formed.doubled;
+    received.is_formed = formed.changed && formed.number != number::strip(number);
+    if (received.is_formed) received.number = formed.number;
+    if (!site.ddi.empty()) {
+        received.ddi = rule_for(site, number::strip(formed.number), formed.extension);
+        if (received.ddi != nullptr) {
+            note(steps,
+                 "DDI " + text::quote(received.ddi->pattern) + ": " +
+                     std::string(config::to_string(received.ddi->action)),
+                 formed.number);
+        }
     }
-    std::string formed = number::incoming(*site.numbering, site.conversions, recipient.address, steps);
-    if (formed == stripped) return std::nullopt;
-    return formed;
+    if (is_voice(received.ddi)) received.service = "voc";
+    return received;
+}
+
+Received receive(const config::Site& site, const message::HeaderBlock& block, const message::Recipient& recipient,
+                 number::Steps* steps) {
+    auto received = receive(site, recipient.address, type_in(block, site.fields.type_of_number), steps);
+    if (recipient.service) received.service = message::to_string(*recipient.service);
+    return received;
+}
+
+std::optional<std::string> parked(const config::Site& site, const Received& received) {
+    using Action = config::DdiRule::Action;
+    if (received.doubled && site.doubled == config::Doubled::park) {
+        return text::quote(received.number) + " was signalled with the main number in it (doubled: park of site " +
+               text::quote(site.name) + ")";
+    }
+    if (received.ddi == nullptr) return std::nullopt;
+    if (received.ddi->action != Action::ignore && received.ddi->action != Action::reject) return std::nullopt;
+    return text::quote(received.number) + " is for nobody: site " + text::quote(site.name) +
+           (received.ddi->action == Action::ignore ? " ignores " : " rejects ") + "calls to " +
+           text::quote(received.ddi->pattern);
 }
 
 std::optional<std::string> outgoing_number(const config::Site& site, const message::Recipient& recipient,
-                                           std::vector<number::Step>* steps) {
+                                           number::Steps* steps) {
     if (!site.numbering || !number::is_number(recipient.address)) return std::nullopt;
     return number::outgoing(*site.numbering, site.conversions, recipient.address, steps);
 }
 
+std::optional<std::string> refusal(const config::Site& site, const message::Recipient& recipient) {
+    if (!site.numbering || !number::is_number(recipient.address)) return std::nullopt;
+    if (auto why = number::refusal(*site.numbering, recipient.address)) return why;
+    if (site.dial == config::Dial::off) return std::nullopt;
+    try {
+        number::outgoing(*site.numbering, site.conversions, recipient.address);
+    } catch (const Error& error) {
+        if (error.fault() != Fault::unusable) throw;
+        return error.what();
+    }
+    return std::nullopt;
+}
+
+bool edits_incoming(const config::Site& site) noexcept { return site.numbering.has_value(); }
+
 message::Edit incoming_edit(const config::Site& site, const message::HeaderBlock& block) {
     message::Edit edit;
+    if (!site.numbering) return edit;
     for (const auto& recipient : block.recipients()) {
-        const auto formed = incoming_number(site, recipient);
-        if (!formed) continue;
-        edit.new_values.emplace_back(recipient.line, with_number(recipient, *formed));
+        const auto received = receive(site, block, recipient);
+        if (!received.is_formed) continue;
+        edit.new_values.emplace_back(recipient.line, with_number(recipient, received.number));
         edit.fields.emplace_back("X-UMS-Original-Recipient", recipient.spelling);
+    }
+    const auto& lines = block.lines();
+    for (std::size_t i = 0; i < lines.size(); ++i) {
+        const bool sender = lines[i].kind == message::Line::Kind::mail_from;
+        const bool redirector = lines[i].kind == message::Line::Kind::field && !site.fields.redirector.empty() &&
+                                text::equal_ignoring_case(lines[i].name, site.fields.redirector);
+        if (!sender && !redirector) continue;
+        const auto formed =
+            formed_value(site, sender ? Conversion::Kind::originator : Conversion::Kind::redirector, lines[i].value,
+                         type_in(block, sender ? site.fields.originator_type : site.fields.redirector_type));
+        if (!formed) continue;
+        edit.new_values.emplace_back(i, *formed);
+        edit.fields.emplace_back(sender ? "X-UMS-Original-Sender" : "X-UMS-Original-Redirector",
+                                 std::string(lines[i].value));
     }
     return edit;
 }
 
+namespace {
+
+// The fields of a site that a message gets which has none of its own: field, and value.
+std::vector<std::pair<std::string, std::string>> identity_of(const config::Site& site) {
+    std::vector<std::pair<std::string, std::string>> out;
+    const auto add = [&](const std::string& field, const std::string& value) {
+        if (!field.empty() && !value.empty()) out.emplace_back(field, value);
+    };
+    add(site.fields.caller_id, site.caller_id);
+    add(site.fields.fax_id, site.fax_id);
+    add(site.fields.header_line, site.header_line);
+    add(site.fields.billing, site.billing);
+    add(site.fields.language, site.language);
+    add(site.fields.time_zone, site.time_zone);
+    return out;
+}
+
+bool is_ascii(std::string_view text) noexcept {
+    return std::none_of(text.begin(), text.end(), [](char c) { return (c & 0x80) != 0; });
+}
+
+// The caller ID, which conversion rules of outgoing originators may change.
+std::string converted_caller(const config::Site& site, const std::string& value) {
+    if (!number::is_number(value)) return value;
+    return number::convert(site.conversions, Conversion::Direction::outgoing, Conversion::Kind::originator,
+                           number::strip(value))
+        .value_or(value);
+}
+
+void add_identity(const config::Site& site, const message::HeaderBlock& block, message::Edit& edit) {
+    const auto is_marked = [&](const std::string& field) {
+        return std::any_of(site.mark.begin(), site.mark.end(),
+                           [&](const auto& mark) { return text::equal_ignoring_case(mark.first, field); });
+    };
+    for (const auto& [field, value] : identity_of(site)) {
+        if (block.has_field(field) || is_marked(field)) continue;
+        const auto said = field == site.fields.caller_id ? converted_caller(site, value) : value;
+        edit.fields.emplace_back(field, is_ascii(said) ? said : message::encode_value(said));
+    }
+    if (site.fields.caller_id.empty() || is_marked(site.fields.caller_id) ||
+        !converts(site, Conversion::Direction::outgoing, Conversion::Kind::originator))
+        return;
+    const auto& lines = block.lines();
+    for (std::size_t i = 0; i < lines.size(); ++i) {
+        if (lines[i].kind != message::Line::Kind::field ||
+            !text::equal_ignoring_case(lines[i].name, site.fields.caller_id))
+            continue;
+        const std::string value(lines[i].value);
+        if (const auto converted = converted_caller(site, value); converted != value) {
+            edit.new_values.emplace_back(i, converted);
+        }
+    }
+}
+
+}  // namespace
+
+bool edits_outgoing(const config::Site& site) noexcept {
+    const auto& n = site.numbering;
+    const auto& f = site.fields;
+    const auto is_put = [](const std::string& field, const std::string& value) {
+        return !field.empty() && !value.empty();
+    };
+    return site.dial != config::Dial::off || !site.mark.empty() || is_put(f.caller_id, site.caller_id) ||
+           is_put(f.fax_id, site.fax_id) || is_put(f.header_line, site.header_line) ||
+           is_put(f.billing, site.billing) || is_put(f.language, site.language) ||
+           is_put(f.time_zone, site.time_zone) || (n && (n->e164_only || !n->blocked.empty())) ||
+           converts(site, Conversion::Direction::outgoing, Conversion::Kind::originator);
+}
+
 message::Edit outgoing_edit(const config::Site& site, const message::HeaderBlock& block) {
     message::Edit edit;
-    if (site.dial != config::Dial::off && site.numbering) {
+    if (site.numbering && edits_outgoing(site)) {
         for (const auto& recipient : block.recipients()) {
+            if (site.dial == config::Dial::off) {
+                if (const auto why = refusal(site, recipient)) throw Error(Fault::unusable, *why);
+                continue;
+            }
             const auto dial = outgoing_number(site, recipient);
             if (site.dial == config::Dial::header) {
                 edit.fields.emplace_back("X-UMS-Dial", dial.value_or(recipient.address));
@@ -77,29 +293,40 @@ message::Edit outgoing_edit(const config::Site& site, const message::HeaderBlock
             }
         }
     }
+    add_identity(site, block, edit);
     edit.fields.insert(edit.fields.end(), site.mark.begin(), site.mark.end());
     return edit;
 }
 
-Choice choose_connector(const config::Config& config, const config::Site* site, std::string_view number) {
-    const number::Numbering* home = site != nullptr && site->numbering ? &*site->numbering
-                                    : config.mds.numbering             ? &*config.mds.numbering
-                                                                       : nullptr;
-    const bool is_number = number::is_number(number);
-    const std::string normalised = is_number ? number::normalise(number, home) : std::string(number);
+namespace {
+
+// Whether a connector's pattern, `+49 8142 4838*` or `voc#+49*`, covers a number that is normalised already.
+bool covers(std::string_view pattern, const std::string& number, std::string_view service,
+            const number::Numbering* home) {
+    auto wanted = message::split_service(pattern);
+    if (wanted.service && message::to_string(*wanted.service) != service) return false;
+    if (number::is_number_pattern(wanted.address)) wanted.address = number::normalise_pattern(wanted.address, home);
+    return text::matches_wildcard(wanted.address, number, text::IgnoreCase::yes);
+}
+
+}  // namespace
+
+Choice choose_connectors(const config::Config& config, const config::Site* site, std::string_view number,
+                         std::string_view service) {
+    const auto* home = home_of(config, site);
+    const std::string normalised = number::is_number(number) ? number::normalise(number, home) : std::string(number);
     for (const auto& connector : config.connectors) {
         for (const auto& pattern : connector.numbers) {
-            const std::string wanted = number::is_number_pattern(pattern) ? number::normalise_pattern(pattern, home)
-                                                                          : std::string(text::trim(pattern));
-            if (!text::matches_wildcard(wanted, normalised, text::IgnoreCase::yes)) continue;
-            return {connector.name, "connector " + text::quote(connector.name) + " takes " + text::quote(pattern)};
+            if (!covers(pattern, normalised, service, home)) continue;
+            return {{connector.name}, "connector " + text::quote(connector.name) + " takes " + text::quote(pattern)};
         }
     }
-    if (site != nullptr && !site->connector.empty()) {
-        return {site->connector, "no connector's numbers cover " + text::quote(number) +
-                                     "; it is the connector of site " + text::quote(site->name)};
-    }
-    return {std::nullopt, "no connector's numbers cover " + text::quote(number)};
+    const std::string nobody = "no connector's numbers cover " + text::quote(number);
+    if (site == nullptr || site->connectors.of(service).empty()) return {{}, nobody};
+    const auto& own = site->connectors.of(service);
+    const bool by_service = site->connectors.by_service.contains(std::string(service));
+    return {own, nobody + (own.size() == 1 ? "; it is the connector of site " : "; these are the connectors of site ") +
+                     text::quote(site->name) + (by_service ? " for " + std::string(service) : "")};
 }
 
 }  // namespace ums::site

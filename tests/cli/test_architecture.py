@@ -16,7 +16,7 @@ TOOLS = os.path.join(SOURCE, "tools")
 LIBRARIES = {"curl/": ("libcurl", "PkgConfig::CURL"), "CLI/": ("CLI11", "CLI11::CLI11"),
              "yaml.h": ("libyaml", "PkgConfig::YAML"), "fmt/": ("fmt", "fmt::fmt"),
              "gmime/": ("GMime", "PkgConfig::GMIME"), "re2/": ("RE2", "PkgConfig::RE2"), "expat": ("Expat", "EXPAT::EXPAT"),
-             "date/": ("date", "date::date-tz"), "libsmbclient.h": ("libsmbclient", "PkgConfig::SMBCLIENT")}
+             "date/": ("date", "date::date-tz"), "phonenumbers/": ("libphonenumber", "ums_phonenumber"), "libsmbclient.h": ("libsmbclient", "PkgConfig::SMBCLIENT")}
 # What else stands in angle brackets: C++ (`<vector>`), and the system (`<fcntl.h>`, `<sys/stat.h>`).
 STANDARD = re.compile(r"[a-z_]+")
 SYSTEM = re.compile(r"(sys|linux|netinet|arpa)/[a-z_]+\.h|(dirent|dlfcn|errno|fcntl|grp|locale|malloc|netdb|poll|pwd|signal|spawn|syslog|unistd)\.h")

@@ -2,9 +2,11 @@
 #include "stage.hpp"
 
 #include <algorithm>
+#include <array>
 
+#include "message/envelope.hpp"
 #include "message/header_block.hpp"
-#include "number/number.hpp"
+#include "notice/notice.hpp"
 #include "site/site.hpp"
 #include "split/splitter.hpp"
 #include "text/text.hpp"
@@ -17,65 +19,146 @@ namespace attribute = spool::attribute;
 
 using spool::Queue;
 
-split::Part part_for(const spool::Entry& entry, const config::Site* site, const site::Choice& choice) {
-    auto name = entry.name.without(attribute::not_before).with(attribute::site, site == nullptr ? "" : site->name);
-    if (!choice.connector) {
-        split::Part part{name.without(attribute::connector).without(attribute::chosen), Queue::noroute()};
-        part.result = report::Result::parked;
-        part.detail = "noroute: " + choice.reason;
-        part.reason = choice.reason;
-        return part;
-    }
-    split::Part part{name.with(attribute::connector, *choice.connector), Queue::connector(*choice.connector)};
-    part.detail = *choice.connector;
-    part.reason = choice.reason;
-    return part;
-}
+constexpr unsigned first_report = 1'000'000;
 
-std::vector<split::Part> decide(const config::Config& config, const spool::Entry& entry,
-                                const message::HeaderBlock& block) {
-    const auto* site = site::site_of_kernel(config, entry.name.get(attribute::origin));
-    // The kernel decided: it lies in the connector's own directory. Send reports always come this way.
-    const auto own = entry.name.get(attribute::connector);
-    const auto recipients = block.recipients();
-    if (const auto* connector = config.connector(own);
-        connector != nullptr && entry.name.number(attribute::chosen) == 0) {
-        const auto whole = part_for(entry, site, {std::string(own), "it lay in the connector's directory"});
-        if (!connector->deliver || recipients.size() < 2) return {whole};
-        std::vector<split::Part> parts(recipients.size(), whole);
-        for (std::size_t i = 0; i < parts.size(); ++i) parts[i].lines.push_back(recipients[i].line);
+// Decides about received messages. What a site rejects is told to its sender: with a message of its own that goes out as
+// any other, so that it is routed, dialled and, if its number is blocked, not sent.
+class Stage {
+  public:
+    Stage(const cli::Common& common, const config::Config& config, spool::Spool& spool, const clock::Clock& clock)
+        : common_(common), config_(config), spool_(spool), clock_(clock) {}
+
+    std::vector<split::Part> decide(const split::Message& message) const {
+        const auto& entry = message.entry;
+        const auto chosen = site::site_of(config_, entry.name.get(attribute::origin), message.block);
+        const auto recipients = message.block.recipients();
+        // The kernel decided: it lies in the connector's own directory. Send reports always come this way.
+        const auto own = entry.name.get(attribute::connector);
+        const auto* connector = config_.connector(own);
+        const bool is_own = connector != nullptr && entry.name.number(attribute::chosen) == 0;
+        if (recipients.empty()) {
+            site::Choice choice{{}, "it has no recipient, and its site names no connector"};
+            if (is_own) {
+                choice = {{std::string(own)}, "it lay in the connector's directory"};
+            } else if (chosen.site != nullptr && !chosen.site->connectors.usual.empty()) {
+                choice = {chosen.site->connectors.usual, "it has no recipient; it is the connector of its site"};
+            }
+            std::vector<split::Part> parts;
+            add(message, chosen.site, choice, {}, is_own, parts);
+            return parts;
+        }
+
+        std::vector<split::Part> parts;
+        std::vector<std::string> refusals;
+        for (const auto& recipient : recipients) {
+            static const config::Site no_site;
+            const auto received =
+                site::receive(chosen.site == nullptr ? no_site : *chosen.site, message.block, recipient);
+            site::Choice choice{{std::string(own)}, "it lay in the connector's directory"};
+            if (!is_own) {
+                choice = site::choose_connectors(config_, chosen.site, received.number, received.service);
+            }
+            const auto why = chosen.site == nullptr ? std::nullopt : site::parked(*chosen.site, received);
+            if (!why) {
+                add(message, chosen.site, choice, {recipient.line}, is_own, parts);
+                continue;
+            }
+            refusals.push_back(*why);
+            if (received.ddi != nullptr && received.ddi->action == config::DdiRule::Action::reject &&
+                !choice.connectors.empty()) {
+                report(message, *chosen.site, choice.connectors.front(), recipient, *why);
+            }
+            add(message, chosen.site, {{}, *why}, {recipient.line}, is_own, parts);
+        }
+        // Of a message that is for nobody at all, nothing is left to be sorted by number.
+        if (refusals.size() == recipients.size()) {
+            split::Part part{named(entry, chosen.site), Queue::failed()};
+            part.result = report::Result::parked;
+            part.reason = refusals.front();
+            part.detail = "failed: " + part.reason;
+            return {part};
+        }
         return parts;
     }
-    if (recipients.empty()) {
-        const site::Choice choice{
-            site == nullptr || site->connector.empty() ? std::nullopt : std::optional(site->connector),
-            "it has no recipient, and its site names no connector"};
-        auto part = part_for(entry, site, choice);
-        if (choice.connector) part.name = part.name.with(attribute::chosen, 1);
-        return {part};
+
+  private:
+    static spool::EntryName named(const spool::Entry& entry, const config::Site* site) {
+        return entry.name.without(attribute::not_before).with(attribute::site, site == nullptr ? "" : site->name);
     }
-    std::vector<split::Part> parts;
-    for (const auto& recipient : recipients) {
-        const auto formed = site != nullptr && site->numbering
-                                ? number::incoming(*site->numbering, site->conversions, recipient.address)
-                                : recipient.address;
-        const auto choice = site::choose_connector(config, site, formed);
-        auto part = part_for(entry, site, choice);
-        if (choice.connector) part.name = part.name.with(attribute::chosen, 1);
-        const auto same =
-            std::find_if(parts.begin(), parts.end(), [&](const split::Part& p) { return p.queue == part.queue; });
-        // A mail server answers for each recipient: each has a message of its own, whose state stands in the spool.
-        const auto* connector = choice.connector ? config.connector(*choice.connector) : nullptr;
-        const bool by_mail = connector != nullptr && connector->deliver;
-        if (same != parts.end() && !by_mail) {
-            same->lines.push_back(recipient.line);
-        } else {
-            part.lines.push_back(recipient.line);
-            parts.push_back(std::move(part));
+
+    // The lines to each connector of the choice, or to noroute.
+    void add(const split::Message& message, const config::Site* site, const site::Choice& choice,
+             const std::vector<std::size_t>& lines, bool is_own, std::vector<split::Part>& parts) const {
+        const auto name = named(message.entry, site);
+        if (choice.connectors.empty()) {
+            split::Part part{name.without(attribute::connector).without(attribute::chosen), Queue::noroute()};
+            part.result = report::Result::parked;
+            part.detail = "noroute: " + choice.reason;
+            part.reason = choice.reason;
+            join(std::move(part), lines, false, parts);
+            return;
+        }
+        for (const auto& one : choice.connectors) {
+            split::Part part{name.with(attribute::connector, one), Queue::connector(one)};
+            if (!is_own) part.name = part.name.with(attribute::chosen, 1);
+            part.detail = one;
+            part.reason = choice.reason;
+            // A mail server answers for each recipient: each has a message of its own, whose state stands in the spool.
+            const auto* connector = config_.connector(one);
+            join(std::move(part), lines, connector != nullptr && connector->deliver.has_value(), parts);
         }
     }
-    return parts;
-}
+
+    static void join(split::Part part, const std::vector<std::size_t>& lines, bool apart,
+                     std::vector<split::Part>& parts) {
+        const auto same =
+            std::find_if(parts.begin(), parts.end(), [&](const split::Part& p) { return p.queue == part.queue; });
+        if (same != parts.end() && !apart) {
+            same->lines.insert(same->lines.end(), lines.begin(), lines.end());
+            return;
+        }
+        part.lines = lines;
+        parts.push_back(std::move(part));
+    }
+
+    void report(const split::Message& message, const config::Site& site, const std::string& connector,
+                const message::Recipient& recipient, const std::string& why) const {
+        if (common_.dry_run) return;
+        message::Envelope envelope;
+        envelope.recipients.push_back(recipient);
+        const auto formed =
+            message::HeaderBlock::parse(message::apply(message.block, site::incoming_edit(site, message.block)));
+        envelope.sender = formed.sender();
+        // Only who can be reached is told: a full number, or a mail address.
+        const bool reachable = envelope.sender.find('@') != std::string::npos ||
+                               (envelope.sender.starts_with('+') && number::is_number(envelope.sender));
+        if (!reachable || (site.numbering && number::refusal(*site.numbering, envelope.sender))) return;
+        // By its id a report that was made before a crash is known. The parts of a split have the small numbers.
+        const auto name = message.entry.name.child(first_report + static_cast<unsigned>(recipient.line))
+                              .without(attribute::not_before)
+                              .without(attribute::priority)
+                              .without(attribute::origin)
+                              .without(attribute::chosen)
+                              .without(attribute::site)
+                              .with(attribute::connector, connector);
+        if (!spool_.find(name.id()).empty()) return;
+        const auto text = notice::rejection(
+            {message.block, envelope, {0}, why, std::string(name.id()), spool_.mds_id(), clock_.now()});
+        if (!text) return;
+        std::vector<spool::Draft> one;
+        one.push_back(spool_.draft(Queue::outgoing(), name, spool::Spool::Room::use_reserve));
+        one.front().write(*text);
+        spool_.accept(one);
+        const std::array<spool::Spool::Event, 1> event{
+            {{std::string(name.id()), "reported", "to " + envelope.sender + ": " + why}}};
+        spool_.journal("ums-sitemap", event);
+    }
+
+    const cli::Common& common_;
+    const config::Config& config_;
+    spool::Spool& spool_;
+    const clock::Clock& clock_;
+};
 
 }  // namespace
 
@@ -84,9 +167,9 @@ int run_stage(const cli::Common& common, const config::Config& config, report::R
     const clock::SystemClock clock;
     const auto names = cli::Names::read(common, disk);
     auto spool = cli::open_spool(common, config, disk, clock);
-    return split::run_stage(common, names, spool, Queue::incoming(), reporter, [&](const split::Message& message) {
-        return decide(config, message.entry, message.block);
-    });
+    const Stage stage(common, config, spool, clock);
+    return split::run_stage(common, names, spool, Queue::incoming(), reporter,
+                            [&](const split::Message& message) { return stage.decide(message); });
 }
 
 }  // namespace ums::sitemap

@@ -60,7 +60,7 @@ TEST_CASE("the design's example is read into these values") {
     REQUIRE(c.mds.numbering);
     CHECK(c.mds.numbering->country == "49");
     CHECK(c.mds.numbering->area == "8142");
-    CHECK(c.mds.numbering->national_prefix == "0");
+    CHECK(c.mds.numbering->national_prefix() == "0");
     CHECK(c.mds.settle == 5s);
     CHECK(c.mds.in_doubt.wait == 30min);
     CHECK(c.mds.in_doubt.sms == config::DoubtPolicy::hold);
@@ -117,15 +117,15 @@ TEST_CASE("the design's example is read into these values") {
     CHECK(s->fallback == std::vector<std::string>{"vienna"});
     CHECK(s->fail_back == config::FailBack::automatic);
     CHECK(s->hold_down == 60s);
-    CHECK(s->numbering->subscriber == "4799");
-    CHECK(s->numbering->extension_digits == 3U);
-    CHECK(s->numbering->outside_line == "0");
+    CHECK(s->numbering->subscribers == std::vector<number::MainNumber>{{"4799"}});
+    CHECK(s->numbering->extension_digits == number::Digits(3));
+    CHECK(s->numbering->outside_line() == "0");
     CHECK(s->numbering->internal_length == 4);
     REQUIRE(s->conversions.size() == 1);
     CHECK(s->conversions[0].match == "00498142");
     CHECK(s->dial == config::Dial::off);
     CHECK(s->mark == std::vector<std::pair<std::string, std::string>>{{"X-UMS-Site", "munich"}});
-    CHECK(s->connector == "ExConn");
+    CHECK(s->connectors.usual == std::vector<std::string>{"ExConn"});
 
     using Field = config::Condition::Field;
     using Kind = config::Pattern::Kind;
@@ -181,12 +181,12 @@ TEST_CASE("numbers are texts, as they were written") {
               .routes = "- {header: {X-IFAXDATA-DChID: 0789, X-Null: ''}, recipient: [0049, +43*], to: s}"});
     CHECK(c.mds.id == "0123");
     CHECK(c.mds.numbering->area == "02");
-    CHECK(c.mds.numbering->national_prefix.empty());
-    CHECK(c.mds.numbering->outside_line == "0");
+    CHECK(c.mds.numbering->national_prefix().empty());
+    CHECK(c.mds.numbering->outside_line() == "0");
     CHECK(c.connectors[0].numbers[0] == "0049*");
-    CHECK(c.sites[0].numbering->subscriber == "007");
-    CHECK(c.sites[0].numbering->outside_line == "*9#");
-    CHECK(c.sites[0].numbering->always_dial_area);
+    CHECK(c.sites[0].numbering->subscribers[0].number == "007");
+    CHECK(c.sites[0].numbering->outside_line() == "*9#");
+    CHECK(c.sites[0].numbering->always_dial_area == number::DialArea::yes);
     CHECK(c.sites[0].numbering->e164_only);
     CHECK(c.sites[0].mark[0].second == "0x10");
     CHECK(c.sites[0].mark[1].second == "1_000");

@@ -244,7 +244,8 @@ class Document {
 Json json_of(const std::string& file) { return Document(file).json(); }
 
 std::vector<std::string> examples() {
-    std::vector<std::string> out{std::string(UMS_TEST_DATA) + "/config/design.yaml"};
+    std::vector<std::string> out{std::string(UMS_TEST_DATA) + "/config/design.yaml",
+                                 std::string(UMS_TEST_DATA) + "/config/sites-fine.yaml"};
     for (const auto& entry : std::filesystem::directory_iterator(source + "/examples")) {
         if (entry.path().extension() == ".yaml") out.push_back(entry.path());
     }
@@ -283,7 +284,8 @@ TEST_CASE("the examples are valid by the schema, and wrong files are not") {
         CHECK(schema.problem(schema.root(), json_of(file), "").empty());
         CHECK(schema.problem(schema.root(), json_of(file), "") == "");
     }
-    for (const auto* name : {"unknown-keys", "missing-sections", "wrong-values", "not-a-map", "empty-sections"}) {
+    for (const auto* name :
+         {"unknown-keys", "missing-sections", "wrong-values", "not-a-map", "empty-sections", "sites-wrong"}) {
         INFO(name);
         const auto file = std::string(UMS_TEST_DATA) + "/config/" + name + ".yaml";
         CHECK(!schema.problem(schema.root(), json_of(file), "").empty());

@@ -193,7 +193,7 @@ TEST_CASE("numbers of a site", "[letter]") {
     config::Site site;
     site.name = "munich";
     site.numbering = munich;
-    site.numbering->subscriber = "4799";
+    site.numbering->subscribers = {{"4799"}};
     world.config.sites.push_back(site);
     const auto letter = world.letter("RCPT TO:fax#123\n\nx", ",s=munich");
     CHECK(letter.recipients.front() == "+49894799123@mail.example.com");

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-#include "number/number.hpp"
+#include "number/forming.hpp"
 
 #include <catch2/catch.hpp>
 
@@ -22,7 +22,7 @@ Numbering germany(std::string area = "8142", std::string subscriber = "4799") {
     Numbering n;
     n.country = "49";
     n.area = std::move(area);
-    n.subscriber = std::move(subscriber);
+    if (!subscriber.empty()) n.subscribers = {{std::move(subscriber)}};
     return n;
 }
 
@@ -98,22 +98,22 @@ TEST_CASE("normalise with a home completes national and local numbers") {
     Numbering america;
     america.country = "1";
     america.area = "212";
-    america.national_prefix = "1";
-    america.international_prefix = "011";
+    america.national_prefixes = {"1"};
+    america.international_prefixes = {"011"};
     CHECK(normalise("011 49 89 123", &america) == "+4989123");
     CHECK(normalise("1 415 5550100", &america) == "+14155550100");
     CHECK(normalise("5550100", &america) == "+12125550100");
 
     Numbering denmark;
     denmark.country = "45";
-    denmark.national_prefix = "";
+    denmark.national_prefixes = {""};
     CHECK(normalise("12 34 56 78", &denmark) == "+4512345678");
 
     Numbering italy;
     italy.country = "39";
     italy.area = "02";
-    italy.national_prefix = "";
-    italy.always_dial_area = true;
+    italy.national_prefixes = {""};
+    italy.always_dial_area = DialArea::yes;
     CHECK(normalise("06 1234567", &italy) == "+39061234567");
     CHECK(normalise("02 1234567", &italy) == "+39021234567");
 }
@@ -246,7 +246,7 @@ TEST_CASE("incoming puts the site's address in front") {
     CHECK(incoming(berlin, {}, "030456987123") == "+49 30 456987123");
     Numbering denmark;
     denmark.country = "45";
-    denmark.subscriber = "3312";
+    denmark.subscribers = {{"3312"}};
     CHECK(incoming(denmark, {}, "11") == "+45 331211");
     berlin.extension_digits = 3;
     CHECK(stripped_incoming(berlin, {}, "123") == "+4930456987123");
@@ -260,7 +260,7 @@ TEST_CASE("incoming puts the site's address in front") {
 
 TEST_CASE("incoming does not double a number that is the full one already") {
     auto berlin = germany("30", "456987");
-    berlin.extension_digits = GENERATE(std::optional<unsigned>(3u), std::optional<unsigned>());
+    berlin.extension_digits = GENERATE(std::optional<Digits>(3u), std::optional<Digits>());
     std::vector<Step> steps;
     CHECK(stripped_incoming(berlin, {}, "456987123", &steps) == "+4930456987123");
     CHECK_THAT(whats(steps), Catch::Contains("not doubled"));
@@ -306,7 +306,7 @@ TEST_CASE("incoming without a country leaves the number") {
 
 TEST_CASE("outgoing shortens as far as the site allows") {
     auto site = germany();
-    site.outside_line = "0";
+    site.outside_lines = {"0"};
     site.internal_length = 4;
     std::vector<Step> steps;
     CHECK(outgoing(site, {}, "+49 8142 47989798", &steps) == "047989798");
@@ -325,7 +325,7 @@ TEST_CASE("outgoing shortens as far as the site allows") {
     CHECK(outgoing(site, {}, "1234") == "1234");
     CHECK(outgoing(site, {}, "12345") == "012345");
     CHECK(outgoing(site, {}, "") == "");
-    site.outside_line = "";
+    site.outside_lines = {""};
     CHECK(outgoing(site, {}, "+43 1 5330 90") == "00431533090");
 }
 
@@ -333,9 +333,9 @@ TEST_CASE("outgoing where national code and area are always dialled") {
     Numbering italy;
     italy.country = "39";
     italy.area = "02";
-    italy.national_prefix = "";
-    italy.outside_line = "0";
-    italy.always_dial_area = true;
+    italy.national_prefixes = {""};
+    italy.outside_lines = {"0"};
+    italy.always_dial_area = DialArea::yes;
     CHECK(outgoing(italy, {}, "+39 02 1234567") == "0021234567");
     CHECK(outgoing(italy, {}, "+39 06 1234567") == "0061234567");
     CHECK(outgoing(italy, {}, "+49 89 123") ==
@@ -345,19 +345,19 @@ TEST_CASE("outgoing where national code and area are always dialled") {
     Numbering belgium;
     belgium.country = "32";
     belgium.area = "83";
-    belgium.always_dial_area = true;
+    belgium.always_dial_area = DialArea::yes;
     CHECK(outgoing(belgium, {}, "+32 83 123456") == "083123456");
     CHECK(outgoing(belgium, {}, "+32 2 1234567") == "021234567");
-    belgium.always_dial_area = false;
+    belgium.always_dial_area = DialArea::no;
     CHECK(outgoing(belgium, {}, "+32 83 123456") == "123456");
 }
 
 TEST_CASE("outgoing of a country without areas") {
     Numbering denmark;
     denmark.country = "45";
-    denmark.national_prefix = "";
+    denmark.national_prefixes = {""};
     CHECK(outgoing(denmark, {}, "+45 12 34 56 78") == "12345678");
-    denmark.national_prefix = "0";
+    denmark.national_prefixes = {"0"};
     CHECK(outgoing(denmark, {}, "+45 12 34 56 78") == "012345678");
 }
 
@@ -365,7 +365,7 @@ TEST_CASE("outgoing converts last, the outside line in front already") {
     auto site = germany();
     const auto list = conversions({"O;D=00498142;D=8[9]"});
     CHECK(outgoing(site, list, "004981424795875") == "84795875");
-    site.outside_line = "0";
+    site.outside_lines = {"0"};
     CHECK(outgoing(site, list, "004981424795875") == "0004981424795875");
     CHECK(outgoing(site, conversions({"O;D=000498142;D=8[10]"}), "004981424795875") == "84795875");
     site.internal_length = 4;

@@ -18,7 +18,7 @@ config::Site make_site(const std::string& name, const std::string& area, const s
     site.numbering.emplace();
     site.numbering->country = "49";
     site.numbering->area = area;
-    site.numbering->subscriber = subscriber;
+    site.numbering->subscribers = {{subscriber}};
     site.numbering->extension_digits = 3;
     return site;
 }
@@ -42,10 +42,11 @@ TEST_CASE("the first site that lists a kernel gives its numbering") {
     auto b = make_site("b", "31", "1");
     b.kernels = {"k2", "k3"};
     const auto config = ConfigBuilder().site(a).site(b).config;
-    REQUIRE(site_of_kernel(config, "k2") != nullptr);
-    CHECK(site_of_kernel(config, "k2")->name == "a");
-    CHECK(site_of_kernel(config, "k3")->name == "b");
-    CHECK(site_of_kernel(config, "k4") == nullptr);
+    const auto block = block_of("RCPT TO:123\r\n");
+    REQUIRE(site_of(config, "k2", block).site != nullptr);
+    CHECK(site_of(config, "k2", block).site->name == "a");
+    CHECK(site_of(config, "k3", block).site->name == "b");
+    CHECK(site_of(config, "k4", block).site == nullptr);
 }
 
 TEST_CASE("incoming numbers are formed, and the original is kept") {
@@ -63,14 +64,15 @@ TEST_CASE("an incoming full number is not doubled") {
 TEST_CASE("incoming numbers that are international, and names, stay as they are spelled") {
     const auto site = make_site("berlin", "30", "456987");
     const std::string lines =
-        "RCPT TO:fax#+49 30 456987 123\r\nRCPT TO:0049 30 456987\r\nRCPT "
+        "RCPT TO:fax#+49 30 456987 123\r\nRCPT TO:+4930456987\r\nRCPT "
         "TO:anna@example.com\r\nX-UMS-Original-Recipient: 7\r\n";
     CHECK(incoming_of(site, lines) == lines + "\r\n");
     CHECK(incoming_edit(site, block_of(lines)).changes_nothing());
     std::vector<number::Step> steps;
-    CHECK_FALSE(incoming_number(site, block_of(lines).recipients()[0], &steps).has_value());
-    REQUIRE(steps.size() == 1);
-    CHECK_THAT(steps[0].what, Catch::Contains("international already"));
+    CHECK_FALSE(receive(site, block_of(lines), block_of(lines).recipients()[0], &steps).is_formed);
+    REQUIRE(steps.size() == 2);
+    CHECK_THAT(steps[1].what, Catch::Contains("international already"));
+    CHECK_THAT(incoming_of(site, "RCPT TO:0043 1 5330\r\n"), Catch::StartsWith("RCPT TO:+4315330\r\n"));
     // But a conversion of the administrator's has its way.
     auto converting = site;
     converting.conversions = {number::parse_conversion("I;D=+4930;D=0[6]")};
@@ -100,7 +102,7 @@ TEST_CASE("a site without numbering changes nothing") {
 
 TEST_CASE("outgoing: dial strings and marks") {
     auto site = make_site("munich", "8142", "4799");
-    site.numbering->outside_line = "0";
+    site.numbering->outside_lines = {"0"};
     site.numbering->internal_length = 4;
     const std::string lines =
         "MAIL FROM:a@b\r\nRCPT TO:fax#+49 8142 4711\r\nRCPT TO:<SMS#+43 1 5>\r\nRCPT TO:1234\r\nRCPT "
@@ -142,8 +144,9 @@ TEST_CASE("the connector of an incoming number") {
                             .connector("Local", {"08142 55*", "77*"})
                             .connector("People", {"*@Example.com"})
                             .config;
-    const auto chosen = [&](const std::string& number, const config::Site* of) {
-        return choose_connector(config, of, number).connector.value_or("none");
+    const auto chosen = [&](const std::string& number, const config::Site* of) -> std::string {
+        const auto found = choose_connectors(config, of, number).connectors;
+        return found.empty() ? "none" : found.front();
     };
     CHECK(chosen("+498142483812", &site) == "ExConn");
     CHECK(chosen("+49 8142 4838", nullptr) == "ExConn");
@@ -154,18 +157,18 @@ TEST_CASE("the connector of an incoming number") {
     CHECK(chosen("+49 89 771", nullptr) == "Local");  // or by the MDS
     CHECK(chosen("+49 89 771", &site) == "none");
     CHECK(chosen("Anna@example.com", nullptr) == "People");
-    CHECK(choose_connector(config, nullptr, "+49 8142 4838 1").reason == "connector 'ExConn' takes '+49 8142 4838*'");
-    CHECK(choose_connector(config, nullptr, "+1").reason == "no connector's numbers cover '+1'");
-    site.connector = "Default";
+    CHECK(choose_connectors(config, nullptr, "+49 8142 4838 1").reason == "connector 'ExConn' takes '+49 8142 4838*'");
+    CHECK(choose_connectors(config, nullptr, "+1").reason == "no connector's numbers cover '+1'");
+    site.connectors.usual = {"Default"};
     CHECK(chosen("+1", &site) == "Default");
     CHECK(chosen("+498142483812", &site) == "ExConn");
-    CHECK_THAT(choose_connector(config, &site, "+1").reason, Catch::Contains("connector of site 'munich'"));
+    CHECK_THAT(choose_connectors(config, &site, "+1").reason, Catch::Contains("connector of site 'munich'"));
 }
 
 TEST_CASE("a star takes what no connector before it takes") {
     const auto config =
         ConfigBuilder().connector("A", {"+43*"}).connector("All", {"*"}).connector("Late", {"+49*"}).config;
-    CHECK(choose_connector(config, nullptr, "+49 1").connector == "All");
-    CHECK(choose_connector(config, nullptr, "").connector == "All");
-    CHECK(choose_connector(config, nullptr, "0043").connector == "A");
+    CHECK(choose_connectors(config, nullptr, "+49 1").connectors.front() == "All");
+    CHECK(choose_connectors(config, nullptr, "").connectors.front() == "All");
+    CHECK(choose_connectors(config, nullptr, "0043").connectors.front() == "A");
 }

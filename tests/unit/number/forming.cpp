@@ -1,0 +1,404 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "number/forming.hpp"
+
+#include <catch2/catch.hpp>
+
+#include "error/error.hpp"
+
+using namespace ums;
+using namespace ums::number;
+
+namespace {
+
+using Kind = Conversion::Kind;
+
+Numbering berlin() {
+    Numbering n;
+    n.country = "49";
+    n.area = "30";
+    n.subscribers = {{"456987"}};
+    n.extension_digits = Digits(3);
+    n.outside_lines = {"0"};
+    return n;
+}
+
+std::string formed(const Numbering& site, std::string_view signalled, std::optional<TypeOfNumber> type = std::nullopt,
+                   Kind kind = Kind::destination, const std::vector<Conversion>& conversions = {}) {
+    return form(site, conversions, kind, signalled, type).number;
+}
+
+std::string refused_because(const Numbering& site, std::string_view wanted,
+                            const std::vector<Conversion>& conversions = {}) {
+    try {
+        return "dialled: " + outgoing(site, conversions, wanted);
+    } catch (const Error& error) {
+        CHECK(error.fault() == Fault::unusable);
+        return error.what();
+    }
+}
+
+std::string steps_of(const Numbering& site, std::string_view wanted) {
+    Steps steps;
+    outgoing(site, {}, wanted, &steps);
+    std::string out;
+    for (const auto& step : steps) out += step.number + " " + step.what + "\n";
+    return out;
+}
+
+}  // namespace
+
+TEST_CASE("the examples of the manuals") {
+    const auto site = berlin();
+    CHECK(formed(site, "123") == "+49 30 456987123");
+    const auto trap = form(site, {}, Kind::destination, "456987123");
+    CHECK(trap.number == "+49 30 456987123");
+    CHECK(trap.doubled);
+    CHECK(form(site, {}, Kind::destination, "+49 30 456987456987123").number == "+4930456987123");
+    CHECK(form(site, {}, Kind::destination, "+49 30 456987456987123").doubled);
+    CHECK_FALSE(form(site, {}, Kind::destination, "123").doubled);
+    CHECK_FALSE(form(site, {}, Kind::destination, "+49 30 456987123").doubled);
+    CHECK_FALSE(form(site, {}, Kind::destination, "+49 30 456987456").doubled);
+
+    auto olching = berlin();
+    olching.area = "8142";
+    olching.subscribers = {{"4799"}};
+    olching.outside_lines.clear();
+    CHECK(outgoing(olching, {parse_conversion("O;D=00498142;D=8[9]")}, "004981424795875") == "84795875");
+    CHECK(formed(olching, "785123", {}, Kind::destination, {parse_conversion("I;D=785;D=5[4]")}) ==
+          "+49 8142 47995123");
+
+    Numbering milan;
+    milan.country = "39";
+    milan.area = "02";
+    milan.national_prefixes = {};
+    milan.always_dial_area = DialArea::yes;
+    CHECK(outgoing(milan, {}, "+39 02 64489945") == "0264489945");
+    Numbering belgium;
+    belgium.country = "32";
+    belgium.area = "83";
+    belgium.always_dial_area = DialArea::yes;
+    CHECK(outgoing(belgium, {}, "+32 83 123456") == "083123456");
+}
+
+TEST_CASE("a number that was doubled already is mended") {
+    const auto site = berlin();
+    for (const char* doubled : {"+49 30 456987 456987 123", "0049 30 456987 456987 123", "+49 30 456987 030 456987 123",
+                                "+49 30 456987 4930 456987 123"}) {
+        INFO(doubled);
+        const auto result = form(site, {}, Kind::destination, doubled);
+        CHECK(strip(result.number) == "+4930456987123");
+        CHECK(result.doubled);
+        CHECK(result.changed);
+    }
+    CHECK(formed(site, "+49 30 456987 456987") == "+4930456987");
+    // An extension may begin like the main number.
+    auto small = site;
+    small.subscribers = {{"47"}};
+    small.extension_digits = Digits(4);
+    CHECK(formed(small, "+49 30 47 4711") == "+4930474711");
+    CHECK(formed(small, "+49 30 47 47 4711") == "+4930474711");
+    // Of a caller nothing is known but what is signalled.
+    CHECK(formed(site, "+49 30 456987456987123", {}, Kind::originator) == "+4930456987456987123");
+}
+
+TEST_CASE("the type of a number says what is missing") {
+    const auto site = berlin();
+    using T = TypeOfNumber;
+    CHECK(formed(site, "123", T::unknown) == "+49 30 456987123");
+    CHECK(formed(site, "456987123", T::subscriber) == "+49 30 456987123");
+    CHECK_FALSE(form(site, {}, Kind::destination, "456987123", T::subscriber).doubled);
+    CHECK(formed(site, "123", T::subscriber) == "+49 30 123");
+    CHECK(formed(site, "00123", T::subscriber) == "+49 30 00123");
+    CHECK(formed(site, "30 456987123", T::national) == "+49 30 456987123");
+    CHECK(formed(site, "030 456987123", T::national) == "+49 30 456987123");
+    CHECK(formed(site, "89 1", T::national) == "+49 891");
+    CHECK(formed(site, "49 30 456987123", T::international) == "+4930456987123");
+    CHECK(formed(site, "0049 30 456987123", T::international) == "+4930456987123");
+    CHECK(formed(site, "49 30 456987456987123", T::international) == "+4930456987123");
+    // Without a type, as the site says.
+    auto typed = berlin();
+    typed.destination_type = T::international;
+    typed.originator_type = T::national;
+    CHECK(formed(typed, "4930456987123") == "+4930456987123");
+    CHECK(formed(typed, "891", {}, Kind::originator) == "+49 891");
+    CHECK(formed(typed, "123", T::unknown) == "+49 30 456987123");
+    CHECK(formed(typed, "+43 1", T::subscriber) == "+431");
+}
+
+TEST_CASE("types of numbers have names, and codes") {
+    using T = TypeOfNumber;
+    CHECK(parse_type_of_number(" National ") == T::national);
+    CHECK(parse_type_of_number("1") == T::international);
+    CHECK(parse_type_of_number("2") == T::national);
+    CHECK(parse_type_of_number("4") == T::subscriber);
+    CHECK(parse_type_of_number("0") == T::unknown);
+    CHECK(parse_type_of_number("3") == T::unknown);
+    CHECK(parse_type_of_number("8") == std::nullopt);
+    CHECK(parse_type_of_number("local") == std::nullopt);
+    CHECK(parse_type_of_number("") == std::nullopt);
+}
+
+TEST_CASE("callers are read as people there dial them") {
+    auto site = berlin();
+    const auto caller = [&](std::string_view number) { return formed(site, number, {}, Kind::originator); };
+    CHECK(caller("089 123456") == "+49 89123456");
+    CHECK(caller("030 123456") == "+49 30 123456");
+    CHECK(caller("123456") == "+49 30 123456");
+    CHECK(caller("0043 1 5330") == "+4315330");
+    CHECK(caller("123") == "+49 30 456987123");  // an extension
+    site.internal_length = 5;
+    CHECK(caller("12345") == "+49 30 45698712345");
+    CHECK(caller("") == "");
+    site.remove_outside_line = true;
+    CHECK(caller("0089 123456") == "+49 89123456");
+    CHECK(caller("000431 5330") == "+4315330");
+    CHECK(caller("0123456") == "+49 30 123456");
+    CHECK(caller("012") == "+49 12");  // too short to have an outside line in it
+    CHECK(formed(site, "0123456", {}, Kind::destination) == "+49 30 4569870123456");
+    CHECK(formed(site, "012", {}, Kind::destination) == "+49 30 456987012");
+    Numbering milan;
+    milan.country = "39";
+    milan.area = "02";
+    milan.national_prefixes = {};
+    milan.always_dial_area = DialArea::yes;
+    CHECK(formed(milan, "06 1234567", {}, Kind::redirector) == "+39 061234567");
+    CHECK(formed(milan, "02 1234567", {}, Kind::redirector) == "+39 02 1234567");
+}
+
+TEST_CASE("conversions are those of the kind") {
+    const auto site = berlin();
+    const std::vector<Conversion> list{parse_conversion("I;O=9;O=0[2]"), parse_conversion("I;D=9;D=1[2]"),
+                                       parse_conversion("I;R=9;R=2[2]")};
+    CHECK(formed(site, "989123456", {}, Kind::originator, list) == "+49 89123456");
+    CHECK(formed(site, "98", {}, Kind::destination, list) == "+49 30 45698718");
+    CHECK(formed(site, "98", {}, Kind::redirector, list) == "+49 30 45698728");
+}
+
+TEST_CASE("rules as regular expressions") {
+    using D = Conversion::Direction;
+    const auto site = berlin();
+    const auto rule = make_conversion(D::incoming, Kind::destination, "/^7(\\d\\d)(\\d)$/", "\\2\\1");
+    CHECK(formed(site, "7123", {}, Kind::destination, {rule}) == "+49 30 456987312");
+    CHECK(formed(site, "123", {}, Kind::destination, {rule}) == "+49 30 456987123");
+    const auto anywhere = make_conversion(D::outgoing, Kind::destination, "89", "*\\0#");
+    CHECK(outgoing(site, {anywhere}, "+49 89 89") == "00*89#89");
+    // In a list the first that hits counts, whatever its form.
+    const std::vector<Conversion> list{parse_conversion("I;D=71;D=1"), rule};
+    CHECK(formed(site, "7123", {}, Kind::destination, list) == "+49 30 4569871");
+    CHECK(formed(site, "7223", {}, Kind::destination, list) == "+49 30 456987322");
+
+    const auto problem = [](const char* expression, const char* replacement) -> std::string {
+        try {
+            make_conversion(D::incoming, Kind::destination, expression, replacement);
+            return "accepted";
+        } catch (const Error& error) {
+            CHECK(error.fault() == Fault::configuration);
+            return error.what();
+        }
+    };
+    CHECK_THAT(problem("(", "1"), Catch::Contains("missing )"));
+    CHECK_THAT(problem("1", "\\1"), Catch::Contains("1 matches"));
+    CHECK_THAT(problem("1", "a"), Catch::Contains("'a' in the replacement"));
+    CHECK_THAT(problem("1", "\\\\1"), Catch::Contains("in the replacement"));
+    CHECK_THAT(problem("//", "1"), Catch::Contains("is empty"));
+}
+
+TEST_CASE("several main numbers, each with its extensions") {
+    auto site = berlin();
+    site.subscribers = {{"4799"}, {"4838", {{"100", "299"}, {"7000", "7999"}}}, {"98765", {{"00", "99"}}}};
+    site.extension_digits = Digits(2, 4);
+    CHECK(formed(site, "456") == "+49 30 4799456");
+    CHECK(formed(site, "150") == "+49 30 4838150");
+    CHECK(formed(site, "100") == "+49 30 4838100");
+    CHECK(formed(site, "299") == "+49 30 4838299");
+    CHECK(formed(site, "300") == "+49 30 4799300");
+    CHECK(formed(site, "7000") == "+49 30 48387000");
+    CHECK(formed(site, "42") == "+49 30 9876542");
+    CHECK(formed(site, "4838150") == "+49 30 4838150");
+    CHECK(formed(site, "0304838150") == "+49 30 4838150");
+    CHECK(formed(site, "9876542") == "+49 30 9876542");
+    CHECK(form(site, {}, Kind::destination, "4838150").extension == "150");
+    CHECK(form(site, {}, Kind::destination, "+49 30 9876542").extension == "42");
+    CHECK(form(site, {}, Kind::destination, "+49 89 1").extension == std::nullopt);
+    // Without a main number for all, the first takes what no range names.
+    site.subscribers = {{"1", {{"100", "199"}}}, {"2", {{"200", "299"}}}};
+    CHECK(formed(site, "250") == "+49 30 2250");
+    CHECK(formed(site, "350") == "+49 30 1350");
+    site.subscribers.push_back({"3"});
+    CHECK(formed(site, "350") == "+49 30 3350");
+}
+
+TEST_CASE("several prefixes: the first is dialled, all are understood") {
+    auto site = berlin();
+    site.national_prefixes = {"0", "010"};
+    site.international_prefixes = {"00", "01000"};
+    site.outside_lines = {"0", "9"};
+    CHECK(outgoing(site, {}, "+49 89 1") ==
+          "0089"
+          "1");
+    CHECK(outgoing(site, {}, "+43 1 5") ==
+          "00043"
+          "15");
+    CHECK(formed(site, "01000 43 1 5") == "+4315");
+    CHECK(formed(site, "010 89 1", {}, Kind::originator) == "+49 891");
+    CHECK(normalise("01000 43 1", &site) == "+431");
+    site.remove_outside_line = true;
+    CHECK(formed(site, "9 089 123456", {}, Kind::originator) == "+49 89123456");
+    // With the empty one first, none is dialled.
+    site.national_prefixes = {"", "0"};
+    site.remove_outside_line = false;
+    CHECK(outgoing(site, {}, "+49 89 123456") ==
+          "0"
+          "89123456");
+    CHECK(formed(site, "089 123456", {}, Kind::originator) == "+49 89123456");
+}
+
+TEST_CASE("countries 1 and 7, and the area without the national prefix") {
+    Numbering york;
+    york.country = "1";
+    york.area = "212";
+    york.subscribers = {{"555", {{"0100", "0199"}}}};
+    york.extension_digits = Digits(4);
+    york.national_prefixes = {"1"};
+    york.international_prefixes = {"011"};
+    york.outside_lines = {"9"};
+    york.always_dial_area = DialArea::bare;
+    CHECK(outgoing(york, {}, "+1 212 555 1234") == "92125551234");
+    CHECK(outgoing(york, {}, "+1 415 555 1234") == "914155551234");
+    CHECK(outgoing(york, {}, "+49 89 1") == "901149891");
+    CHECK(formed(york, "0142") == "+1 212 5550142");
+    CHECK(formed(york, "12125550142") == "+1 212 5550142");
+    CHECK(formed(york, "2125550142") == "+1 212 5550142");
+    york.always_dial_area = DialArea::no;
+    CHECK(outgoing(york, {}, "+1 212 555 1234") == "95551234");
+    york.always_dial_area = DialArea::yes;
+    CHECK(outgoing(york, {}, "+1 212 555 1234") == "912125551234");
+
+    Numbering moscow;
+    moscow.country = "7";
+    moscow.area = "495";
+    moscow.national_prefixes = {"8"};
+    moscow.international_prefixes = {"810"};
+    CHECK(outgoing(moscow, {}, "+7 495 1234567") == "1234567");
+    CHECK(outgoing(moscow, {}, "+7 812 1234567") == "88121234567");
+    CHECK(outgoing(moscow, {}, "+49 89 1") == "81049891");
+    CHECK(formed(moscow, "810 49 89 1", {}, Kind::originator) == "+49891");
+    CHECK(formed(moscow, "8 812 1234567", {}, Kind::originator) == "+7 8121234567");
+}
+
+TEST_CASE("a number of the site itself is an internal call, if it is so wished") {
+    auto site = berlin();
+    site.internal_length = 4;
+    CHECK(outgoing(site, {}, "+49 30 456987123") == "0456987123");
+    site.internal_calls = true;
+    CHECK(outgoing(site, {}, "+49 30 456987123") == "123");
+    CHECK(outgoing(site, {}, "+49 30 456987") == "0456987");            // no extension
+    CHECK(outgoing(site, {}, "+49 30 45698712345") == "045698712345");  // longer than internal ones are
+    CHECK(outgoing(site, {}, "+49 30 456988123") == "0456988123");
+    CHECK(outgoing(site, {parse_conversion("O;D=1;D=91[2]")}, "+49 30 456987123") == "9123");
+    site.subscribers = {{"456987", {{"100", "199"}}}};
+    CHECK(outgoing(site, {}, "+49 30 456987123") == "123");
+    CHECK(outgoing(site, {}, "+49 30 456987223") == "0456987223");
+}
+
+TEST_CASE("nobody reaches an emergency number by accident") {
+    auto site = berlin();
+    CHECK(outgoing(site, {}, "+49 30 1123456") == "00301123456");
+    CHECK(steps_of(site, "+49 30 1123456") ==
+          "+49301123456 wanted\n"
+          "01123456 not dialled so: it begins like the short number '112'\n"
+          "0301123456 same country: national prefix '0'\n"
+          "00301123456 outside line '0'\n");
+    CHECK(outgoing(site, {}, "+49 30 112") == "0030112");
+    CHECK(outgoing(site, {}, "+49 30") == "0030");
+    // Unless a rule makes something else of it.
+    CHECK(outgoing(site, {parse_conversion("O;D=0112;D=77[5]")}, "+49 30 1123456") == "773456");
+    CHECK(outgoing(site, {}, "+49 30 1134567") == "01134567");
+    // Who writes it means it.
+    CHECK(outgoing(site, {}, "112") == "0112");
+    site.outside_lines = {};
+    CHECK(outgoing(site, {}, "110") == "110");
+    CHECK(outgoing(site, {}, "+49 30 110") == "030110");
+    // An extension of the site itself.
+    site.internal_calls = true;
+    CHECK(outgoing(site, {}, "+49 30 456987112") == "456987112");
+    // A rule that makes one is refused, whatever the form.
+    const std::vector<Conversion> rule{
+        make_conversion(Conversion::Direction::outgoing, Kind::destination, "^.*$", "112")};
+    CHECK_THAT(refused_because(site, "+49 89 5", rule), Catch::Contains("begins like the short number '112'"));
+    CHECK_THAT(refused_because(site, "5", rule), Catch::Contains("'5' cannot be dialled"));
+    // The outside line and the number together: 9 and 11...
+    Numbering york;
+    york.country = "1";
+    york.area = "212";
+    york.outside_lines = {"9"};
+    york.national_prefixes = {"1"};
+    york.international_prefixes = {"011"};
+    CHECK_THAT(refused_because(york, "1155"), Catch::Contains("'91155' begins like the short number '911'"));
+    CHECK(outgoing(york, {}, "+1 212 1155555") == "912121155555");
+    // 0 0011 begins like Australia's 000, and is how the PBX calls abroad.
+    Numbering sydney;
+    sydney.country = "61";
+    sydney.area = "2";
+    sydney.outside_lines = {"0"};
+    sydney.international_prefixes = {"0011"};
+    CHECK(outgoing(sydney, {}, "+49 89 1") == "0001149891");
+    // What a site says itself.
+    site.short_numbers = std::vector<std::string>{};
+    CHECK(outgoing(site, {}, "+49 30 1123456") == "1123456");
+    site.short_numbers = std::vector<std::string>{"115", "98"};
+    CHECK(outgoing(site, {}, "+49 30 981234") == "030981234");
+    CHECK(outgoing(site, {}, "+49 30 1123456") == "1123456");
+}
+
+TEST_CASE("blocked numbers are not dialled, however they are written") {
+    auto site = berlin();
+    site.blocked = {normalise_pattern("0900*", &site), "+43900?"};
+    for (const char* wanted : {"0900 123", "+49 900 123", "0049 900 123", "+49 (0)900-123"}) {
+        INFO(wanted);
+        CHECK_THAT(refused_because(site, wanted), Catch::Contains("the site blocks '+49900*'"));
+        CHECK(refusal(site, wanted).has_value());
+    }
+    CHECK_THAT(refused_because(site, "+43 900 1"), Catch::Contains("'+43900?'"));
+    CHECK(outgoing(site, {}, "+43 900 12") == "0004390012");
+    CHECK(refusal(site, "+49 89 1") == std::nullopt);
+    site.e164_only = true;
+    CHECK_THAT(refusal(site, "089 1").value_or(""), Catch::Contains("only numbers with '+'"));
+}
+
+TEST_CASE("a called number tells the site") {
+    const auto site = berlin();
+    CHECK(own_digits(site, "+49 30 456987123") == 10);
+    CHECK(own_digits(site, "0049 30 456987123") == 10);
+    CHECK(own_digits(site, "456987123") == 6);
+    CHECK(own_digits(site, "030456987123") == 9);
+    CHECK(own_digits(site, "123") == 0);
+    CHECK(own_digits(site, "+49 30 1") == 0);
+    CHECK(own_digits(site, "456987123", TypeOfNumber::subscriber) == 10);
+    CHECK(own_digits(site, "30456987123", TypeOfNumber::national) == 10);
+    CHECK(own_digits(site, "anna") == 0);
+    auto narrow = site;
+    narrow.subscribers = {{"456987", {{"200", "299"}}}};
+    CHECK(own_digits(narrow, "+49 30 456987123") == 0);
+    CHECK(own_digits(narrow, "456987123") == 0);
+    CHECK(own_digits(narrow, "+49 30 456987223") == 10);
+    narrow.subscribers = {{"45"}};
+    CHECK(own_digits(narrow, "456") == 0);  // an extension alone
+    // The longest main number counts.
+    narrow.subscribers = {{"45", {{"100", "199"}}}, {"456987"}};
+    CHECK(own_digits(narrow, "456987123") == 6);
+    auto bare = site;
+    bare.subscribers.clear();
+    CHECK(own_digits(bare, "+49 30 456987123") == 4);
+    CHECK(own_digits(bare, "030456987123") == 2);
+}
+
+TEST_CASE("habits and emergency numbers of countries") {
+    REQUIRE(habits_of("45"));
+    CHECK(habits_of("45")->national_prefix.empty());
+    CHECK(habits_of("1")->international_prefix == "011");
+    CHECK_FALSE(habits_of("49").has_value());
+    CHECK(emergency_numbers("1") == std::vector<std::string_view>{"911"});
+    CHECK(emergency_numbers("49") == std::vector<std::string_view>{"112", "110"});
+    CHECK(emergency_numbers("999") == std::vector<std::string_view>{"112"});
+}
