@@ -10,7 +10,9 @@ install(FILES ${man_pages_7} DESTINATION ${CMAKE_INSTALL_MANDIR}/man7)
 install(PROGRAMS examples/ums-supervisor DESTINATION ${CMAKE_INSTALL_BINDIR})
 install(FILES README.md CHANGELOG.md LICENSE DESTINATION ${CMAKE_INSTALL_DOCDIR})
 install(FILES examples/mds-one-site.yaml examples/mds-redundant.yaml examples/mds-multisite.yaml examples/mds-mail.yaml
-        examples/cron/ums DESTINATION ${examples})
+        DESTINATION ${examples})
+install(FILES examples/cron/ums DESTINATION ${examples}/cron)
+install(PROGRAMS examples/make-jobs DESTINATION ${examples})
 install(FILES packaging/mds.schema.json DESTINATION ${CMAKE_INSTALL_DATADIR}/ums)
 install(FILES completions/ums.bash DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions RENAME ums-push)
 foreach(tool ums-fetch ums-route ums-failover ums-sitemap ums-spool)
@@ -31,8 +33,8 @@ set(CPACK_PACKAGE_CONTACT "The ums maintainers <maintainers@ums.invalid>")
 set(CPACK_PACKAGE_DESCRIPTION_SUMMARY "Message distribution server for unified messaging")
 set(CPACK_PACKAGE_DESCRIPTION
 "Moves fax, voice and SMS messages between the connectors of mail systems and
-the servers that send and receive them, over directories and WebDAV: routing,
-balancing, failover with automatic return, and the number logic of several
+the servers that send and receive them, over directories, SMB and WebDAV:
+routing, balancing, failover with automatic return, and the number logic of several
 sites. Composable command-line tools around a spool of plain files.")
 set(CPACK_PACKAGING_INSTALL_PREFIX /usr)
 set(CPACK_DEBIAN_FILE_NAME DEB-DEFAULT)

@@ -157,6 +157,7 @@ bool Intake::is_ours(const std::string& name) const {
 Answer Intake::list(std::vector<Item>& ripe, std::vector<Report>& reports) {
     const auto now = clock_.now();
     std::size_t too_long = 0;
+    unripe_ = 0;
     undeleted_.clear();
     std::vector<std::string> unknown;
     const auto each = [&](const Item& item) {
@@ -185,7 +186,10 @@ Answer Intake::list(std::vector<Item>& ripe, std::vector<Report>& reports) {
         // restored: its id may be that of another message. It is a file like any other.
         if (is_ignored(item.name) && !item.name.starts_with(claim_prefix_)) return true;
         // An empty file is one that somebody is about to write.
-        if (item.size.count == 0 || !looks_.look(item, now)) return true;
+        if (item.size.count == 0 || !looks_.look(item, now)) {
+            ++unripe_;
+            return true;
+        }
         if (looks_.rests_until(item.name, now)) {
             reports.push_back(left_resting(item.name, item.name));
             return true;

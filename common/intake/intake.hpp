@@ -84,6 +84,9 @@ class Intake {
     /// What recover() and collect() would take, and what they would leave.
     transport::Answer examine(const std::function<void(Report)>& each);
 
+    /// Files that the last collect() or examine() saw and left, as they may still be written.
+    std::size_t unripe() const noexcept { return unripe_; }
+
     /// Takes over the claims of an MDS that is gone for ever: they become ours.
     transport::Answer take_over(const std::string& mds_id, std::vector<Report>& reports);
 
@@ -191,7 +194,8 @@ class Intake {
     std::set<std::string> saved_claims_;         ///< as they are on disk
     std::weak_ptr<io::Disk::Work> preparation_;  ///< which writes them too
     Deleted deleted_;                            ///< by earlier runs, as the source said
-    std::vector<std::string> undeleted_;         ///< of them, what the last listing has shown all the same
+    std::size_t unripe_ = 0;
+    std::vector<std::string> undeleted_;  ///< of them, what the last listing has shown all the same
 };
 
 }  // namespace ums::intake

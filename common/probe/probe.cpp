@@ -130,6 +130,8 @@ int probe_mail(const cli::Common& common, const std::string& what, const config:
 
 int run(const cli::Common& common, const config::Config& config, const std::string& what, Use use,
         report::Reporter& reporter) {
+    // What is tried are the rights of who will carry, and what is made must be his.
+    static_cast<void>(cli::spool_root_as_owner(common, config));
     io::PosixDisk disk(io::Sharing::by_umask);
     clock::SystemClock clock;
     std::unique_ptr<transport::Store> store;
@@ -166,6 +168,17 @@ int run(const cli::Common& common, const config::Config& config, const std::stri
         address = target::to_string(std::get<target::Target>(target));
     }
 
+    // Where ums-fetch(1) looks: of a kernel what its connectors have there.
+    std::vector<std::string> sources;
+    const auto* kernel = config.kernel(what);
+    if (kernel != nullptr && kernel->fetch_connectors) {
+        for (const auto& name : *kernel->fetch_connectors) sources.push_back("R_" + name + "/In");
+    } else if (kernel != nullptr) {
+        for (const auto& connector : config.connectors) sources.push_back("R_" + connector.name + "/In");
+    } else if (config.connector(what) != nullptr) {
+        sources.emplace_back("Out");
+    }
+
     Table table(common, what, address, reporter);
     const auto tell = [&](transport::Check check) {
         if (check.finding == transport::Finding::bad) adapt(check, use, in_place);
@@ -175,6 +188,15 @@ int run(const cli::Common& common, const config::Config& config, const std::stri
     // Who does not answer is not asked again.
     if (!table.is_reached()) return table.code();
     if (auto check = owner(common, config, *store, scratch, clock)) tell(std::move(*check));
+    if (use == Use::fetching) {
+        const auto tell_source = [&](transport::Check check) {
+            // A kernel makes its directories with the first message.
+            if (kernel != nullptr && check.finding == transport::Finding::warning)
+                check.finding = transport::Finding::good;
+            table.add(check);
+        };
+        for (const auto& source : sources) transport::probe_source(*store, source, tell_source);
+    }
     return table.code();
 }
 

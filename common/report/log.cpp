@@ -20,6 +20,7 @@ int syslog_priority(Level level) {
     switch (level) {
         case Level::error: return LOG_ERR;
         case Level::warning: return LOG_WARNING;
+        case Level::notice: return LOG_NOTICE;
         case Level::info: return LOG_INFO;
         case Level::debug: return LOG_DEBUG;
     }

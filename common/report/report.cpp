@@ -15,6 +15,9 @@ namespace ums::report {
 
 namespace {
 
+constexpr std::chrono::minutes pause_between_repeats{15};
+constexpr std::size_t most_remembered = 1000;
+
 constexpr std::array<std::pair<Result, std::string_view>, 8> names{{{Result::fetched, "fetched"},
                                                                     {Result::routed, "routed"},
                                                                     {Result::assigned, "assigned"},
@@ -41,6 +44,7 @@ std::string_view word(Level level) {
     switch (level) {
         case Level::error: return "error";
         case Level::warning: return "warning";
+        case Level::notice: return "notice";
         case Level::info: return "info";
         case Level::debug: return "debug";
     }
@@ -96,14 +100,17 @@ void Reporter::raw(std::string_view lines) {
 
 void Reporter::say(Level level, std::string_view text) {
     if (level == Level::warning) {
-        if (std::find(said_.begin(), said_.end(), text) != said_.end()) return;
-        if (said_.size() < 1000) said_.emplace_back(text);
+        const auto now = std::chrono::steady_clock::now();
+        const auto found = said_.find(text);
+        if (found != said_.end() && now - found->second < pause_between_repeats) return;
+        if (said_.size() >= most_remembered) said_.clear();
+        said_.insert_or_assign(std::string(text), now);
     }
     if (log_) log_->write(level, tool_, text);
     if (level == Level::info && style_.verbose < 1) return;
     if (level == Level::debug && style_.verbose < 2) return;
     std::string line = tool_ + ": ";
-    if (level != Level::info && level != Level::debug) {
+    if (level == Level::error || level == Level::warning) {
         const bool color = style_.color;
         if (color) line += level == Level::error ? "\033[1;31m" : "\033[1;33m";
         line += word(level);

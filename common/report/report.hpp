@@ -11,6 +11,8 @@
 
 #include <chrono>
 #include <cstddef>
+#include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -35,7 +37,13 @@ struct Line {
     std::vector<std::pair<std::string, std::string>> fields;
 };
 
-enum class Level { error, warning, info, debug };
+enum class Level {
+    error,
+    warning,
+    notice,  ///< what went well, and somebody waits for: always said, and needs nobody
+    info,
+    debug,
+};
 
 /// Where talk also goes: the journal of systemd, or a file of JSON lines.
 class Log {
@@ -79,9 +87,10 @@ class Reporter {
     /// Whole lines that another process of ours has formed.
     void raw(std::string_view lines);
 
-    /// `tool: error: ...`; errors and warnings also with -q. Never the same warning twice in a run.
+    /// `tool: error: ...`; errors and warnings also with -q. The same warning comes again after a quarter of an hour.
     void error(std::string_view text) { say(Level::error, text); }
     void warning(std::string_view text) { say(Level::warning, text); }
+    void notice(std::string_view text) { say(Level::notice, text); }
     void info(std::string_view text) { say(Level::info, text); }
     void debug(std::string_view text) { say(Level::debug, text); }
     void say(Level level, std::string_view text);
@@ -111,7 +120,7 @@ class Reporter {
     const clock::Clock& clock_;
     std::unique_ptr<Log> log_;
     std::string pending_;
-    std::vector<std::string> said_;
+    std::map<std::string, std::chrono::steady_clock::time_point, std::less<>> said_;  ///< warnings
     std::size_t lines_passed_ = 0;
     int output_error_ = 0;
     bool bar_shown_ = false;

@@ -108,6 +108,11 @@ std::variant<Target, std::string> parse_target(std::string_view text, std::strin
     if (text.starts_with("\\\\")) return parse_unc(text);
     if (text.starts_with('\\')) return "a UNC path begins with two backslashes: \\\\server\\share\\directory";
 
+    if (text.starts_with("//")) {
+        return "it has no scheme; a share is written \\\\server\\share\\directory or smb://server/share/directory, a "
+               "directory "
+               "of this machine with one slash";
+    }
     const auto colon = text.find(':');
     const auto slash = text.find('/');
     if (colon == std::string_view::npos || slash < colon) {

@@ -286,4 +286,28 @@ void probe(Store& store, const std::string& scratch, clock::Clock& clock, const 
     Prober(store, scratch, clock, tell).run();
 }
 
+void probe_source(Store& store, const std::string& directory, const Tell& tell) {
+    const auto say = [&](Finding finding, std::string detail) { tell({"fetch", finding, directory + ": " + detail}); };
+    std::size_t files = 0;
+    auto answer = store.list(directory, [&](const Item& item) {
+        files += item.kind == ItemKind::file ? 1 : 0;
+        return true;
+    });
+    if (answer.verdict == Verdict::absent)
+        return say(Finding::warning, "it is not there, so nothing can be fetched yet");
+    if (!answer.done()) return say(Finding::bad, answer.text + "; the user needs the right to list it");
+    const std::string before = join(directory, ".ums-probe-" + io::random_token());
+    const std::string after = before + ".renamed";
+    const Upload upload{.path = before, .body = {.head = "probe\r\n", .file = nullptr, .offset = 0, .length = {}}};
+    answer = store.upload({&upload, 1}).front();
+    if (!answer.done()) return say(Finding::bad, answer.text + "; the user needs the right to create files there");
+    const Rename rename{.from = before, .to = after};
+    answer = store.rename({&rename, 1}).front();
+    const std::array<std::string, 1> name{answer.done() ? after : before};
+    const auto removed = store.remove(name).front();
+    if (!answer.done()) return say(Finding::bad, answer.text + "; what is fetched is renamed there first");
+    if (!removed.done()) return say(Finding::bad, removed.text + "; what was fetched is removed there");
+    say(Finding::good, std::to_string(files) + (files == 1 ? " file lies" : " files lie") + " there, and may be taken");
+}
+
 }  // namespace ums::transport

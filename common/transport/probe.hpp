@@ -29,4 +29,8 @@ using Tell = std::function<void(Check)>;
 /// Stops at the first check without which the others mean nothing.
 void probe(Store& store, const std::string& scratch, clock::Clock& clock, const Tell& tell);
 
+/// Tries what a fetch needs in the directory itself: to list it, to rename in it, to remove. One check, `fetch <directory>`; what
+/// is made for it is a dotfile, and removed.
+void probe_source(Store& store, const std::string& directory, const Tell& tell);
+
 }  // namespace ums::transport

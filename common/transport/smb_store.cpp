@@ -300,10 +300,17 @@ class Pool {
     Steady::duration quickest_of_run_ = Steady::duration::max();
 };
 
+// As a URL: it has the port, and no backslash that would be shown escaped.
+std::string name_of(const smb::Session& session) {
+    const bool v6 = session.host.find(':') != std::string::npos;
+    return "smb://" + (v6 ? "[" + session.host + "]" : session.host) +
+           (session.port == 0 ? "" : ":" + std::to_string(session.port)) + "/" + session.share;
+}
+
 class SmbStore final : public Store {
   public:
     SmbStore(const smb::Session& session, std::string root, const Limits& limits)
-        : root_(std::move(root)), pool_(session, limits, "\\\\" + session.host + "\\" + session.share) {}
+        : root_(std::move(root)), pool_(session, limits, name_of(session)) {}
 
     Answer list(const std::string& directory, const std::function<bool(const Item&)>& each) override {
         if (!is_safe_path(directory, Root::allowed)) return unsafe_path(directory);

@@ -55,9 +55,9 @@ class Installation:
         environment = dict(self.environment(), ASAN_OPTIONS="detect_leaks=0:" + os.environ.get("ASAN_OPTIONS", ""))
         return subprocess.Popen([tool(name), *arguments], env=environment, stdin=subprocess.DEVNULL, **options)
 
-    def run(self, name, *arguments, codes=(0,), stdin=b"", timeout=300):
+    def run(self, name, *arguments, codes=(0,), stdin=b"", timeout=300, **options):
         done = subprocess.run([tool(name), *arguments], env=self.environment(), input=stdin, capture_output=True,
-                              timeout=within(timeout), check=False)
+                              timeout=within(timeout), check=False, **options)
         if codes is not None and done.returncode not in codes:
             raise AssertionError(f"{name} {arguments} ended with {done.returncode}\n{done.stdout.decode(errors='replace')[-3000:]}"
                                  f"\n{done.stderr.decode(errors='replace')[-6000:]}")

@@ -23,11 +23,26 @@ namespace attribute = spool::attribute;
 constexpr std::size_t batch_messages = 256;
 constexpr std::chrono::seconds told_doubt{60};  // of most a look makes an end before
 
+/// With --watch what goes on is said when it begins, and then four times an hour.
+class Repeats {
+  public:
+    bool is_due(const std::string& what, std::chrono::steady_clock::time_point now) {
+        const auto [said, is_new] = said_.try_emplace(what, now);
+        if (!is_new && now - said->second < std::chrono::minutes(15)) return false;
+        said->second = now;
+        return true;
+    }
+    void ended(const std::string& what) { said_.erase(what); }
+
+  private:
+    std::map<std::string, std::chrono::steady_clock::time_point> said_;
+};
+
 class Pass {
   public:
     Pass(const cli::Common& common, const config::Config& config, const cli::Names& names, spool::Spool& spool,
-         report::Reporter& reporter)
-        : common_(common), config_(config), names_(names), spool_(spool), reporter_(reporter) {}
+         Repeats& repeats, report::Reporter& reporter)
+        : common_(common), config_(config), names_(names), spool_(spool), repeats_(repeats), reporter_(reporter) {}
 
     int run() {
         const std::string lock_path = spool_.root() + "/state/failover.lock";
@@ -165,10 +180,20 @@ class Pass {
                 reporter_.info(talk);
                 code_.note(exit_code(Fault::later));
             } else {
-                reporter_.error(talk);
-                code_.note(exit_code(Fault::unreachable));
+                complain(spool::to_string(queue), talk);
             }
+        } else {
+            repeats_.ended(spool::to_string(queue));
         }
+    }
+
+    void complain(const std::string& where, const std::string& talk) {
+        if (repeats_.is_due(where, clock_.steady())) {
+            reporter_.error(talk);
+        } else {
+            reporter_.info(talk);
+        }
+        code_.note(exit_code(Fault::unreachable));
     }
 
     /// To another kernel, where it is due at once.
@@ -217,11 +242,13 @@ class Pass {
                            (staying == 1 ? " waits" : " wait"));
             code_.note(exit_code(Fault::later));
         } else if (staying > 0) {
-            reporter_.error("kernel " + text::quote(seat.kernel->name) + " is " + seat.state() +
-                            " and no other kernel can take over; " + count_of(staying, "message") +
-                            (staying == 1 ? " waits" : " wait"));
-            code_.note(exit_code(Fault::unreachable));
+            complain(spool::to_string(Queue::kernel(seat.kernel->name)),
+                     "kernel " + text::quote(seat.kernel->name) + " is " + seat.state() +
+                         " and no other kernel can take over; " + count_of(staying, "message") +
+                         (staying == 1 ? " waits" : " wait"));
+            return;
         }
+        repeats_.ended(spool::to_string(Queue::kernel(seat.kernel->name)));
     }
 
     /// They came here from a site that falls back to this one, and that takes messages again: the rules say which it was.
@@ -303,6 +330,7 @@ class Pass {
     const config::Config& config_;
     const cli::Names& names_;
     spool::Spool& spool_;
+    Repeats& repeats_;
     report::Reporter& reporter_;
     clock::SystemClock clock_;
     cli::ExitCode code_;
@@ -335,8 +363,10 @@ int run(const cli::Common& common, report::Reporter& reporter) {
         }
         return std::max(wait, std::chrono::milliseconds(200));
     };
+    Repeats repeats;
     return cli::run_passes(
-        common, reporter, watched, [&] { return Pass(common, config, names, spool, reporter).run(); }, until_next_look);
+        common, reporter, watched, [&] { return Pass(common, config, names, spool, repeats, reporter).run(); },
+        until_next_look);
 }
 
 int set_admin(const cli::Common& common, const std::vector<std::string>& kernels, health::Admin admin,

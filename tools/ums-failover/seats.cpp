@@ -120,6 +120,8 @@ void Seats::observe(Seat& seat, const health::Look* look) {
                                (after.why.empty() ? "" : ": " + text::escape(after.why));
     if (after.status == health::Status::down) {
         reporter_.warning(change + "; " + count_of(seat.pending, "message") + " queued for it");
+    } else if (after.status == health::Status::up && before.status != health::Status::suspect) {
+        reporter_.notice(change);  // whoever was told that it is down waits for it
     } else {
         reporter_.info(change);
     }

@@ -40,9 +40,16 @@ Counts count(const spool::Spool& spool, const Queue& queue, clock::Instant now) 
                                          [&](const auto& age) { return now - entry.name.arrival() < age.first; });
         ++counts.by_age.at(static_cast<std::size_t>(found - ages.begin()));
     }
-    if (!fresh.empty()) counts.oldest = fresh.front().name.arrival();
-    counts.sending = spool.list(queue, State::sending).size();
-    counts.in_doubt = spool.list(queue, State::publishing).size();
+    const auto oldest_of = [&](const std::vector<spool::Entry>& entries) {
+        if (entries.empty()) return;
+        const auto arrival = entries.front().name.arrival();
+        counts.oldest = std::min(counts.oldest.value_or(arrival), arrival);
+    };
+    const auto sending = spool.list(queue, State::sending);
+    const auto in_doubt = spool.list(queue, State::publishing);
+    for (const auto* entries : {&fresh, &sending, &in_doubt}) oldest_of(*entries);
+    counts.sending = sending.size();
+    counts.in_doubt = in_doubt.size();
     counts.held = spool.list(queue, State::hold).size();
     return counts;
 }

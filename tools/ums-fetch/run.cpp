@@ -194,6 +194,7 @@ class Collector {
         const std::string where = source.name;
         std::vector<intake::Report> reports;
         Answer answer;
+        std::size_t unripe = 0;
         try {
             intake::Intake intake(*spool_, *store_, std::move(source), config_.mds.settle, clock_, pace_);
             if (common_.dry_run) {
@@ -221,11 +222,13 @@ class Collector {
                         reports);
                 }
             }
+            unripe = intake.unripe();
         } catch (...) {
             publish(where, reports);
             throw;
         }
         publish(where, reports);
+        if (unripe > 0) tell_unripe(unripe, where);
         // A kernel has no directory for a connector before the first message: nothing to fetch is no error there.
         if (answer.verdict == Verdict::absent) {
             if (place_.connector != nullptr) {
@@ -237,6 +240,20 @@ class Collector {
         } else {
             failures_ = 0;
         }
+    }
+
+    /// Whoever tries a run is there to hear why nothing comes; else it is what happens to each file once.
+    void tell_unripe(std::size_t count, const std::string& where) {
+        const std::string text = std::to_string(count) + (count == 1 ? " file at " : " files at ") +
+                                 text::quote(where) + (count == 1 ? " is" : " are") +
+                                 " not ripe yet: empty, or not seen unchanged in two looks, " +
+                                 text::rough_duration(config_.mds.settle) + " apart ('settle')";
+        if (!common_.dry_run) {
+            reporter_.info(text);
+            return;
+        }
+        reporter_.warning(text);
+        code_.note(exit_code(Fault::later));
     }
 
     void publish(const std::string& where, std::vector<intake::Report>& reports) {
@@ -345,7 +362,11 @@ int put(const cli::Common& common, const Options& options, const config::Config&
 int run(const cli::Common& common, const Options& options, report::Reporter& reporter) {
     const transport::Library library;
     const auto config = cli::load_config(common);
-    if (!options.probe.empty()) return probe::run(common, config, options.probe, probe::Use::fetching, reporter);
+    if (!options.probe.empty()) {
+        if (!options.files.empty()) throw Error(Fault::usage, "--probe takes one target at a time, and no FILE");
+        if (common.dry_run) throw Error(Fault::usage, "--probe tries by writing: it cannot go with --dry-run");
+        return probe::run(common, config, options.probe, probe::Use::fetching, reporter);
+    }
     if (!options.files.empty()) return put(common, options, config, reporter);
     if (!options.connector.empty()) throw Error(Fault::usage, "--connector goes with a FILE or -");
     if (!common.names.empty())

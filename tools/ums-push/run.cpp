@@ -101,7 +101,35 @@ class Pusher {
                !spool_->list(target_.queue(), State::sending).empty() || !spool_->due(target_.queue()).empty();
     }
 
+    /// Nothing is due. What waits for its next try is work for a later run, and no silence.
+    int later_ones() {
+        std::size_t count = 0;
+        std::optional<unsigned long long> next;
+        for (const auto& entry : spool_->list(target_.queue(), State::fresh)) {
+            if (!names_.wants(entry.name)) continue;
+            ++count;
+            const auto when = entry.name.number(spool::attribute::not_before);
+            next = std::min(next.value_or(when), when);
+        }
+        if (count == 0) return 0;
+        const auto seconds = static_cast<long long>(*next) - static_cast<long long>(clock::whole_seconds(clock_.now()));
+        reporter_.info(std::to_string(count) + (count == 1 ? " message waits" : " messages wait") + " for " +
+                       text::quote(target_.name) + "; the next try is in " +
+                       text::rough_duration(std::chrono::seconds(std::max(0LL, seconds))));
+        return exit_code(Fault::later);
+    }
+
     int pass() {
+        refused_ = 0;
+        const int code = one_pass();
+        if (refused_ > 0) {
+            reporter_.warning(text::quote(target_.name) + " did not take " + std::to_string(refused_) +
+                              (refused_ == 1 ? " message: " : " messages; the last: ") + text::escape(why_refused_));
+        }
+        return code;
+    }
+
+    int one_pass() {
         if (common_.dry_run) return dry_run();
         if (clock_.steady() >= next_expiry_) {
             expire_sent(config_, *spool_, clock_);
@@ -109,7 +137,7 @@ class Pusher {
         }
         if (clock_.steady() < rest_until_) return exit_code(Fault::later);
         const bool work = has_work();
-        if (!work && !disk_.info(unswept())) return 0;
+        if (!work && !disk_.info(unswept())) return later_ones();
         const auto worker = spool_->work(target_.queue());
         if (!worker) {
             reporter_.info(text::quote(target_.name) + ": another run is at it");
@@ -275,6 +303,14 @@ class Pusher {
                 code_.note(exit_code(Fault::later));
             }
             if (report.outcome == Outcome::parked) code_.attention();
+            // That a mail server says "later" is its way with strangers (greylisting, RFC 6647).
+            const bool is_mail = target_.connector != nullptr && target_.connector->deliver;
+            const bool refused =
+                report.outcome == Outcome::deferred && !is_mail && report.name.number(spool::attribute::not_before) > 0;
+            if (report.outcome == Outcome::parked || refused) {
+                ++refused_;
+                why_refused_ = report.detail;
+            }
         }
         spool_->journal("ums-push", events);
         reporter_.flush();
@@ -331,6 +367,8 @@ class Pusher {
     std::size_t limit_ = 0;
     std::size_t done_ = 0;
     unsigned failures_ = 0;
+    std::size_t refused_ = 0;  ///< messages, in this pass: put off or parked
+    std::string why_refused_;  ///< the last of them
     std::chrono::steady_clock::time_point rest_until_{};
     std::chrono::steady_clock::time_point next_expiry_{};
 };
@@ -340,7 +378,11 @@ class Pusher {
 int run(const cli::Common& common, const Options& options, report::Reporter& reporter) {
     const transport::Library library;
     const auto config = cli::load_config(common);
-    if (!options.probe.empty()) return probe::run(common, config, options.probe, probe::Use::sending, reporter);
+    if (!options.probe.empty()) {
+        if (!options.file.empty()) throw Error(Fault::usage, "--probe takes one target at a time, and no FILE");
+        if (common.dry_run) throw Error(Fault::usage, "--probe tries by writing: it cannot go with --dry-run");
+        return probe::run(common, config, options.probe, probe::Use::sending, reporter);
+    }
     if (!options.file.empty()) return push_single(common, options, config, reporter);
     if (!options.connector.empty()) throw Error(Fault::usage, "--connector goes with a FILE or -");
 

@@ -135,6 +135,8 @@ int push_single(const cli::Common& common, const Options& options, const config:
             file = buffered(file.get(), text::quote(options.file), disk);
         }
     }
+    // Whoever may read the file; but what is made at the target belongs to who carries the rest.
+    static_cast<void>(cli::spool_root_as_owner(common, config));
     auto name = spool::EntryName::make(clock.now(), config.mds.id);
     if (!owner.empty()) name = name.with(spool::attribute::connector, owner);
     const auto tell = [&](const report::Line& line) {

@@ -134,6 +134,10 @@ TEST_CASE("talk goes to stderr, by its level", "[report]") {
     Style style;
     REQUIRE(printed(style, talk).err == "ums-test: error: text\nums-test: warning: text\n");
     REQUIRE(printed(quiet(), talk).err == "ums-test: error: text\nums-test: warning: text\n");
+    REQUIRE(printed(quiet(), [](Reporter& r) {
+                r.notice("text");
+                r.notice("text");
+            }).err == "ums-test: text\nums-test: text\n");
     style.verbose = 1;
     REQUIRE(printed(style, talk).err == "ums-test: error: text\nums-test: warning: text\nums-test: text\n");
     style.verbose = 2;

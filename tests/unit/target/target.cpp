@@ -72,6 +72,7 @@ TEST_CASE("what is no target says why", "[target]") {
         {"http://host/x", "dav://"},
         {"https://host/x", "davs://"},
         {"dav:/x", "//"},
+        {"//server/share", "smb://server"},
         {"dav://", "host"},
         {"dav:///x", "host"},
         {"dav://:80/x", "host"},
