@@ -19,7 +19,8 @@ namespace attribute = spool::attribute;
 
 using spool::Queue;
 
-constexpr unsigned first_report = 1'000'000;
+// A name has six digits for it, and a header block of 1 MiB fewer than 400,000 lines.
+constexpr unsigned first_report = 600'000;
 
 // Decides about received messages. What a site rejects is told to its sender: with a message of its own that goes out as
 // any other, so that it is routed, dialled and, if its number is blocked, not sent.
