@@ -133,21 +133,29 @@ constexpr std::array<Country, 28> countries{{{"1", {"North America", "1", "011",
 
 struct Emergency {
     std::string_view code;
-    std::array<std::string_view, 5> numbers;
+    std::array<std::string_view, 8> numbers;
 };
-constexpr std::array<Emergency, 13> emergencies{{{"1", {"911"}},
-                                                 {"7", {"112", "101", "102", "103", "104"}},
+// At least those that libphonenumber knows of these countries: a test compares them.
+constexpr std::array<Emergency, 20> emergencies{{{"1", {"911", "112"}},
+                                                 {"7", {"112", "101", "102", "103", "104", "01", "02", "03"}},
+                                                 {"30", {"112", "100", "166", "199"}},
                                                  {"32", {"112", "100", "101"}},
                                                  {"33", {"112", "15", "17", "18"}},
-                                                 {"34", {"112", "091", "062", "061", "080"}},
+                                                 {"34", {"112", "091", "062", "061", "080", "085", "088"}},
                                                  {"36", {"112", "104", "105", "107"}},
                                                  {"39", {"112", "113", "115", "118"}},
                                                  {"41", {"112", "117", "118", "144"}},
                                                  {"43", {"112", "122", "133", "144"}},
                                                  {"44", {"112", "999"}},
+                                                 {"45", {"112", "114"}},
                                                  {"47", {"112", "110", "113"}},
+                                                 {"48", {"112", "997", "998", "999"}},
                                                  {"49", {"112", "110"}},
-                                                 {"61", {"000", "112"}}}};
+                                                 {"52", {"911", "060", "065", "066", "068", "080"}},
+                                                 {"61", {"000", "112", "106"}},
+                                                 {"65", {"995", "999", "993"}},
+                                                 {"81", {"110", "119"}},
+                                                 {"82", {"112", "119"}}}};
 
 // normalise() of something already stripped, a pattern or a number; both have only digits in `digits_of` sense.
 std::string complete(std::string stripped, const Numbering* home) {

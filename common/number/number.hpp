@@ -92,7 +92,7 @@ struct Numbering {
 };
 
 /// Where a country does not dial as most do, `0` and `00`: its prefixes, as its places would configure them. Nothing
-/// for the others. (ITU-T operational bulletin, annex "dialling procedures".)
+/// for the others. A test compares them with the metadata of libphonenumber.
 struct Habits {
     std::string_view name;                  ///< `Denmark`
     std::string_view national_prefix;       ///< empty: none

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//
+// Our tables of countries against the metadata of libphonenumber.
+#include <phonenumbers/phonenumberutil.h>
+#include <phonenumbers/shortnumberinfo.h>
+
+#include <algorithm>
+#include <catch2/catch.hpp>
+#include <cstdio>
+#include <set>
+#include <string>
+
+#include "number/number.hpp"
+
+using namespace ums;
+using i18n::phonenumbers::PhoneNumber;
+using i18n::phonenumbers::PhoneNumberUtil;
+
+namespace {
+
+// The prefix 01 of Mexico went in 2019; the metadata still has it.
+const std::set<std::string> changed_since{"52"};
+
+// How the metadata dial out of a country; empty where they name several ways, or none.
+std::string international_prefix_of(const std::string& region, const std::string& country) {
+    PhoneNumber abroad;
+    PhoneNumberUtil::GetInstance()->Parse(country == "49" ? "+12125551234" : "+4989479912345", "ZZ", &abroad);
+    std::string dialled;
+    PhoneNumberUtil::GetInstance()->FormatOutOfCountryCallingNumber(abroad, region, &dialled);
+    const auto prefix = dialled.substr(0, dialled.find(' '));
+    return prefix.find_first_not_of("0123456789") == std::string::npos ? prefix : "";
+}
+
+}  // namespace
+
+TEST_CASE("the prefixes of countries are those of libphonenumber", "[number][metadata]") {
+    const auto* util = PhoneNumberUtil::GetInstance();
+    int compared = 0;
+    for (int code = 1; code < 1000; ++code) {
+        const auto country = std::to_string(code);
+        const auto habits = number::habits_of(country);
+        std::string region;
+        util->GetRegionCodeForCountryCode(code, &region);
+        if (!habits || changed_since.contains(country)) continue;
+        INFO(country << " " << region);
+        REQUIRE(region != "ZZ");
+        std::string national;
+        util->GetNddPrefixForRegion(region, true, &national);
+        CHECK(habits->national_prefix == national);
+        if (const auto abroad = international_prefix_of(region, country); !abroad.empty()) {
+            CHECK(habits->international_prefix == abroad);
+        }
+        ++compared;
+    }
+    REQUIRE(compared == 27);
+}
+
+TEST_CASE("no emergency number that libphonenumber knows is missing where we know any", "[number][metadata]") {
+    const i18n::phonenumbers::ShortNumberInfo known;
+    std::size_t compared = 0;
+    for (int code = 1; code < 1000; ++code) {
+        const auto ours = number::emergency_numbers(std::to_string(code));
+        if (ours == std::vector<std::string_view>{"112"}) continue;
+        std::string region;
+        PhoneNumberUtil::GetInstance()->GetRegionCodeForCountryCode(code, &region);
+        for (int number = 0; number < 1000; ++number) {
+            for (const int width : {2, 3}) {
+                std::array<char, 12> digits{};
+                std::snprintf(digits.data(), digits.size(), "%0*d", width, number);
+                if (!known.IsEmergencyNumber(digits.data(), region)) continue;
+                INFO(code << " " << region << " " << digits.data());
+                CHECK(std::find(ours.begin(), ours.end(), digits.data()) != ours.end());
+                ++compared;
+            }
+        }
+    }
+    REQUIRE(compared > 40);
+}
