@@ -394,8 +394,17 @@ void Courier::judge(Refusals& refusals, const EntryName& name) {
 
 Answer Courier::canary(const EntryName& name, Bytes size) {
     const std::string canary = stage_path(name, std::string(canary_suffix) + std::string(part_suffix));
-    const io::Fd zeros = io::zeros(std::min(size, largest_canary));
-    const std::array<transport::Upload, 1> upload{{{canary, {"canary\n", &zeros, 0, std::min(size, largest_canary)}}}};
+    std::array<transport::Upload, 1> upload{{{canary, {"canary\n", nullptr, 0, Bytes{0}}}}};
+    io::Fd zeros;
+    if (size.count > 0) {
+        try {
+            zeros = io::zeros(std::min(size, largest_canary));
+        } catch (const Error& error) {  // who cannot ask does not know that it is the message's own matter
+            return {Verdict::unknown, error.what(), 0, {}};
+        }
+        upload[0].body.file = &zeros;
+        upload[0].body.length = std::min(size, largest_canary);
+    }
     auto answer = store_.upload(upload).front();
     const std::array<std::string, 1> path{canary};
     store_.remove(path);

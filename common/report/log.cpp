@@ -62,7 +62,7 @@ class FileLog final : public Log {
     }
     ~FileLog() override { ::close(fd_); }
     void write(Level level, std::string_view tool, std::string_view text) override {
-        static constexpr const char* words[] = {"error", "warning", "info", "debug"};
+        static constexpr const char* words[] = {"error", "warning", "notice", "info", "debug"};
         const std::string line = "{\"time\":" + text::json_string(clock::format_precise(clock_.now())) +
                                  ",\"level\":\"" + words[static_cast<int>(level)] +
                                  "\",\"tool\":" + text::json_string(tool) + ",\"pid\":" + std::to_string(::getpid()) +

@@ -398,7 +398,7 @@ TEST_CASE("habits and emergency numbers of countries") {
     CHECK(habits_of("45")->national_prefix.empty());
     CHECK(habits_of("1")->international_prefix == "011");
     CHECK_FALSE(habits_of("49").has_value());
-    CHECK(emergency_numbers("1") == std::vector<std::string_view>{"911"});
+    CHECK(emergency_numbers("1") == std::vector<std::string_view>{"911", "112"});
     CHECK(emergency_numbers("49") == std::vector<std::string_view>{"112", "110"});
     CHECK(emergency_numbers("999") == std::vector<std::string_view>{"112"});
 }
