@@ -23,7 +23,7 @@ from patience import within
 from rooms import Rooms, message, write
 
 INJECT = os.path.join(os.environ.get("UMS_BUILD", ""), "tests", "inject")
-STEP = 1 if rooms.ALL else int(os.environ.get("UMS_STEP", "199"))
+STEP = 1 if rooms.ALL else int(os.environ.get("UMS_STEP", "401"))
 # /tmp is a disk on most machines, and each case begins with a tree of its own.
 SCRATCH = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
 CONFIG = """
