@@ -86,23 +86,30 @@ void read_case(const Node& node, const Config& config, const std::string& base, 
 
 }  // namespace
 
+void read_cases(const std::string& file, std::string_view form, Report& report,
+                const std::function<void(const Node&)>& read) {
+    const auto yaml = read_file(file, "the cases");
+    const auto root = read_document(yaml, report);
+    if (!root) return;
+    Section section(*root, "file", keys::cases, report);
+    const std::string what = "a list of cases (" + std::string(form) + ")";
+    const Node* cases = section.find("cases");
+    if (cases != nullptr && cases->kind == Node::Kind::list && !cases->values.empty()) {
+        for (const auto& node : cases->values) {
+            if (!node.refused) read(node);
+        }
+    } else if (cases != nullptr) {
+        report_wrong(*cases, "cases", what, report);
+    } else if (section.is_map()) {
+        report.error(*root, "'cases' is missing: " + what);
+    }
+}
+
 LoadedCases load_cases(const std::string& file, const Config& config) {
     LoadedCases loaded;
     Report report(file);
-    const auto yaml = read_file(file, "the cases");
-    if (const auto root = read_document(yaml, report)) {
-        Section section(*root, "file", keys::cases, report);
-        const Node* cases = section.find("cases");
-        if (cases != nullptr && cases->kind == Node::Kind::list && !cases->values.empty()) {
-            for (const auto& node : cases->values) {
-                if (!node.refused) read_case(node, config, directory_of(file), loaded, report);
-            }
-        } else if (cases != nullptr) {
-            report_wrong(*cases, "cases", "a list of cases (- {recipient: ..., to: site})", report);
-        } else if (section.is_map()) {
-            report.error(*root, "'cases' is missing: a list of cases (- {recipient: ..., to: site})");
-        }
-    }
+    read_cases(file, "- {recipient: ..., to: site}", report,
+               [&](const Node& node) { read_case(node, config, directory_of(file), loaded, report); });
     loaded.diagnostics = report.take();
     return loaded;
 }

@@ -3,6 +3,7 @@
 // Private to config: the configuration while it is read, section by section, in whatever order the file has them.
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -40,6 +41,9 @@ struct Draft {
 std::string directory_of(const std::string& file);
 /// All of `file`, which `what` it is. Throws Error{configuration}, also for more than 16 MiB.
 std::string read_file(const std::string& file, std::string_view what);
+/// A file of `cases:`, each of which goes to `read`; `form` shows how one is written.
+void read_cases(const std::string& file, std::string_view form, Report& report,
+                const std::function<void(const Node&)>& read);
 
 void read_mds(const Node& node, Draft& draft);
 void read_kernels(const Node& node, Draft& draft);

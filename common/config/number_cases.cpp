@@ -116,20 +116,8 @@ void check_examples(Draft& draft) {
 LoadedNumberCases load_number_cases(const std::string& file, const Config& config) {
     LoadedNumberCases loaded;
     Report report(file);
-    const auto yaml = read_file(file, "the cases");
-    if (const auto root = read_document(yaml, report)) {
-        Section section(*root, "file", keys::cases, report);
-        const Node* cases = section.find("cases");
-        if (cases != nullptr && cases->kind == Node::Kind::list && !cases->values.empty()) {
-            for (const auto& node : cases->values) {
-                if (!node.refused) loaded.cases.push_back(read_case(node, config, report));
-            }
-        } else if (cases != nullptr) {
-            report_wrong(*cases, "cases", "a list of cases (- {site: ..., number: ..., expected: ...})", report);
-        } else if (section.is_map()) {
-            report.error(*root, "'cases' is missing: a list of cases (- {site: ..., number: ..., expected: ...})");
-        }
-    }
+    read_cases(file, "- {site: ..., number: ..., expected: ...}", report,
+               [&](const Node& node) { loaded.cases.push_back(read_case(node, config, report)); });
     loaded.diagnostics = report.take();
     return loaded;
 }

@@ -219,9 +219,8 @@ void read_proxy_url(Section& section, Http& http) {
         }
         return;
     }
-    const bool v6 = found->host.find(':') != std::string::npos;
-    http.proxy = std::string(tls ? "https://" : "http://") + (v6 ? "[" + found->host + "]" : found->host) + ":" +
-                 std::to_string(*found->port);
+    http.proxy =
+        std::string(tls ? "https://" : "http://") + target::url_host(found->host) + ":" + std::to_string(*found->port);
 }
 
 void read_proxy(const Node& node, Http& http, const std::string& base, Report& report) {

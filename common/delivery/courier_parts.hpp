@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //
-// What the sources of the courier share: courier.cpp takes messages through the stage, courier_in_place.cpp without one, and
-// courier_doubts.cpp finds out what became of them. Private to the delivery module.
+// What the sources of the courier share: courier.cpp takes messages through the stage, courier_in_place.cpp without one,
+// courier_refusals.cpp asks whose matter a refusal is, and courier_doubts.cpp finds out what became of them. Private to the delivery module.
 #pragma once
 
 #include <algorithm>

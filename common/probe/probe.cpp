@@ -104,6 +104,21 @@ void adapt(transport::Check& check, Use use, bool in_place) {
     }
 }
 
+/// Where ums-fetch(1) looks: of a kernel what its connectors have there.
+std::vector<std::string> sources_of(const config::Config& config, const std::string& what) {
+    std::vector<std::string> sources;
+    if (const auto* kernel = config.kernel(what)) {
+        if (kernel->fetch_connectors) {
+            for (const auto& name : *kernel->fetch_connectors) sources.push_back("R_" + name + "/In");
+        } else {
+            for (const auto& connector : config.connectors) sources.push_back("R_" + connector.name + "/In");
+        }
+    } else if (config.connector(what) != nullptr) {
+        sources.emplace_back("Out");
+    }
+    return sources;
+}
+
 bool is_mail(const target::Target& target) noexcept {
     return target.scheme == target::Scheme::smtp || target.scheme == target::Scheme::smtps ||
            target.scheme == target::Scheme::lmtp;
@@ -130,6 +145,7 @@ int probe_mail(const cli::Common& common, const std::string& what, const config:
 
 int run(const cli::Common& common, const config::Config& config, const std::string& what, Use use,
         report::Reporter& reporter) {
+    if (common.dry_run) throw Error(Fault::usage, "--probe tries by writing: it cannot go with --dry-run");
     // What is tried are the rights of who will carry, and what is made must be his.
     static_cast<void>(cli::spool_root_as_owner(common, config));
     io::PosixDisk disk(io::Sharing::by_umask);
@@ -168,17 +184,6 @@ int run(const cli::Common& common, const config::Config& config, const std::stri
         address = target::to_string(std::get<target::Target>(target));
     }
 
-    // Where ums-fetch(1) looks: of a kernel what its connectors have there.
-    std::vector<std::string> sources;
-    const auto* kernel = config.kernel(what);
-    if (kernel != nullptr && kernel->fetch_connectors) {
-        for (const auto& name : *kernel->fetch_connectors) sources.push_back("R_" + name + "/In");
-    } else if (kernel != nullptr) {
-        for (const auto& connector : config.connectors) sources.push_back("R_" + connector.name + "/In");
-    } else if (config.connector(what) != nullptr) {
-        sources.emplace_back("Out");
-    }
-
     Table table(common, what, address, reporter);
     const auto tell = [&](transport::Check check) {
         if (check.finding == transport::Finding::bad) adapt(check, use, in_place);
@@ -191,11 +196,11 @@ int run(const cli::Common& common, const config::Config& config, const std::stri
     if (use == Use::fetching) {
         const auto tell_source = [&](transport::Check check) {
             // A kernel makes its directories with the first message.
-            if (kernel != nullptr && check.finding == transport::Finding::warning)
+            if (config.kernel(what) != nullptr && check.finding == transport::Finding::warning)
                 check.finding = transport::Finding::good;
             table.add(check);
         };
-        for (const auto& source : sources) transport::probe_source(*store, source, tell_source);
+        for (const auto& source : sources_of(config, what)) transport::probe_source(*store, source, tell_source);
     }
     return table.code();
 }

@@ -62,9 +62,8 @@ class FileLog final : public Log {
     }
     ~FileLog() override { ::close(fd_); }
     void write(Level level, std::string_view tool, std::string_view text) override {
-        static constexpr const char* words[] = {"error", "warning", "notice", "info", "debug"};
         const std::string line = "{\"time\":" + text::json_string(clock::format_precise(clock_.now())) +
-                                 ",\"level\":\"" + words[static_cast<int>(level)] +
+                                 ",\"level\":\"" + std::string(to_string(level)) +
                                  "\",\"tool\":" + text::json_string(tool) + ",\"pid\":" + std::to_string(::getpid()) +
                                  ",\"text\":" + text::json_string(text) + "}\n";
         static_cast<void>(!::write(fd_, line.data(), line.size()));

@@ -40,7 +40,9 @@ int write_all(int fd, std::string_view text) {
     return 0;
 }
 
-std::string_view word(Level level) {
+}  // namespace
+
+std::string_view to_string(Level level) noexcept {
     switch (level) {
         case Level::error: return "error";
         case Level::warning: return "warning";
@@ -50,8 +52,6 @@ std::string_view word(Level level) {
     }
     return "";
 }
-
-}  // namespace
 
 std::string_view to_string(Result result) noexcept {
     const auto* found = std::find_if(names.begin(), names.end(), [&](auto& n) { return n.first == result; });
@@ -100,7 +100,7 @@ void Reporter::raw(std::string_view lines) {
 
 void Reporter::say(Level level, std::string_view text) {
     if (level == Level::warning) {
-        const auto now = std::chrono::steady_clock::now();
+        const auto now = clock_.steady();
         const auto found = said_.find(text);
         if (found != said_.end() && now - found->second < pause_between_repeats) return;
         if (said_.size() >= most_remembered) said_.clear();
@@ -113,7 +113,7 @@ void Reporter::say(Level level, std::string_view text) {
     if (level == Level::error || level == Level::warning) {
         const bool color = style_.color;
         if (color) line += level == Level::error ? "\033[1;31m" : "\033[1;33m";
-        line += word(level);
+        line += to_string(level);
         if (color) line += "\033[0m";
         line += ": ";
     }

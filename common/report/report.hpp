@@ -45,6 +45,8 @@ enum class Level {
     debug,
 };
 
+std::string_view to_string(Level level) noexcept;
+
 /// Where talk also goes: the journal of systemd, or a file of JSON lines.
 class Log {
   public:

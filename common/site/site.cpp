@@ -264,16 +264,10 @@ void add_identity(const config::Site& site, const message::HeaderBlock& block, m
 
 }  // namespace
 
-bool edits_outgoing(const config::Site& site) noexcept {
+bool edits_outgoing(const config::Site& site) {
     const auto& n = site.numbering;
-    const auto& f = site.fields;
-    const auto is_put = [](const std::string& field, const std::string& value) {
-        return !field.empty() && !value.empty();
-    };
-    return site.dial != config::Dial::off || !site.mark.empty() || is_put(f.caller_id, site.caller_id) ||
-           is_put(f.fax_id, site.fax_id) || is_put(f.header_line, site.header_line) ||
-           is_put(f.billing, site.billing) || is_put(f.language, site.language) ||
-           is_put(f.time_zone, site.time_zone) || (n && (n->e164_only || !n->blocked.empty())) ||
+    return site.dial != config::Dial::off || !site.mark.empty() || !identity_of(site).empty() ||
+           (n && (n->e164_only || !n->blocked.empty())) ||
            converts(site, Conversion::Direction::outgoing, Conversion::Kind::originator);
 }
 

@@ -70,7 +70,7 @@ bool edits_incoming(const config::Site& site) noexcept;
 /// Error{unusable} where refusal() says something.
 message::Edit outgoing_edit(const config::Site& site, const message::HeaderBlock& block);
 /// Whether outgoing_edit() may change, or refuse, anything.
-bool edits_outgoing(const config::Site& site) noexcept;
+bool edits_outgoing(const config::Site& site);
 
 /// The first connector one of whose `numbers` covers the number, after normalisation of both (a pattern's `*` and `?`
 /// stay; the site's numbering completes them, else that of the MDS), and the service where the pattern names one

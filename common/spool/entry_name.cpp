@@ -14,7 +14,6 @@ namespace ums::spool {
 namespace {
 
 constexpr std::string_view attribute_order = "csonptwvdmrqaelkb";
-constexpr std::string_view why_suffix = ".why";
 
 bool is_alphanumeric(char c) noexcept {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');

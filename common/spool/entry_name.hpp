@@ -19,6 +19,9 @@
 
 namespace ums::spool {
 
+/// Of the file beside a parked entry that says why; no entry name ends so.
+inline constexpr std::string_view why_suffix = ".why";
+
 class EntryName {
   public:
     static constexpr std::size_t longest = 250;

@@ -241,6 +241,7 @@ class Spool {
     void ensure_directory(const std::string& path);
     void ensure_own();
     void leave_sign(const std::string& path);
+    void sweep_first_runs();
     void sweep_reasons(const Queue& queue, State state);
     void recover(const Queue& queue);
     void recover_splits(const Queue& queue);

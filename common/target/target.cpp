@@ -109,9 +109,8 @@ std::variant<Target, std::string> parse_target(std::string_view text, std::strin
     if (text.starts_with('\\')) return "a UNC path begins with two backslashes: \\\\server\\share\\directory";
 
     if (text.starts_with("//")) {
-        return "it has no scheme; a share is written \\\\server\\share\\directory or smb://server/share/directory, a "
-               "directory "
-               "of this machine with one slash";
+        return "it has no scheme; a share is written \\\\server\\share\\directory or smb://server/share/directory, "
+               "a directory of this machine with one slash";
     }
     const auto colon = text.find(':');
     const auto slash = text.find('/');
@@ -170,13 +169,17 @@ std::variant<Target, std::string> parse_target(std::string_view text, std::strin
     return target;
 }
 
+std::string url_host(std::string_view host) {
+    const bool v6 = host.find(':') != std::string_view::npos;
+    return v6 ? "[" + std::string(host) + "]" : std::string(host);
+}
+
 std::string to_string(const Target& target) {
     std::string out(name_of(target.scheme));
     out += ':';
     if (target.scheme != Scheme::file) {
         out += "//";
-        const bool v6 = target.host.find(':') != std::string::npos;
-        out += v6 ? "[" + target.host + "]" : target.host;
+        out += url_host(target.host);
         if (target.port) out += ":" + std::to_string(*target.port);
         if (is_mail(target.scheme) && !target.host.empty()) return out;
     }

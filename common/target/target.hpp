@@ -33,6 +33,8 @@ std::variant<Target, std::string> parse_target(std::string_view text, std::strin
 
 /// The normal spelling, which parse_target() reads back as the same target.
 std::string to_string(const Target& target);
+/// As it stands in a URL: an IPv6 address in brackets (RFC 3986, 3.2.2).
+std::string url_host(std::string_view host);
 
 /// `segment` percent-encoded for use between slashes of a URL: all but unreserved characters (RFC 3986 section 2.3).
 std::string encode_segment(std::string_view segment);

@@ -31,8 +31,7 @@ struct FreeMulti {
 };
 
 std::string base_url(const Origin& origin) {
-    const bool v6 = origin.host.find(':') != std::string::npos;
-    std::string url = origin.scheme + "://" + (v6 ? "[" + origin.host + "]" : origin.host);
+    std::string url = origin.scheme + "://" + target::url_host(origin.host);
     if (origin.port != (origin.scheme == "https" ? 443 : 80)) url += ":" + std::to_string(origin.port);
     return url;
 }

@@ -77,12 +77,10 @@ std::string host_name() {
 }
 
 std::string authority(const target::Target& target) {
-    const bool v6 = target.host.find(':') != std::string::npos;
-    std::string out = v6 ? "[" + target.host + "]" : target.host;
     std::uint16_t port = 25;
     if (target.scheme == target::Scheme::smtps) port = 465;
     if (target.scheme == target::Scheme::lmtp) port = 24;
-    return out + ":" + std::to_string(target.port.value_or(port));
+    return target::url_host(target.host) + ":" + std::to_string(target.port.value_or(port));
 }
 
 std::string login_options(AuthMethod method) {

@@ -302,9 +302,8 @@ class Pool {
 
 // As a URL: it has the port, and no backslash that would be shown escaped.
 std::string name_of(const smb::Session& session) {
-    const bool v6 = session.host.find(':') != std::string::npos;
-    return "smb://" + (v6 ? "[" + session.host + "]" : session.host) +
-           (session.port == 0 ? "" : ":" + std::to_string(session.port)) + "/" + session.share;
+    return "smb://" + target::url_host(session.host) + (session.port == 0 ? "" : ":" + std::to_string(session.port)) +
+           "/" + session.share;
 }
 
 class SmbStore final : public Store {

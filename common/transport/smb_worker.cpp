@@ -165,9 +165,8 @@ class Worker {
     }
 
     std::string url(const std::string& path) const {
-        const bool v6 = session_.host.find(':') != std::string::npos;
-        return "smb://" + (v6 ? "[" + session_.host + "]" : session_.host) + "/" +
-               target::encode_segment(session_.share) + "/" + target::encode_path(path);
+        return "smb://" + target::url_host(session_.host) + "/" + target::encode_segment(session_.share) + "/" +
+               target::encode_path(path);
     }
 
     void connect() {

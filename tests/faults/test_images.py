@@ -24,29 +24,18 @@ import rooms
 from installation import TOOLS
 from patience import within
 from rooms import Rooms, message, write
+from sweep import SCRATCH, Violation
+from test_syscalls import CONFIG
 
 KINDS = ("ext4", "xfs", "btrfs")
 IMAGES = int(os.environ.get("UMS_IMAGES", "334" if rooms.ALL else "2"))
 SEED = int(os.environ.get("UMS_SEED", "0")) or random.SystemRandom().randrange(1, 2**31)
-SCRATCH = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
 MAKE = {
     "ext4": (64, ["mkfs.ext4", "-q", "-F", "-E", "lazy_itable_init=1"]),
     "xfs": (320, ["mkfs.xfs", "-q", "-f"]),
     "btrfs": (128, ["mkfs.btrfs", "-q", "-f", "-m", "single"]),
 }
-CONFIG = """
-sites:
-  munich: {kernels: [k1, k2], hold-down: 0s}
-  vienna: {kernels: [k2], hold-down: 0s}
-routes:
-  - {recipient: '+43*', to: vienna}
-  - {to: munich}
-"""
 BOTH = ("fax#+49 89 1", "fax#+43 1 2")
-
-
-class Violation(Exception):
-    pass
 
 
 def run(*command):

@@ -6,20 +6,17 @@ What was accepted is somewhere at every moment, and after runs without faults ea
 more run changes nothing. A library that cannot do better may abort; nothing may crash otherwise. Each case proves that its
 allocation failed. UMS_ALL=1: every allocation from the moment when the configuration is read; else a sample.
 """
-import collections
-import multiprocessing
 import os
 import shutil
 import struct
 import subprocess
 import sys
-import tempfile
-import time
 
 import rooms
 import test_syscalls
 from patience import within
-from test_syscalls import SCENES, Place, Violation
+from sweep import Sweep
+from test_syscalls import SCENES, Place
 
 LIBRARY = os.path.join(os.environ.get("UMS_BUILD", ""), "tests", "liballocations.so")
 SAMPLE = None if rooms.ALL else int(os.environ.get("UMS_SAMPLE", "6"))  # of each scene
@@ -53,27 +50,6 @@ class Allocations(Place):
         return done.returncode not in CODES
 
 
-PLACE = None
-
-
-def begin(top):
-    global PLACE  # pylint: disable=global-statement
-    directory = tempfile.mkdtemp(dir=top)
-    os.chmod(directory, 0o755)
-    PLACE = Allocations(directory)
-
-
-def count(name):
-    return name, PLACE.calls(name)
-
-
-def check(case):
-    try:
-        return case, PLACE.check(*case), ""
-    except Violation as violation:
-        return case, None, str(violation)
-
-
 def numbers(total):
     if SAMPLE is None:
         return range(1, total + 1)
@@ -81,38 +57,14 @@ def numbers(total):
     return sorted({total * (2 * i + SAMPLE) // (3 * SAMPLE) for i in range(SAMPLE)} - {0})
 
 
+def cases_of(name, total):
+    return [(name, "malloc", number) for number in numbers(total)]
+
+
 def main():
     if not os.path.exists(LIBRARY):
         raise SystemExit("UMS_BUILD must name a build with tests: there is no " + LIBRARY)
-    wanted = sys.argv[1:] or list(SCENES)
-    top = tempfile.mkdtemp(prefix="ums-malloc.", dir=test_syscalls.SCRATCH)
-    os.chmod(top, 0o755)
-    fired = collections.Counter()
-    ends = collections.Counter()
-    violations = []
-    cases = []
-    began = time.monotonic()
-    try:
-        with multiprocessing.Pool(os.cpu_count(), begin, (top,)) as pool:
-            for name, total in pool.imap(count, wanted):
-                cases += [(name, "malloc", number) for number in numbers(total)]
-                print(f"  {name}: {total} allocations", file=sys.stderr)
-            for (name, _, _), found, violation in pool.imap_unordered(check, cases, chunksize=4):
-                if violation:
-                    violations.append(violation)
-                    print("VIOLATION " + violation, file=sys.stderr, flush=True)
-                elif found:
-                    fired[name] += 1
-                    ends[found[1]] += 1
-    finally:
-        shutil.rmtree(top, ignore_errors=True)
-    total = sum(fired.values())
-    print("  " + ", ".join(f"{name} {fired[name]}" for name in wanted), file=sys.stderr)
-    print(f"  {len(cases)} cases, {total} allocations failed ({', '.join(f'{n} {end}' for end, n in sorted(ends.items()))}), "
-          f"{len(violations)} violations, {time.monotonic() - began:.0f} s", file=sys.stderr)
-    # Threads and processes take their turns differently in each run: a few of the last ones may not be met.
-    if violations or total < len(cases) * 0.9:
-        raise SystemExit(1)
+    Sweep(Allocations, sys.argv[1:] or list(SCENES), cases_of, "allocations").run()
 
 
 if __name__ == "__main__":

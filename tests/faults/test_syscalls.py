@@ -5,27 +5,21 @@
 What was accepted is somewhere at every moment, and after runs without faults each message has arrived once, byte for byte; one
 more run changes nothing. Each case proves that its fault fired. UMS_ALL=1: every call; else every UMS_STEP-th case.
 """
-import collections
 import hashlib
-import multiprocessing
 import os
 import re
 import shutil
-import signal
 import subprocess
 import sys
-import tempfile
-import time
 
 import rooms
 from installation import TOOLS
 from patience import within
 from rooms import Rooms, message, write
+from sweep import Sweep, Violation
 
 INJECT = os.path.join(os.environ.get("UMS_BUILD", ""), "tests", "inject")
 STEP = 1 if rooms.ALL else int(os.environ.get("UMS_STEP", "401"))
-# /tmp is a disk on most machines, and each case begins with a tree of its own.
-SCRATCH = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
 CONFIG = """
 sites:
   munich: {kernels: [k1, k2], hold-down: 0s}
@@ -221,10 +215,6 @@ SCENES = {
 }
 
 
-class Violation(Exception):
-    pass
-
-
 class Place:
     """Where one process works: a world, and how it was before each scene."""
 
@@ -304,28 +294,6 @@ class Place:
         return call, "recovered"
 
 
-PLACE = None
-
-
-def begin(top):
-    global PLACE  # pylint: disable=global-statement
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    directory = tempfile.mkdtemp(dir=top)
-    os.chmod(directory, 0o755)
-    PLACE = Place(directory)
-
-
-def count(name):
-    return name, PLACE.calls(name)
-
-
-def check(case):
-    try:
-        return case, PLACE.check(*case), ""
-    except Violation as violation:
-        return case, None, str(violation)
-
-
 def cases_of(name, calls):
     for number, call in enumerate(calls, 1):
         for fault in KILLS:
@@ -341,40 +309,7 @@ def cases_of(name, calls):
 def main():
     if not os.path.exists(INJECT):
         raise SystemExit("UMS_BUILD must name a build with tests: there is no " + INJECT)
-    wanted = sys.argv[1:] or list(SCENES)
-    top = tempfile.mkdtemp(prefix="ums-faults.", dir=SCRATCH)
-    os.chmod(top, 0o755)
-    fired = collections.Counter()
-    by_call = collections.Counter()
-    ends = collections.Counter()
-    violations = []
-    began = time.monotonic()
-    try:
-        with multiprocessing.Pool(os.cpu_count(), begin, (top,)) as pool:
-            cases = []
-            for name, calls in pool.imap(count, wanted):
-                cases += cases_of(name, calls)
-                print(f"  {name}: {len(calls)} system calls", file=sys.stderr)
-            cases = cases[::STEP]
-            for (name, fault, _), found, violation in pool.imap_unordered(check, cases, chunksize=4):
-                if violation:
-                    violations.append(violation)
-                    print("VIOLATION " + violation, file=sys.stderr, flush=True)
-                elif found:
-                    fired[(name, fault)] += 1
-                    by_call[found[0]] += 1
-                    ends[found[1]] += 1
-    finally:
-        shutil.rmtree(top, ignore_errors=True)
-    total = sum(fired.values())
-    for name in wanted:
-        print(f"  {name}: " + ", ".join(f"{fault} {fired[(name, fault)]}" for fault in (*KILLS, *ERRORS, "short")), file=sys.stderr)
-    print("  by call: " + ", ".join(f"{call} {n}" for call, n in by_call.most_common(30)), file=sys.stderr)
-    print(f"  {len(cases)} cases, {total} faults fired ({', '.join(f'{n} {end}' for end, n in sorted(ends.items()))}), "
-          f"{len(violations)} violations, {time.monotonic() - began:.0f} s", file=sys.stderr)
-    # Threads and processes take their turns differently in each run: a few calls at the end may not be met.
-    if violations or total < len(cases) * 0.9:
-        raise SystemExit(1)
+    Sweep(Place, sys.argv[1:] or list(SCENES), cases_of, "system calls", lambda cases: cases[::STEP]).run()
 
 
 if __name__ == "__main__":

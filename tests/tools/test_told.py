@@ -105,6 +105,9 @@ class Told(Case):
         self.assertEqual(rooms.read(log).count(b"no other kernel can take over"), 1)
         os.rename(world.kernels["k1"] + ".away", world.kernels["k1"])
         self.wait_until(lambda: b"kernel 'k1' is up" in rooms.read(log), 90, "it is back, and told without -v")
+        # The next outage is another one.
+        os.rename(world.kernels["k1"], world.kernels["k1"] + ".away")
+        self.wait_until(lambda: rooms.read(log).count(b"no other kernel can take over") == 2, 90, "it is down again")
         watching.terminate()
         watching.wait(within(10))
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include <algorithm>
 #include <array>
+#include <map>
+#include <set>
 
 #include "at_kernels.hpp"
 #include "late.hpp"
@@ -27,15 +29,21 @@ constexpr std::chrono::seconds told_doubt{60};  // of most a look makes an end b
 class Repeats {
   public:
     bool is_due(const std::string& what, std::chrono::steady_clock::time_point now) {
+        goes_on_.insert(what);
         const auto [said, is_new] = said_.try_emplace(what, now);
         if (!is_new && now - said->second < std::chrono::minutes(15)) return false;
         said->second = now;
         return true;
     }
-    void ended(const std::string& what) { said_.erase(what); }
+    /// What nobody asked for in this pass has ended.
+    void end_pass() {
+        std::erase_if(said_, [&](const auto& one) { return !goes_on_.contains(one.first); });
+        goes_on_.clear();
+    }
 
   private:
     std::map<std::string, std::chrono::steady_clock::time_point> said_;
+    std::set<std::string> goes_on_;
 };
 
 class Pass {
@@ -76,6 +84,7 @@ class Pass {
             if (cli::stopping()) break;
             assign(site);
         }
+        repeats_.end_pass();
         if (!common_.dry_run && !cli::stopping()) tell(config_, spool_, conditions(), clock_, reporter_);
         return code_.value();
     }
@@ -182,8 +191,6 @@ class Pass {
             } else {
                 complain(spool::to_string(queue), talk);
             }
-        } else {
-            repeats_.ended(spool::to_string(queue));
         }
     }
 
@@ -246,9 +253,7 @@ class Pass {
                      "kernel " + text::quote(seat.kernel->name) + " is " + seat.state() +
                          " and no other kernel can take over; " + count_of(staying, "message") +
                          (staying == 1 ? " waits" : " wait"));
-            return;
         }
-        repeats_.ended(spool::to_string(Queue::kernel(seat.kernel->name)));
     }
 
     /// They came here from a site that falls back to this one, and that takes messages again: the rules say which it was.

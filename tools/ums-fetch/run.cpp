@@ -364,7 +364,6 @@ int run(const cli::Common& common, const Options& options, report::Reporter& rep
     const auto config = cli::load_config(common);
     if (!options.probe.empty()) {
         if (!options.files.empty()) throw Error(Fault::usage, "--probe takes one target at a time, and no FILE");
-        if (common.dry_run) throw Error(Fault::usage, "--probe tries by writing: it cannot go with --dry-run");
         return probe::run(common, config, options.probe, probe::Use::fetching, reporter);
     }
     if (!options.files.empty()) return put(common, options, config, reporter);

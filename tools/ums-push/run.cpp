@@ -380,7 +380,6 @@ int run(const cli::Common& common, const Options& options, report::Reporter& rep
     const auto config = cli::load_config(common);
     if (!options.probe.empty()) {
         if (!options.file.empty()) throw Error(Fault::usage, "--probe takes one target at a time, and no FILE");
-        if (common.dry_run) throw Error(Fault::usage, "--probe tries by writing: it cannot go with --dry-run");
         return probe::run(common, config, options.probe, probe::Use::sending, reporter);
     }
     if (!options.file.empty()) return push_single(common, options, config, reporter);

@@ -265,6 +265,26 @@ TEST_CASE("progress is drawn at most ten times a second, and cleared before talk
     REQUIRE(printed({}, [](Reporter& r) { r.progress(1, 2); }).err.empty());
 }
 
+TEST_CASE("the same warning comes again after a quarter of an hour", "[report]") {
+    const auto output = captured([&] {
+        clock::ManualClock clock(start_time);
+        Reporter reporter("ums-test", {}, clock);
+        for (int minutes = 0; minutes < 31; minutes += 5) {
+            reporter.warning("w");
+            reporter.error("e");
+            clock.sleep(std::chrono::minutes(5));
+        }
+        return 0;
+    });
+    const auto count = [&](std::string_view line) {
+        std::size_t found = 0;
+        for (auto at = output.err.find(line); at != std::string::npos; at = output.err.find(line, at + 1)) ++found;
+        return found;
+    };
+    REQUIRE(count("warning: w\n") == 3);
+    REQUIRE(count("error: e\n") == 7);
+}
+
 TEST_CASE("the log is a JSON object a line, with everything that was said", "[report][log]") {
     test::TemporaryDirectory directory;
     const auto file = directory.path() + "/log";
