@@ -70,18 +70,10 @@ std::optional<std::string> formed_value(const config::Site& site, Conversion::Ki
     return with_number(text::trim(value), split.service.has_value(), formed.number);
 }
 
-}  // namespace
+using Candidates = std::vector<const config::Site*>;
 
-Chosen site_of(const config::Config& config, std::string_view kernel, const message::HeaderBlock& block) {
-    std::vector<const config::Site*> candidates;
-    for (const auto& site : config.sites) {
-        if (std::find(site.kernels.begin(), site.kernels.end(), kernel) != site.kernels.end())
-            candidates.push_back(&site);
-    }
-    if (candidates.empty()) return {nullptr, "no site lists kernel " + text::quote(kernel)};
-    const std::string of_kernel = "of kernel " + text::quote(kernel);
-    if (candidates.size() == 1) return {candidates.front(), "the site " + of_kernel};
-
+// By a header field that names the line.
+std::optional<Chosen> site_of_line(const Candidates& candidates, const message::HeaderBlock& block) {
     for (const auto* site : candidates) {
         for (const auto& line : site->lines) {
             if (!block.has_field(line.field)) continue;
@@ -90,26 +82,50 @@ Chosen site_of(const config::Config& config, std::string_view kernel, const mess
                     return text::matches_wildcard(pattern, text::trim(value), text::IgnoreCase::yes);
                 });
                 if (hit != line.patterns.end()) {
-                    return {site, "its " + line.field + " " + text::quote(value) + " is a line of the site"};
+                    return Chosen{site, "its " + line.field + " " + text::quote(value) + " is a line of the site"};
                 }
             }
         }
     }
-    const config::Site* best = nullptr;
+    return std::nullopt;
+}
+
+// By the called number: the site that knows most digits of one of `recipients`.
+std::optional<Chosen> site_of_number(const Candidates& candidates, const message::HeaderBlock& block,
+                                     const std::vector<message::Recipient>& recipients) {
+    std::optional<Chosen> best;
     std::size_t most = 0;
-    std::string number;
-    for (const auto& recipient : block.recipients()) {
+    for (const auto& recipient : recipients) {
         for (const auto* site : candidates) {
             if (!site->numbering) continue;
             const auto digits =
                 number::own_digits(*site->numbering, recipient.address, type_in(block, site->fields.type_of_number));
             if (digits <= most) continue;
             most = digits;
-            best = site;
-            number = recipient.spelling;
+            best = Chosen{site, text::quote(recipient.spelling) + " begins with the site's own number"};
         }
     }
-    if (best != nullptr) return {best, text::quote(number) + " begins with the site's own number"};
+    return best;
+}
+
+}  // namespace
+
+Chosen site_of(const config::Config& config, std::string_view kernel, const message::HeaderBlock& block,
+               const message::Recipient* recipient) {
+    Candidates candidates;
+    for (const auto& site : config.sites) {
+        if (std::find(site.kernels.begin(), site.kernels.end(), kernel) != site.kernels.end())
+            candidates.push_back(&site);
+    }
+    if (candidates.empty()) return {nullptr, "no site lists kernel " + text::quote(kernel)};
+    const std::string of_kernel = "of kernel " + text::quote(kernel);
+    if (candidates.size() == 1) return {candidates.front(), "the site " + of_kernel};
+
+    if (auto chosen = site_of_line(candidates, block)) return *chosen;
+    if (recipient != nullptr) {
+        if (auto chosen = site_of_number(candidates, block, {*recipient})) return *chosen;
+    }
+    if (auto chosen = site_of_number(candidates, block, block.recipients())) return *chosen;
     // A site with lines of its own is not meant by a message of another line.
     const auto open =
         std::find_if(candidates.begin(), candidates.end(), [](const config::Site* one) { return one->lines.empty(); });
@@ -126,7 +142,7 @@ Received receive(const config::Site& site, std::string_view number, std::optiona
     const auto formed =
         number::form(*site.numbering, site.conversions, Conversion::Kind::destination, number, type, steps);
     received.doubled = formed.doubled;
-    received.is_formed = formed.changed && formed.number != number::strip(number);
+    received.is_formed = formed.changed;
     if (received.is_formed) received.number = formed.number;
     if (!site.ddi.empty()) {
         received.ddi = rule_for(site, number::strip(formed.number), formed.extension);

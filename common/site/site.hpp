@@ -18,14 +18,16 @@
 
 namespace ums::site {
 
-/// The site of a message that was received from `kernel`. Where several sites list the kernel, in this order: the first
-/// one of which `lines` fits a header field of the message; the one whose country, area and main number cover most
-/// digits of a recipient; the first one. Null if none lists it.
+/// The site of a recipient of a message that was received from `kernel`. Where several sites list the kernel, in this
+/// order: the first one of which `lines` fits a header field of the message; the one whose country, area and main number
+/// cover most digits of the recipient, or, if it tells nothing, of any recipient; the first one without lines of its own.
+/// Null if none lists it. Without a recipient: of the message.
 struct Chosen {
     const config::Site* site = nullptr;
     std::string reason;
 };
-Chosen site_of(const config::Config& config, std::string_view kernel, const message::HeaderBlock& block);
+Chosen site_of(const config::Config& config, std::string_view kernel, const message::HeaderBlock& block,
+               const message::Recipient* recipient = nullptr);
 
 /// What a site makes of a recipient of a received message.
 struct Received {

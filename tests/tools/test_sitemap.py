@@ -68,6 +68,17 @@ class Sitemap(Case):
         self.assertIn(b"MAIL FROM:+49 301234567\r\nRCPT TO:+49 89 4799222\r\n", got)
         self.assertIn(b"X-UMS-Original-Sender: 030 1234567\r\n", got)
 
+    def test_recipients_of_two_sites(self):
+        world = self.world()
+        os.makedirs(world.kernel_in("k1", "Stray"), exist_ok=True)
+        self.receive(world, message(1, ["089 4799123", "+49 30 456987456", "+49 89 4799 124"]), "Stray")
+        got = sorted(world.received("ExConn"))
+        self.assertEqual(len(got), 2, got)
+        self.assertIn(b"RCPT TO:+49 30 456987456\r\n", got[0])
+        self.assertNotIn(b"4799", got[0])
+        self.assertIn(b"RCPT TO:+49 89 4799123\r\nRCPT TO:+49 89 4799 124\r\n", got[1])
+        self.assertEqual(world.received("SapConn"), got[:1], "it is a connector of berlin alone")
+
     def test_several_connectors_get_it(self):
         world = self.world()
         os.makedirs(world.kernel_in("k1", "Stray"), exist_ok=True)

@@ -31,13 +31,14 @@ class Stage {
 
     std::vector<split::Part> decide(const split::Message& message) const {
         const auto& entry = message.entry;
-        const auto chosen = site::site_of(config_, entry.name.get(attribute::origin), message.block);
+        const auto kernel = entry.name.get(attribute::origin);
         const auto recipients = message.block.recipients();
         // The kernel decided: it lies in the connector's own directory. Send reports always come this way.
         const auto own = entry.name.get(attribute::connector);
         const auto* connector = config_.connector(own);
         const bool is_own = connector != nullptr && entry.name.number(attribute::chosen) == 0;
         if (recipients.empty()) {
+            const auto chosen = site::site_of(config_, kernel, message.block);
             site::Choice choice{{}, "it has no recipient, and its site names no connector"};
             if (is_own) {
                 choice = {{std::string(own)}, "it lay in the connector's directory"};
@@ -53,6 +54,7 @@ class Stage {
         std::vector<std::string> refusals;
         for (const auto& recipient : recipients) {
             static const config::Site no_site;
+            const auto chosen = site::site_of(config_, kernel, message.block, &recipient);
             const auto received =
                 site::receive(chosen.site == nullptr ? no_site : *chosen.site, message.block, recipient);
             site::Choice choice{{std::string(own)}, "it lay in the connector's directory"};
@@ -73,7 +75,7 @@ class Stage {
         }
         // Of a message that is for nobody at all, nothing is left to be sorted by number.
         if (refusals.size() == recipients.size()) {
-            split::Part part{named(entry, chosen.site), Queue::failed()};
+            split::Part part{parts.front().name, Queue::failed()};
             part.result = report::Result::parked;
             part.reason = refusals.front();
             part.detail = "failed: " + part.reason;
@@ -87,7 +89,7 @@ class Stage {
         return entry.name.without(attribute::not_before).with(attribute::site, site == nullptr ? "" : site->name);
     }
 
-    // The lines to each connector of the choice, or to noroute.
+    // The lines to each connector of the choice, or to noroute. What one site forms is not another's.
     void add(const split::Message& message, const config::Site* site, const site::Choice& choice,
              const std::vector<std::size_t>& lines, bool is_own, std::vector<split::Part>& parts) const {
         const auto name = named(message.entry, site);
@@ -112,8 +114,9 @@ class Stage {
 
     static void join(split::Part part, const std::vector<std::size_t>& lines, bool apart,
                      std::vector<split::Part>& parts) {
-        const auto same =
-            std::find_if(parts.begin(), parts.end(), [&](const split::Part& p) { return p.queue == part.queue; });
+        const auto same = std::find_if(parts.begin(), parts.end(), [&](const split::Part& p) {
+            return p.queue == part.queue && p.name.get(attribute::site) == part.name.get(attribute::site);
+        });
         if (same != parts.end() && !apart) {
             same->lines.insert(same->lines.end(), lines.begin(), lines.end());
             return;

@@ -69,6 +69,27 @@ TEST_CASE("the site of a shared kernel: lines, then the called number, then the 
     CHECK(site_of(lined, "central", block_of("RCPT TO:1\r\n")).site == &lined.sites[0]);
 }
 
+TEST_CASE("each recipient of a shared kernel is of the site that its own number tells") {
+    auto berlin = make_site("berlin", "30", "4799");
+    berlin.lines = {{"X-Controller", {"2"}}};
+    const auto config = ConfigBuilder().site(berlin).site(make_site("munich", "89", "4711")).config;
+    const auto chosen = [&](const std::string& lines) {
+        const auto block = block_of(lines);
+        std::string names;
+        for (const auto& recipient : block.recipients()) {
+            names += site_of(config, "central", block, &recipient).site->name + " ";
+        }
+        return names;
+    };
+    CHECK(chosen("RCPT TO:+49 30 4799123\r\nRCPT TO:+49 89 4711123\r\n") == "berlin munich ");
+    CHECK(chosen("RCPT TO:+49 89 4711123\r\nRCPT TO:+49 30 4799123\r\n") == "munich berlin ");
+    // What tells nothing goes with the others of its message.
+    CHECK(chosen("RCPT TO:123\r\nRCPT TO:+49 30 4799123\r\n") == "berlin berlin ");
+    CHECK(chosen("RCPT TO:123\r\nRCPT TO:a@example.com\r\n") == "munich munich ");
+    // A line is of all of them.
+    CHECK(chosen("RCPT TO:+49 89 4711123\r\nRCPT TO:123\r\nX-Controller: 2\r\n") == "berlin berlin ");
+}
+
 TEST_CASE("originator and redirector are formed, and kept") {
     auto site = make_site("munich", "89", "4799");
     CHECK(
