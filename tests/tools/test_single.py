@@ -505,7 +505,7 @@ class Single(Case):
             write(world.config, text.replace(b"kernels: [k2]", b"kernels: [k7]"))
             done = self.run_clean(world, "ums-route", "--log", log, *arguments, codes=(78,))
             lines = [json.loads(line) for line in read(log).splitlines()]
-            wrong = [x for x in lines if "k7" in x["text"]]
+            wrong = [x for x in lines if "'k7'" in x["text"]]
             self.assertEqual([x["level"] for x in wrong], ["error"] * (number + 1))
             self.assertIn(wrong[0]["text"].encode() + b"\n", done.stderr)
         # Warnings are said by -v only, but the log is for whoever reads it later.

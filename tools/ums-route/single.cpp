@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "decision.hpp"
 #include "error/error.hpp"
 #include "number/number.hpp"
 #include "text/text.hpp"
@@ -65,7 +66,8 @@ void print_groups_json(const std::vector<rules::Table::Group>& groups, const Rec
 struct Explanation {
     std::string service;
     std::optional<std::string> number;  // normalised, if it is one
-    rules::Decision decision;
+    rules::Decision ruled;              // by the rules
+    rules::Decision decision;           // as its site leaves it
     std::vector<rules::Look> looks;
     std::optional<rules::Decision> later;  // what the first rule below would have decided
 };
@@ -76,12 +78,17 @@ Explanation explain_recipient(const rules::Table& table, const rules::Subject& s
     e.service = to_string(recipient.service.value_or(message::Service::fax));
     const auto* home = config.mds.numbering ? &*config.mds.numbering : nullptr;
     if (number::is_number(recipient.address)) e.number = number::normalise(recipient.address, home);
-    e.decision = table.decide(subject, recipient, &e.looks);
+    e.ruled = table.decide(subject, recipient, &e.looks);
+    e.decision = with_site(config, e.ruled, recipient);
     if (e.decision.rule < config.routes.size()) {
         auto later = table.decide(subject, recipient, nullptr, e.decision.rule + 1);
         if (later.rule < config.routes.size()) e.later = std::move(later);
     }
     return e;
+}
+
+void print_decision(const rules::Decision& decision, std::string_view how, std::ostream& out) {
+    out << "  " << how << ' ' << text::escape(decision.word()) << ", " << decision.reason << '\n';
 }
 
 void print_explanation(const Explanation& e, const message::Recipient& recipient, std::ostream& out) {
@@ -97,9 +104,10 @@ void print_explanation(const Explanation& e, const message::Recipient& recipient
         if (look.seen != look.compared) out << ", written " << text::quote(look.seen);
         out << '\n';
     }
-    out << "  -> " << text::escape(e.decision.word()) << ", " << e.decision.reason << '\n';
+    print_decision(e.ruled, "->", out);
+    if (e.decision.action != e.ruled.action) print_decision(e.decision, "->", out);
     if (e.later) {
-        out << "  later also " << text::escape(e.later->word()) << ", " << e.later->reason << '\n';
+        print_decision(*e.later, "later also", out);
     }
 }
 
@@ -202,7 +210,7 @@ int route_single(const config::Config& config, const rules::Table& table, const 
             }
         }
     } else {
-        const auto groups = table.split(subject, recipients);
+        const auto groups = split(config, table, subject, recipients);
         for (const auto& group : groups) all_routed = all_routed && group.site;
         if (json == Json::yes) {
             print_groups_json(groups, recipients, config, out);

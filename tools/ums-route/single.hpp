@@ -39,8 +39,9 @@ class Single {
 ///   one way                 `site`, or `noroute`, `hold`, `reject`
 ///   several                 a line each, `site TAB recipient, recipient`
 ///   Json::yes               an object per line: site (or null), action, recipients, rule (from 1), reason
-///   Explain::yes            for each recipient every condition that was looked at, the decision, and the next rule that
-///                           would have matched; with Json::yes an object per recipient
+///   Explain::yes            for each recipient every condition that was looked at, the decision, what its site says that
+///                           does not send there, and the next rule that would have matched; with Json::yes an object
+///                           per recipient
 /// Returns 0, or exit_attention if a recipient has no site.
 int route_single(const config::Config& config, const rules::Table& table, const rules::Subject& subject,
                  Explain explain, Json json, std::ostream& out);

@@ -1,13 +1,11 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "stage.hpp"
 
-#include <map>
-
+#include "decision.hpp"
 #include "message/envelope.hpp"
 #include "message/header_block.hpp"
 #include "notice/notice.hpp"
 #include "rules/rules.hpp"
-#include "site/site.hpp"
 #include "split/splitter.hpp"
 #include "text/text.hpp"
 
@@ -47,8 +45,8 @@ class Stage {
             put_aside(message, envelope, parts);
             return parts;
         }
-        for (const auto& group : table_.split(subject)) {
-            for (const auto& one : accepted(group, envelope)) add(one, message, envelope, parts);
+        for (const auto& group : split(config_, table_, subject, envelope.recipients)) {
+            add(group, message, envelope, parts);
         }
         return parts;
     }
@@ -60,27 +58,6 @@ class Stage {
             offset += got;
             return got;
         };
-    }
-
-    // The group without the recipients that its site does not send to, and a rejection for each reason.
-    std::vector<rules::Table::Group> accepted(rules::Table::Group group, const message::Envelope& envelope) const {
-        if (group.action != Decision::Action::route) return {std::move(group)};
-        const auto* site = config_.site(*group.site);
-        std::map<std::string, rules::Table::Group> rejected;
-        std::erase_if(group.recipients, [&](std::size_t index) {
-            const auto why = site == nullptr ? std::nullopt : site::refusal(*site, envelope.recipients[index]);
-            if (!why) return false;
-            auto& one = rejected[*why];
-            one.action = Decision::Action::reject;
-            one.text = *why;
-            one.reason = "site " + text::quote(site->name);
-            one.recipients.push_back(index);
-            return true;
-        });
-        std::vector<rules::Table::Group> out;
-        if (!group.recipients.empty()) out.push_back(std::move(group));
-        for (auto& [why, one] : rejected) out.push_back(std::move(one));
-        return out;
     }
 
     // The message with the recipients of the group, to noroute if nothing else is said.
@@ -120,7 +97,10 @@ class Stage {
             case Decision::Action::reject:
                 part.name = part.name.with(attribute::ruled, "failed");
                 part.queue = Queue::failed();
-                part.reason = "rejected: " + group.text + " (" + group.reason + ")";
+                // What a site says is all of its reason.
+                part.reason = "rejected: " + (group.reason.ends_with(group.text) && !group.text.empty()
+                                                  ? group.reason
+                                                  : group.text + " (" + group.reason + ")");
                 part.detail = "failed: " + part.reason;
                 break;
         }

@@ -7,6 +7,7 @@
 #include <set>
 
 #include "config/cases.hpp"
+#include "decision.hpp"
 #include "rules/rules.hpp"
 #include "single.hpp"
 #include "spool/spool.hpp"
@@ -75,9 +76,11 @@ struct Went {
     std::vector<std::string> reasons;  // one each
 };
 
-Went went(const rules::Table& table, const rules::Subject& subject) {
+Went went(const config::Config& config, const rules::Table& table, const rules::Subject& subject) {
     std::map<std::string, std::string> ways;
-    for (const auto& group : table.split(subject)) ways.try_emplace(group.word(), group.reason);
+    for (const auto& group : split(config, table, subject, subject.envelope->recipients)) {
+        ways.try_emplace(group.word(), group.reason);
+    }
     Went result;
     for (const auto& [way, reason] : ways) {
         result.ways.push_back(way);
@@ -102,12 +105,12 @@ int run_cases(const cli::Common& common, const config::Config& config, const std
     for (const auto& one : loaded.cases) {
         Went got;
         if (one.message.empty()) {
-            got = went(table, Made(one).subject(clock.now()));
+            got = went(config, table, Made(one).subject(clock.now()));
         } else {
             const Single message(one.message, table);
             auto subject = message.subject(one.connector, one.at.value_or(clock.now()));
             if (one.size) subject.size = one.size;
-            got = went(table, subject);
+            got = went(config, table, subject);
         }
         const bool passed = got.ways == one.to;
         failed += passed ? 0 : 1;
@@ -150,7 +153,8 @@ struct Count {
 
 // Counts of one table, and what each recipient of the message at hand became.
 struct Side {
-    explicit Side(const config::Config& config) : table(config) {}
+    explicit Side(const config::Config& of) : config(of), table(of) {}
+    const config::Config& config;
     rules::Table table;
     std::map<std::string, Count> counts;
     std::vector<Decision> decisions;
@@ -159,7 +163,7 @@ struct Side {
         decisions.clear();
         std::set<std::string> ways;
         for (const auto& recipient : subject.envelope->recipients) {
-            decisions.push_back(table.decide(subject, recipient));
+            decisions.push_back(decide(config, table, subject, recipient));
             const auto way = decisions.back().word();
             ++counts[way].recipients;
             if (ways.insert(way).second) ++counts[way].messages;

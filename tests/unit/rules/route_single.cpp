@@ -98,6 +98,31 @@ TEST_CASE("ums-route --explain --json prints an object per recipient") {
         "\n");
 }
 
+TEST_CASE("ums-route shows what a site does not send") {
+    auto config = table();
+    number::Numbering numbering;
+    numbering.country = "49";
+    numbering.area = "89";
+    numbering.blocked = {"+49900*"};
+    config.sites[0].numbering = numbering;
+    REQUIRE(config.sites[0].name == "munich");
+    const std::string lines = "RCPT TO:+49 900 1\r\nRCPT TO:+49 89 1\r\nRCPT TO:+49 900 2\r\n";
+    const auto ways = run(config, lines);
+    CHECK(ways.out == "munich\t+49 89 1\nreject\t+49 900 1\nreject\t+49 900 2\n");
+    CHECK(ways.exit == 1);
+    const auto json = run(config, lines, Explain::no, Json::yes);
+    CHECK_THAT(json.out,
+               Catch::Contains(R"({"site":null,"action":"reject","recipients":["+49 900 2"],"rule":2,)"
+                               R"("reason":"site 'munich': '+49 900 2' is not dialled: the site blocks '+49900*'"})"));
+    const auto why = run(config, "RCPT TO:+49 900 1\r\n", Explain::yes);
+    CHECK_THAT(why.out,
+               Catch::Contains("  -> munich, rule 2 (mds.yaml:42): recipient '+49*'\n  -> reject, site 'munich': "
+                               "'+49 900 1' is not dialled: the site blocks '+49900*'\n"));
+    CHECK(why.exit == 1);
+    const auto json_why = run(config, "RCPT TO:+49 900 1\r\n", Explain::yes, Json::yes);
+    CHECK_THAT(json_why.out, Catch::Contains(R"("site":null,"action":"reject","rule":2,"reason":"site 'munich': ')"));
+}
+
 TEST_CASE("ums-route refuses what it cannot use") {
     try {
         run(table(), "Subject: x\r\n");
