@@ -422,6 +422,15 @@ std::optional<std::string> PosixDisk::network_file_system(const std::string& pat
     return std::nullopt;
 }
 
+bool PosixDisk::may_keep_both_names(const std::string& path) {
+    struct statfs st {};
+    if (retried([&] { return ::statfs(path.c_str(), &st); }) != 0)
+        fail(Fault::cannot_read, "ask the file system of", path);
+    static constexpr std::array<std::uint32_t, 3> one_journal{EXT4_SUPER_MAGIC, XFS_SUPER_MAGIC, TMPFS_MAGIC};
+    return std::find(one_journal.begin(), one_journal.end(), static_cast<std::uint32_t>(st.f_type)) ==
+           one_journal.end();
+}
+
 bool PosixDisk::has_writer(const Fd& fd) {
     // A read lease is refused with EAGAIN while anybody has the file open for writing. Other refusals (not the owner, no
     // leases on this file system) say nothing.

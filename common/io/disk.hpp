@@ -142,6 +142,10 @@ class Disk {
     virtual Space space(const std::string& path) = 0;
     /// The name of the network file system that `path` is on (`NFS`, `SMB`, ...); nothing for a local one.
     virtual std::optional<std::string> network_file_system(const std::string& path) = 0;
+    /// Whether a loss of power may leave a file with both its names when it was moved into another directory and only that one
+    /// was synced: btrfs logs names that are new, and of the old one nothing, unless its directory is synced. ext4 and xfs
+    /// cannot; of what is not known it is assumed.
+    virtual bool may_keep_both_names(const std::string& path) = 0;
     /// True if another process has the file open for writing, as far as the system tells (a read lease, fcntl(2)).
     virtual bool has_writer(const Fd& fd) = 0;
 };
@@ -179,6 +183,7 @@ class PosixDisk final : public Disk {
     bool try_lock(const Fd& fd, const std::string& path) override;
     Space space(const std::string& path) override;
     std::optional<std::string> network_file_system(const std::string& path) override;
+    bool may_keep_both_names(const std::string& path) override;
     bool has_writer(const Fd& fd) override;
 
   private:

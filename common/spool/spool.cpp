@@ -39,6 +39,15 @@ const KindName& describe(Queue::Kind kind) {
     return *std::find_if(kinds.begin(), kinds.end(), [&](const KindName& k) { return k.kind == kind; });
 }
 
+// Made with the spool, and not by the first message that comes there.
+bool has_common_sign(Queue::Kind kind) { return !describe(kind).has_name && kind != Queue::Kind::sent; }
+
+bool is_entry_of(std::string_view text, std::string_view id) {
+    return text.starts_with(id) && (text.size() == id.size() || text[id.size()] == ',');
+}
+
+}  // namespace
+
 std::vector<State> states_of(Queue::Kind kind) {
     switch (kind) {
         case Queue::Kind::outgoing:
@@ -52,15 +61,6 @@ std::vector<State> states_of(Queue::Kind kind) {
     }
     return {};
 }
-
-// Made with the spool, and not by the first message that comes there.
-bool has_common_sign(Queue::Kind kind) { return !describe(kind).has_name && kind != Queue::Kind::sent; }
-
-bool is_entry_of(std::string_view text, std::string_view id) {
-    return text.starts_with(id) && (text.size() == id.size() || text[id.size()] == ',');
-}
-
-}  // namespace
 
 std::string to_string(const Queue& queue) {
     const auto& kind = describe(queue.kind);
@@ -213,7 +213,9 @@ Spool::Spool(io::Disk& disk, const clock::Clock& clock, std::string root, std::s
     if (uuid_.empty() && opening == Opening::create) {
         throw Error(Fault::cannot_read, "the spool's identity " + text::quote(uuid_path) + " is empty");
     }
-    if (opening == Opening::create) ensure_own();
+    if (opening != Opening::create) return;
+    ensure_own();
+    if (disk_.may_keep_both_names(root_)) remove_second_names();
 }
 
 std::string Spool::path(const Queue& queue) const { return root_ + "/" + to_string(queue); }

@@ -60,6 +60,8 @@ std::optional<Queue> parse_queue(std::string_view text);
 enum class State { tmp, fresh, sending, publishing, hold };
 /// `tmp`, `new`, `sending`, `publishing`, `hold`.
 std::string_view to_string(State state) noexcept;
+/// The directories of a queue of this kind.
+std::vector<State> states_of(Queue::Kind kind);
 
 struct Entry {
     Queue queue;
@@ -245,6 +247,7 @@ class Spool {
     void sweep_reasons(const Queue& queue, State state);
     void recover(const Queue& queue);
     void recover_splits(const Queue& queue);
+    void remove_second_names();
 
     io::Disk& disk_;
     const clock::Clock& clock_;

@@ -1,8 +1,14 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //
-// What the worker of a queue does first: it finishes, or takes back, what dead runs left.
+// What the worker of a queue does first: it finishes, or takes back, what dead runs left; and what a loss of power left twice.
+#include <algorithm>
+#include <functional>
+#include <map>
 #include <set>
+#include <span>
+#include <tuple>
 #include <utility>
+#include <vector>
 
 #include "spool/spool.hpp"
 
@@ -11,6 +17,33 @@ namespace ums::spool {
 namespace {
 
 constexpr std::chrono::hours lonely_reason{1};
+
+// Of two names of one message that stays which is worth more. One of an unfinished move alone has a second name, and as
+// nobody goes on before his move is durable, both tell the truth, but for three:
+//
+//  - What is being published may be at the kernel: that must be looked up, whatever else it is called.
+//  - What is in sent/ arrived: its witness may be gone, so that a look would not find it.
+//  - Unless it was taken back from there, which alone leads from sent/ to anywhere but publishing/.
+auto worth(const Entry& entry, bool taken_back) {
+    using Kind = Queue::Kind;
+    const auto kind = entry.queue.kind;
+    const bool leaves = kind == Kind::kernel || kind == Kind::connector;
+    int rank = 0;
+    if (entry.state == State::tmp) {
+        rank = 0;
+    } else if (kind == Kind::sent) {
+        rank = taken_back ? 1 : 9;
+    } else if (entry.state == State::publishing && leaves) {
+        rank = 8;
+    } else if (kind == Kind::failed || kind == Kind::noroute) {
+        rank = 2;
+    } else if (kind == Kind::outgoing || kind == Kind::incoming) {
+        rank = 3;
+    } else {
+        rank = kind == Kind::site ? 4 : 5;
+    }
+    return std::tuple(rank, entry.queue, entry.state, entry.name.text());
+}
 
 }  // namespace
 
@@ -66,6 +99,62 @@ Entry Spool::destination(const Entry& child) {
     }
     const auto connector = child.name.get(attribute::connector);
     return {connector.empty() ? Queue::noroute() : Queue::connector(connector), State::fresh, child.name};
+}
+
+// Before anything else is done: all that worked when the power went is dead, and what works now has looked here first. So two
+// that look at the same time come to the same end, and neither meets a name of a move that is under way.
+void Spool::remove_second_names() {
+    std::vector<std::size_t> ids;
+    const auto each = [&](const std::function<void(const Queue&, State, std::string_view)>& look) {
+        for (const auto& queue : all_queues()) {
+            for (const State state : states_of(queue.kind)) {
+                disk_.list(path(queue, state), [&](std::string_view text) {
+                    look(queue, state, text);
+                    return true;
+                });
+            }
+        }
+    };
+    // Numbers for the ids: a spool may be large, and this is looked at by every run.
+    const auto number_of = [](std::string_view text) {
+        return std::hash<std::string_view>{}(text.substr(0, text.find(',')));
+    };
+    each([&](const Queue&, State, std::string_view text) {
+        if (!text.ends_with(why_suffix)) ids.push_back(number_of(text));
+    });
+    std::sort(ids.begin(), ids.end());
+    std::set<std::size_t> twice;
+    for (std::size_t i = 1; i < ids.size(); ++i) {
+        if (ids[i] == ids[i - 1]) twice.insert(ids[i]);
+    }
+    if (twice.empty()) return;
+
+    std::map<std::pair<std::uint64_t, std::string>, std::vector<Entry>> files;  // by inode and id
+    each([&](const Queue& queue, State state, std::string_view text) {
+        if (text.ends_with(why_suffix) || !twice.contains(number_of(text))) return;
+        auto name = EntryName::parse(text);
+        if (!name) return;
+        Entry entry{queue, state, std::move(*name)};
+        const auto info = disk_.info(path(entry));
+        if (!info || info->links < 2) return;
+        files[{info->inode, std::string(entry.name.id())}].push_back(std::move(entry));
+    });
+    for (auto& [file, entries] : files) {
+        const bool taken_back = std::any_of(entries.begin(), entries.end(), [](const Entry& entry) {
+            return entry.queue.kind != Queue::Kind::sent && entry.state != State::publishing &&
+                   entry.state != State::tmp;
+        });
+        const auto kept = std::max_element(entries.begin(), entries.end(), [&](const Entry& a, const Entry& b) {
+            return worth(a, taken_back) < worth(b, taken_back);
+        });
+        std::rotate(entries.begin(), kept, kept + 1);
+        const auto others = std::span(entries).subspan(1);
+        if (remove(others) == 0) continue;
+        const Event event{std::string(entries.front().name.id()), "found twice",
+                          "after a loss of power; it stays in " + to_string(entries.front().queue) + "/" +
+                              std::string(to_string(entries.front().state))};
+        journal("spool", std::span(&event, 1));
+    }
 }
 
 void Spool::sweep(const Queue& queue) {

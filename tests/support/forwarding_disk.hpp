@@ -41,6 +41,7 @@ class ForwardingDisk : public Disk {
     FileInfo info(const Fd& fd, const std::string& path) override { return real_.info(fd, path); }
     bool try_lock(const Fd& fd, const std::string& path) override { return real_.try_lock(fd, path); }
     Space space(const std::string& path) override { return real_.space(path); }
+    bool may_keep_both_names(const std::string& path) override { return real_.may_keep_both_names(path); }
     std::optional<std::string> network_file_system(const std::string& path) override {
         return real_.network_file_system(path);
     }

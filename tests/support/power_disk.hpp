@@ -4,7 +4,8 @@
 //
 // It knows what programs see, and what is durable. A change of names (create, make, rename, remove) is pending until a sync
 // makes it durable; so is what was written to a file. After a loss of power any of the states is possible that the model
-// allows: survivors() goes through them. A rename is atomic in all models: the file has the old name, or the new one.
+// allows: survivors() goes through them. A rename is atomic in all models but the last: the file has the old name, or the new
+// one.
 //
 //     journal      Changes of names survive in their order: all, none, or the first so many. A sync of a file or of a
 //                  directory makes all durable up to the last one that concerns it. So are xfs, whose log is forced up to
@@ -12,7 +13,10 @@
 //     directories  A directory's changes survive in their order, whatever becomes of those in other directories. A sync of a
 //                  file says nothing about its names. A rename is certain when both its directories were synced since.
 //     names        Nothing more than io/disk.hpp promises: as before, but also the changes in one directory survive in any
-//                  order, if they are of different names. So btrfs may be, which logs what is synced alone.
+//                  order, if they are of different names.
+//     twice        As names, but a file that was moved into a directory that was synced since may also have both names, until
+//                  the directory that it left is synced. A sync of a directory that something left makes all durable. So is
+//                  btrfs, which logs what is synced alone, and commits all where it cannot.
 //
 // What is in a file that was written to and not synced: what was synced of it (nothing, if it never was), all of it, the
 // first half, zeros, or rubbish.
@@ -24,6 +28,7 @@
 #include <cerrno>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <optional>
 #include <set>
 #include <string>
@@ -54,7 +59,7 @@ class Dice {
 
 class PowerDisk final : public io::Disk {
   public:
-    enum class Model { journal, directories, names };
+    enum class Model { journal, directories, names, twice };
     using Id = std::uint32_t;
 
     /// Names of a directory, sorted.
@@ -296,6 +301,7 @@ class PowerDisk final : public io::Disk {
     bool try_lock(const io::Fd&, const std::string&) override { return true; }
     io::Space space(const std::string&) override { return {Bytes{1ULL << 40}, Bytes{1ULL << 39}, 1 << 20, 1 << 19}; }
     std::optional<std::string> network_file_system(const std::string&) override { return std::nullopt; }
+    bool may_keep_both_names(const std::string&) override { return model_ == Model::twice; }
     bool has_writer(const io::Fd&) override { return false; }
 
     // For those who check.
@@ -420,7 +426,7 @@ class PowerDisk final : public io::Disk {
     }
     void take_away(Id node, const Place& at) {
         state_.nodes[at.first].names.erase(at.second);
-        state_.nodes[node].links = 0;
+        --state_.nodes[node].links;
         pending(Change::Kind::remove, node, at);
     }
     void move(Id node, const Place& from, const Place& to) {
@@ -479,6 +485,12 @@ class PowerDisk final : public io::Disk {
             return;
         }
         auto& all = state_.pending;
+        if (model_ == Model::twice && std::any_of(all.begin(), all.end(), [&](const Change& change) {
+                return change.kind != Change::Kind::add && change.directory == directory;
+            })) {
+            commit_up_to(state_.changes);
+            return;
+        }
         std::vector<char> certain(all.size());
         for (std::size_t i = 0; i < all.size(); ++i) {
             auto& change = all[i];
@@ -585,6 +597,7 @@ class PowerDisk final : public io::Disk {
 
       private:
         static constexpr unsigned fates = 5;
+        static constexpr char both = 2;  ///< a rename of which only the new name survives as a change
 
         static bool share_a_directory(const Change& a, const Change& b) {
             return is_in(b, a.directory) || (a.kind == Change::Kind::rename && is_in(b, a.to_directory));
@@ -604,7 +617,19 @@ class PowerDisk final : public io::Disk {
             if (!may_be(i, set)) return;
             set[i] = 1;
             list_sets(i + 1, set, sets, most);
+            if (may_be_twice(i)) {
+                set[i] = both;
+                list_sets(i + 1, set, sets, most);
+            }
             set[i] = 0;
+        }
+        // Once it is removed, or moved on, by something that is not in the log, all before that is committed.
+        bool may_be_twice(std::size_t i) const {
+            const auto& all = state_.pending;
+            if (model_ != Model::twice || all[i].kind != Change::Kind::rename || !all[i].to_synced) return false;
+            return std::none_of(all.begin() + static_cast<long>(i) + 1, all.end(), [&](const Change& later) {
+                return later.node == all[i].node && !(later.kind == Change::Kind::rename && later.to_synced);
+            });
         }
         std::vector<char> any_set(Dice& dice) const {
             std::vector<char> set(state_.pending.size());
@@ -613,7 +638,10 @@ class PowerDisk final : public io::Disk {
                 return set;
             }
             const auto likely = dice.below(5);  // of 4
-            for (std::size_t i = 0; i < set.size(); ++i) set[i] = may_be(i, set) && dice.below(4) < likely;
+            for (std::size_t i = 0; i < set.size(); ++i) {
+                set[i] = may_be(i, set) && dice.below(4) < likely;
+                if (set[i] != 0 && may_be_twice(i) && dice.below(2) == 0) set[i] = both;
+            }
             return set;
         }
         /// The changes that survive, what names there are then, and whose content was not synced.
@@ -647,7 +675,7 @@ class PowerDisk final : public io::Disk {
                     names[change.directory].set(change.name, change.node);
                     continue;
                 }
-                names[change.directory].erase(change.name);
+                if (chosen[i] != both) names[change.directory].erase(change.name);
                 if (change.kind == Change::Kind::rename) names[change.to_directory].set(change.to, change.node);
             }
             return names;
@@ -677,12 +705,21 @@ class PowerDisk final : public io::Disk {
             State survivor;
             survivor.changes = state_.changes;
             survivor.nodes.reserve(state_.nodes.size());
-            copy_node(choice, 0, contents, survivor);
+            std::map<Id, Id> copies;
+            copy_node(choice, 0, contents, survivor, copies);
             return survivor;
         }
         /// What can be reached: the rest is gone.
-        Id copy_node(const Choice& choice, Id id, const std::vector<unsigned>& contents, State& survivor) const {
+        Id copy_node(const Choice& choice, Id id, const std::vector<unsigned>& contents, State& survivor,
+                     std::map<Id, Id>& copies) const {
             const auto& old = state_.nodes[id];
+            if (model_ == Model::twice && !old.is_directory) {
+                const auto [at, is_new] = copies.try_emplace(id, static_cast<Id>(survivor.nodes.size()));
+                if (!is_new) {
+                    ++survivor.nodes[at->second].links;
+                    return at->second;
+                }
+            }
             const auto made = static_cast<Id>(survivor.nodes.size());
             auto& node = survivor.nodes.emplace_back();
             node.is_directory = old.is_directory;
@@ -699,7 +736,7 @@ class PowerDisk final : public io::Disk {
                 return made;
             }
             auto mine = choice.names[id];
-            for (auto& slot : mine) slot.second = copy_node(choice, slot.second, contents, survivor);
+            for (auto& slot : mine) slot.second = copy_node(choice, slot.second, contents, survivor, copies);
             survivor.nodes[made].names = mine;
             survivor.nodes[made].durable = std::move(mine);
             return made;

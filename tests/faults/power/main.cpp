@@ -27,8 +27,9 @@ namespace {
 
 using namespace ums::test;
 
-constexpr std::array models{PowerDisk::Model::journal, PowerDisk::Model::directories, PowerDisk::Model::names};
-constexpr std::array model_names{"journal", "directories", "names"};
+constexpr std::array models{PowerDisk::Model::journal, PowerDisk::Model::directories, PowerDisk::Model::names,
+                            PowerDisk::Model::twice};
+constexpr std::array model_names{"journal", "directories", "names", "twice"};
 
 struct Options {
     std::uint64_t histories = 100'000;
@@ -197,6 +198,7 @@ const std::vector<Mutant> orders{
      {"mail"}},
     {"a claim is deleted before its message is in new/", {Kind::rename_over_store, "outgoing/new", ""}, {"fetch"}},
     {"a move is a copy and a removal", {Kind::copy_for_rename, "", ""}, {"move"}},
+    {"a message with two names is not looked for", {Kind::no_second_look, "", ""}, {"move", "split", "deliver"}},
     {"a state file is written in place", {Kind::no_rename, "", ""}, {"state"}},
 };
 
@@ -229,7 +231,7 @@ struct Hunt {
 Hunt hunt(const Options& options, const Mutation& mutation, const std::vector<const Scenario*>& scenarios) {
     Hunt result;
     for (const auto* scenario : scenarios) {
-        for (const auto model : {PowerDisk::Model::names, PowerDisk::Model::journal}) {
+        for (const auto model : {PowerDisk::Model::names, PowerDisk::Model::journal, PowerDisk::Model::twice}) {
             const auto figures = in_processes(options.jobs, [&](std::size_t job) {
                 Explorer explorer(*scenario, model, options.seed, job, options.jobs, [](const std::string&) {});
                 explorer.world().disk.mutation = mutation;

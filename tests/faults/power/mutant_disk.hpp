@@ -26,7 +26,8 @@ class MutantDisk final : public io::ForwardingDisk {
         late_note,          ///< notes (files made in `site`) are made after the next rename into `until`
         copy_for_rename,    ///< a copy, synced with its name, and then a removal, in place of each rename
         rename_over_store,  ///< renames into `site` are made when the other side has answered the second request from now on
-        no_rename,          ///< replace() writes the old file anew
+        no_second_look,  ///< nobody looks for messages that a loss of power has given two names
+        no_rename,       ///< replace() writes the old file anew
     };
     struct Mutation {
         Kind kind = Kind::none;
@@ -39,6 +40,12 @@ class MutantDisk final : public io::ForwardingDisk {
     Mutation mutation;
     std::set<std::string> sites;  ///< of syncs that were asked for
     std::size_t fired = 0;        ///< how often the mutation did something else than the code
+
+    bool may_keep_both_names(const std::string& path) override {
+        if (mutation.kind != Kind::no_second_look) return ForwardingDisk::may_keep_both_names(path);
+        ++fired;
+        return false;
+    }
 
     /// Another history begins.
     void reset() { late_.clear(); }

@@ -83,6 +83,41 @@ TEST_CASE("a rename is atomic, and certain when both directories are synced", "[
     }
 }
 
+TEST_CASE("where names are logged, a file may have both, until the directory that it left is synced", "[power]") {
+    PowerDisk disk(Model::twice);
+    REQUIRE(disk.may_keep_both_names("/"));
+    disk.make_directory("/from");
+    disk.make_directory("/to");
+    make(disk, "/from/a", "1");
+    disk.settle();
+    REQUIRE(disk.rename("/from/a", "/to/b") == io::Renamed::moved);
+    const Files both{{"/from/a", "1"}, {"/to/b", "1"}};
+    CHECK_FALSE(left(disk).contains(both));
+    disk.sync_directory("/to");
+    CHECK(left(disk) == std::set{Files{{"/from/a", "1"}}, Files{{"/to/b", "1"}}, both});
+    test::Dice dice(1);
+    PowerDisk::survivors(disk.state(), disk.model(), 10, dice, [&](PowerDisk::State&& state) {
+        PowerDisk after(disk.model());
+        after.restore(state);
+        if (after.files().size() < 2) return;
+        const auto a = after.info("/from/a");
+        const auto b = after.info("/to/b");
+        CHECK(a->inode == b->inode);
+        CHECK(a->links == 2);
+        after.remove("/from/a");
+        CHECK(after.info("/to/b")->links == 1);
+    });
+    disk.sync_directory("/from");
+    CHECK(left(disk) == std::set{Files{{"/to/b", "1"}}});
+    // And all that was pending: the file system cannot log what left.
+    make(disk, "/from/c", "2");
+    disk.sync_directory("/from");
+    disk.remove("/to/b");
+    make(disk, "/to/d", "3");
+    disk.sync_directory("/to");
+    CHECK(left(disk) == std::set{Files{{"/from/c", "2"}, {"/to/d", "3"}}});
+}
+
 TEST_CASE("changes survive in the order that the model keeps", "[power]") {
     for (const auto model : models) {
         PowerDisk disk(model);

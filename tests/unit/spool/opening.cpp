@@ -37,7 +37,77 @@ class NetworkDisk final : public io::ForwardingDisk {
     std::optional<std::string> network_file_system(const std::string&) override { return "NFS"; }
 };
 
+class LoggingDisk final : public io::ForwardingDisk {
+  public:
+    using ForwardingDisk::ForwardingDisk;
+    bool may_keep_both_names(const std::string&) override { return true; }
+};
+
 }  // namespace
+
+TEST_CASE("of two names of one message, as a loss of power may leave them, one stays", "[spool]") {
+    const std::string id = "1795406406000000.aaaaaaaa.BER1";
+    struct Pair {
+        std::string kept;
+        std::string removed;
+    };
+    const std::vector<Pair> pairs{
+        {"outgoing/sending/" + id + ",c=ExConn", "outgoing/new/" + id + ",c=ExConn"},
+        {"outgoing/new/" + id + ",c=ExConn", "outgoing/tmp/" + id + ",c=ExConn"},
+        {"site/munich/new/" + id + ",s=munich", "outgoing/sending/" + id},
+        {"kernel/k1/new/" + id + ",s=munich", "site/munich/new/" + id + ",s=munich"},
+        // What may be at the kernel is looked up there.
+        {"kernel/k1/publishing/" + id + ",w=abc", "kernel/k1/sending/" + id},
+        {"kernel/k1/publishing/" + id + ",w=abc", "kernel/k1/new/" + id},
+        {"kernel/k1/publishing/" + id + ",w=abc", "site/munich/new/" + id},
+        {"connector/ExConn/publishing/" + id, "failed/new/" + id},
+        // What arrived is not looked for again; what was taken back from there has not arrived.
+        {"sent/new/" + id + ",w=abc", "kernel/k1/publishing/" + id + ",w=abc"},
+        {"site/munich/new/" + id, "sent/new/" + id + ",w=abc"},
+        {"outgoing/new/" + id, "failed/new/" + id},
+    };
+    for (const auto& pair : pairs) {
+        INFO(pair.kept + " and " + pair.removed);
+        Place place;
+        const auto file = [&](const std::string& name) { return place.root + "/" + name; };
+        {
+            auto spool = place.open();
+            for (const auto& path : {pair.kept, pair.removed}) {
+                std::filesystem::create_directories(io::parent_of(file(path)));
+            }
+        }
+        test::write_to(file(pair.kept), "x");
+        std::filesystem::create_hard_link(file(pair.kept), file(pair.removed));
+        LoggingDisk disk(place.real);
+        for (int look = 0; look < 2; ++look) {
+            const auto spool = place.open(disk);
+            CHECK(std::filesystem::exists(file(pair.kept)));
+            CHECK_FALSE(std::filesystem::exists(file(pair.removed)));
+            const auto told = spool.journal_of(id);
+            REQUIRE(told.size() == 1);
+            CHECK(told.front()[3] == "found twice");
+        }
+    }
+}
+
+TEST_CASE("messages that are two, or have a name elsewhere, are left alone", "[spool]") {
+    const std::string id = "1795406406000000.aaaaaaaa.BER1";
+    Place place;
+    place.open();
+    const std::string one = place.root + "/outgoing/new/" + id + ",c=ExConn";
+    const std::string other = place.root + "/outgoing/hold/" + id + ",c=ExConn";
+    const std::string part = place.root + "/outgoing/publishing/" + id + "~1,s=munich";
+    test::write_to(one, "x");
+    test::write_to(other, "y");
+    std::filesystem::create_hard_link(one, part);
+    std::filesystem::create_hard_link(one, place.directory.path() + "/copy");
+    std::filesystem::create_hard_link(other, place.directory.path() + "/other");
+    LoggingDisk disk(place.real);
+    place.open(disk);
+    CHECK(std::filesystem::exists(one));
+    CHECK(std::filesystem::exists(other));
+    CHECK(std::filesystem::exists(part));
+}
 
 TEST_CASE("a missing spool is created, with its parents", "[spool]") {
     Place place;
