@@ -394,10 +394,20 @@ Space PosixDisk::space(const std::string& path) {
     return {Bytes{st.f_blocks * st.f_frsize}, Bytes{st.f_bavail * st.f_frsize}, st.f_files, st.f_favail};
 }
 
-std::optional<std::string> PosixDisk::network_file_system(const std::string& path) {
+namespace {
+
+// As linux/magic.h calls it.
+std::uint32_t file_system_of(const std::string& path) {
     struct statfs st {};
     if (retried([&] { return ::statfs(path.c_str(), &st); }) != 0)
         fail(Fault::cannot_read, "ask the file system of", path);
+    return static_cast<std::uint32_t>(st.f_type);
+}
+
+}  // namespace
+
+std::optional<std::string> PosixDisk::network_file_system(const std::string& path) {
+    const auto type = file_system_of(path);
     struct Known {
         std::uint32_t magic;
         const char* name;
@@ -417,18 +427,14 @@ std::optional<std::string> PosixDisk::network_file_system(const std::string& pat
                                                   {0x0bd00bd0, "Lustre"},
                                                   {0x01161970, "GFS2"}}};
     for (const auto& k : known) {
-        if (static_cast<std::uint32_t>(st.f_type) == k.magic) return k.name;
+        if (type == k.magic) return k.name;
     }
     return std::nullopt;
 }
 
 bool PosixDisk::may_keep_both_names(const std::string& path) {
-    struct statfs st {};
-    if (retried([&] { return ::statfs(path.c_str(), &st); }) != 0)
-        fail(Fault::cannot_read, "ask the file system of", path);
     static constexpr std::array<std::uint32_t, 3> one_journal{EXT4_SUPER_MAGIC, XFS_SUPER_MAGIC, TMPFS_MAGIC};
-    return std::find(one_journal.begin(), one_journal.end(), static_cast<std::uint32_t>(st.f_type)) ==
-           one_journal.end();
+    return std::find(one_journal.begin(), one_journal.end(), file_system_of(path)) == one_journal.end();
 }
 
 bool PosixDisk::has_writer(const Fd& fd) {

@@ -55,7 +55,8 @@ struct Decision {
     std::optional<std::string> site;  ///< for Action::route, and no other
     std::size_t rule = 0;             ///< index into Config::routes; routes.size() if none matched
     std::string reason;               ///< `rule 3 (mds.yaml:41): recipient '+43*'`, `no rule matches '+1 212...'`
-    std::string text;                 ///< what a rule that holds or rejects says
+    std::string text;                 ///< what a rule that holds or rejects says, or a site that does not send there
+    bool by_site = false;             ///< the site that the rules chose rejects it: its reason has the text
 
     /// The site, or what is done instead: `noroute`, `hold`, `reject`.
     std::string word() const;

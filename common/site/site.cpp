@@ -2,6 +2,7 @@
 #include "site/site.hpp"
 
 #include <algorithm>
+#include <span>
 #include <utility>
 
 #include "error/error.hpp"
@@ -92,7 +93,7 @@ std::optional<Chosen> site_of_line(const Candidates& candidates, const message::
 
 // By the called number: the site that knows most digits of one of `recipients`.
 std::optional<Chosen> site_of_number(const Candidates& candidates, const message::HeaderBlock& block,
-                                     const std::vector<message::Recipient>& recipients) {
+                                     std::span<const message::Recipient> recipients) {
     std::optional<Chosen> best;
     std::size_t most = 0;
     for (const auto& recipient : recipients) {
@@ -110,27 +111,36 @@ std::optional<Chosen> site_of_number(const Candidates& candidates, const message
 
 }  // namespace
 
-Chosen site_of(const config::Config& config, std::string_view kernel, const message::HeaderBlock& block,
-               const message::Recipient* recipient) {
-    Candidates candidates;
+Sites::Sites(const config::Config& config, std::string_view kernel, const message::HeaderBlock& block) : block_(block) {
     for (const auto& site : config.sites) {
         if (std::find(site.kernels.begin(), site.kernels.end(), kernel) != site.kernels.end())
-            candidates.push_back(&site);
+            candidates_.push_back(&site);
     }
-    if (candidates.empty()) return {nullptr, "no site lists kernel " + text::quote(kernel)};
     const std::string of_kernel = "of kernel " + text::quote(kernel);
-    if (candidates.size() == 1) return {candidates.front(), "the site " + of_kernel};
-
-    if (auto chosen = site_of_line(candidates, block)) return *chosen;
-    if (recipient != nullptr) {
-        if (auto chosen = site_of_number(candidates, block, {*recipient})) return *chosen;
+    if (candidates_.empty()) {
+        of_message_ = {nullptr, "no site lists kernel " + text::quote(kernel)};
+    } else if (candidates_.size() == 1) {
+        of_message_ = {candidates_.front(), "the site " + of_kernel};
+    } else if (const auto by_line = site_of_line(candidates_, block)) {
+        of_message_ = *by_line;
+    } else {
+        by_number_ = true;
+        // A site with lines of its own is not meant by a message of another line.
+        const auto open = std::find_if(candidates_.begin(), candidates_.end(),
+                                       [](const config::Site* one) { return one->lines.empty(); });
+        if (const auto told = site_of_number(candidates_, block, block.recipients())) {
+            of_message_ = *told;
+        } else if (open != candidates_.end()) {
+            of_message_ = {*open, "the first site " + of_kernel + " without lines of its own"};
+        } else {
+            of_message_ = {candidates_.front(), "the first site " + of_kernel};
+        }
     }
-    if (auto chosen = site_of_number(candidates, block, block.recipients())) return *chosen;
-    // A site with lines of its own is not meant by a message of another line.
-    const auto open =
-        std::find_if(candidates.begin(), candidates.end(), [](const config::Site* one) { return one->lines.empty(); });
-    if (open != candidates.end()) return {*open, "the first site " + of_kernel + " without lines of its own"};
-    return {candidates.front(), "the first site " + of_kernel};
+}
+
+Chosen Sites::of(const message::Recipient& recipient) const {
+    if (!by_number_) return of_message_;
+    return site_of_number(candidates_, block_, std::span(&recipient, 1)).value_or(of_message_);
 }
 
 Received receive(const config::Site& site, std::string_view number, std::optional<TypeOfNumber> type,

@@ -18,16 +18,27 @@
 
 namespace ums::site {
 
-/// The site of a recipient of a message that was received from `kernel`. Where several sites list the kernel, in this
-/// order: the first one of which `lines` fits a header field of the message; the one whose country, area and main number
-/// cover most digits of the recipient, or, if it tells nothing, of any recipient; the first one without lines of its own.
-/// Null if none lists it. Without a recipient: of the message.
 struct Chosen {
     const config::Site* site = nullptr;
     std::string reason;
 };
-Chosen site_of(const config::Config& config, std::string_view kernel, const message::HeaderBlock& block,
-               const message::Recipient* recipient = nullptr);
+
+/// The sites of a message that was received from `kernel`. Where several sites list the kernel, in this order: the first
+/// one of which `lines` fits a header field of the message; the one whose country, area and main number cover most
+/// digits of the recipient, or, if it tells nothing, of any recipient; the first one without lines of its own. Null if
+/// none lists it. What holds for the whole message is found out once; `config` and `block` must outlive this.
+class Sites {
+  public:
+    Sites(const config::Config& config, std::string_view kernel, const message::HeaderBlock& block);
+    const Chosen& of_message() const noexcept { return of_message_; }
+    Chosen of(const message::Recipient& recipient) const;
+
+  private:
+    const message::HeaderBlock& block_;
+    std::vector<const config::Site*> candidates_;
+    bool by_number_ = false;  ///< nothing else has told it
+    Chosen of_message_;
+};
 
 /// What a site makes of a recipient of a received message.
 struct Received {

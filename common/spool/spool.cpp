@@ -39,15 +39,6 @@ const KindName& describe(Queue::Kind kind) {
     return *std::find_if(kinds.begin(), kinds.end(), [&](const KindName& k) { return k.kind == kind; });
 }
 
-// Made with the spool, and not by the first message that comes there.
-bool has_common_sign(Queue::Kind kind) { return !describe(kind).has_name && kind != Queue::Kind::sent; }
-
-bool is_entry_of(std::string_view text, std::string_view id) {
-    return text.starts_with(id) && (text.size() == id.size() || text[id.size()] == ',');
-}
-
-}  // namespace
-
 std::vector<State> states_of(Queue::Kind kind) {
     switch (kind) {
         case Queue::Kind::outgoing:
@@ -61,6 +52,15 @@ std::vector<State> states_of(Queue::Kind kind) {
     }
     return {};
 }
+
+// Made with the spool, and not by the first message that comes there.
+bool has_common_sign(Queue::Kind kind) { return !describe(kind).has_name && kind != Queue::Kind::sent; }
+
+bool is_entry_of(std::string_view text, std::string_view id) {
+    return text.starts_with(id) && (text.size() == id.size() || text[id.size()] == ',');
+}
+
+}  // namespace
 
 std::string to_string(const Queue& queue) {
     const auto& kind = describe(queue.kind);
@@ -483,19 +483,24 @@ std::vector<Queue> Spool::all_queues() const {
     return all;
 }
 
-std::vector<Entry> Spool::find(std::string_view id) const {
-    std::vector<Entry> found;
+// All that lies in the queues, entries or not.
+void Spool::each_name(const std::function<void(const Queue&, State, std::string_view)>& look) const {
     for (const auto& queue : all_queues()) {
         for (const State state : states_of(queue.kind)) {
-            if (state == State::tmp) continue;
             disk_.list(path(queue, state), [&](std::string_view text) {
-                if (is_entry_of(text, id)) {
-                    if (auto name = EntryName::parse(text)) found.push_back({queue, state, std::move(*name)});
-                }
+                look(queue, state, text);
                 return true;
             });
         }
     }
+}
+
+std::vector<Entry> Spool::find(std::string_view id) const {
+    std::vector<Entry> found;
+    each_name([&](const Queue& queue, State state, std::string_view text) {
+        if (state == State::tmp || !is_entry_of(text, id)) return;
+        if (auto name = EntryName::parse(text)) found.push_back({queue, state, std::move(*name)});
+    });
     return found;
 }
 

@@ -11,7 +11,8 @@
 //
 // - *Enqueue*: written in tmp/ under a lock of its own, synced, moved to new/. Only then is it accepted.
 // - *Move*: one rename that never replaces, then the destination directory is synced, then the source directory. Never link
-//   and unlink: after a crash in between, the second name would come alive again when the first was delivered.
+//   and unlink: after a crash in between, the second name would come alive again when the first was delivered. Where the
+//   file system can leave both all the same (btrfs), who opens the spool to work first takes one away.
 // - *One worker a queue*: an open-file-description lock, which dies with its process. Only its holder touches
 //   sending/ and publishing/. Others may take entries out of new/, by rename, where exactly one wins.
 // - *Split*: the original is taken into sending/; its children are written in tmp/, moved to publishing/; the original is
@@ -23,6 +24,7 @@
 // Who moves a message on makes it durable with it. Who concludes something from what is there, or not there, syncs first.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <mutex>
 #include <optional>
@@ -60,8 +62,6 @@ std::optional<Queue> parse_queue(std::string_view text);
 enum class State { tmp, fresh, sending, publishing, hold };
 /// `tmp`, `new`, `sending`, `publishing`, `hold`.
 std::string_view to_string(State state) noexcept;
-/// The directories of a queue of this kind.
-std::vector<State> states_of(Queue::Kind kind);
 
 struct Entry {
     Queue queue;
@@ -248,6 +248,7 @@ class Spool {
     void recover(const Queue& queue);
     void recover_splits(const Queue& queue);
     void remove_second_names();
+    void each_name(const std::function<void(const Queue&, State, std::string_view)>& look) const;
 
     io::Disk& disk_;
     const clock::Clock& clock_;

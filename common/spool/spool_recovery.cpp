@@ -27,22 +27,15 @@ constexpr std::chrono::hours lonely_reason{1};
 auto worth(const Entry& entry, bool taken_back) {
     using Kind = Queue::Kind;
     const auto kind = entry.queue.kind;
-    const bool leaves = kind == Kind::kernel || kind == Kind::connector;
-    int rank = 0;
-    if (entry.state == State::tmp) {
-        rank = 0;
-    } else if (kind == Kind::sent) {
-        rank = taken_back ? 1 : 9;
-    } else if (entry.state == State::publishing && leaves) {
-        rank = 8;
-    } else if (kind == Kind::failed || kind == Kind::noroute) {
-        rank = 2;
-    } else if (kind == Kind::outgoing || kind == Kind::incoming) {
-        rank = 3;
-    } else {
-        rank = kind == Kind::site ? 4 : 5;
-    }
-    return std::tuple(rank, entry.queue, entry.state, entry.name.text());
+    const auto rank = [&] {
+        if (entry.state == State::tmp) return 0;
+        if (kind == Kind::sent) return taken_back ? 1 : 7;
+        if (kind == Kind::failed || kind == Kind::noroute) return 2;
+        if (kind == Kind::outgoing || kind == Kind::incoming) return 3;
+        if (kind == Kind::site) return 4;
+        return entry.state == State::publishing ? 6 : 5;  // of a kernel or a connector
+    };
+    return std::tuple(rank(), entry.queue, entry.state, entry.name.text());
 }
 
 }  // namespace
@@ -105,21 +98,11 @@ Entry Spool::destination(const Entry& child) {
 // that look at the same time come to the same end, and neither meets a name of a move that is under way.
 void Spool::remove_second_names() {
     std::vector<std::size_t> ids;
-    const auto each = [&](const std::function<void(const Queue&, State, std::string_view)>& look) {
-        for (const auto& queue : all_queues()) {
-            for (const State state : states_of(queue.kind)) {
-                disk_.list(path(queue, state), [&](std::string_view text) {
-                    look(queue, state, text);
-                    return true;
-                });
-            }
-        }
-    };
     // Numbers for the ids: a spool may be large, and this is looked at by every run.
     const auto number_of = [](std::string_view text) {
         return std::hash<std::string_view>{}(text.substr(0, text.find(',')));
     };
-    each([&](const Queue&, State, std::string_view text) {
+    each_name([&](const Queue&, State, std::string_view text) {
         if (!text.ends_with(why_suffix)) ids.push_back(number_of(text));
     });
     std::sort(ids.begin(), ids.end());
@@ -130,7 +113,7 @@ void Spool::remove_second_names() {
     if (twice.empty()) return;
 
     std::map<std::pair<std::uint64_t, std::string>, std::vector<Entry>> files;  // by inode and id
-    each([&](const Queue& queue, State state, std::string_view text) {
+    each_name([&](const Queue& queue, State state, std::string_view text) {
         if (text.ends_with(why_suffix) || !twice.contains(number_of(text))) return;
         auto name = EntryName::parse(text);
         if (!name) return;

@@ -87,6 +87,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     config::Config config;
     config.sites = {site, site};
     config.sites[0].kernels = config.sites[1].kernels = {"k"};
-    must(site::site_of(config, "k", block).site != nullptr);
+    const site::Sites sites(config, "k", block);
+    must(sites.of_message().site != nullptr);
+    for (const auto& recipient : block.recipients()) must(sites.of(recipient).site != nullptr);
     return 0;
 }

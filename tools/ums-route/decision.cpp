@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "decision.hpp"
 
-#include <algorithm>
-#include <iterator>
+#include <map>
 #include <utility>
 
 #include "site/site.hpp"
@@ -20,35 +19,27 @@ Decision with_site(const config::Config& config, Decision decision, const messag
     decision.action = Decision::Action::reject;
     decision.reason = "site " + text::quote(site->name) + ": " + *why;
     decision.text = std::move(*why);
+    decision.by_site = true;
     decision.site.reset();
     return decision;
 }
 
-Decision decide(const config::Config& config, const rules::Table& table, const rules::Subject& subject,
-                const message::Recipient& recipient) {
-    return with_site(config, table.decide(subject, recipient), recipient);
-}
-
-std::vector<rules::Table::Group> split(const config::Config& config, const rules::Table& table,
-                                       const rules::Subject& subject,
-                                       const std::vector<message::Recipient>& recipients) {
+std::vector<rules::Table::Group> groups_of(const config::Config& config, const rules::Table& table,
+                                           const rules::Subject& subject) {
+    const auto& recipients = subject.envelope->recipients;
     std::vector<rules::Table::Group> out;
-    for (auto& group : table.split(subject, recipients)) {
-        std::vector<rules::Table::Group> refused;
+    for (auto& group : table.split(subject)) {
+        std::map<std::string, rules::Table::Group> refused;  // by its text
         std::erase_if(group.recipients, [&](std::size_t index) {
             auto decision = with_site(config, group, recipients[index]);
-            if (decision.action == group.action) return false;
-            const auto same = std::find_if(refused.begin(), refused.end(),
-                                           [&](const auto& other) { return other.text == decision.text; });
-            if (same != refused.end()) {
-                same->recipients.push_back(index);
-            } else {
-                refused.push_back({std::move(decision), {index}});
-            }
+            if (!decision.by_site) return false;
+            auto& one = refused[decision.text];
+            static_cast<Decision&>(one) = std::move(decision);
+            one.recipients.push_back(index);
             return true;
         });
         if (!group.recipients.empty()) out.push_back(std::move(group));
-        std::move(refused.begin(), refused.end(), std::back_inserter(out));
+        for (auto& [text, one] : refused) out.push_back(std::move(one));
     }
     return out;
 }

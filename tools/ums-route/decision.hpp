@@ -11,17 +11,13 @@
 
 namespace ums::route {
 
-/// Table::decide(), and a rejection where the site refuses the recipient: its text says why, its reason
-/// `site 'munich': ` and the text.
-rules::Decision decide(const config::Config& config, const rules::Table& table, const rules::Subject& subject,
-                       const message::Recipient& recipient);
-
-/// The decision about `recipient` as its site leaves it.
+/// The decision about `recipient` as its site leaves it: a rejection where it refuses the recipient. Its text says why, its
+/// reason `site 'munich': ` and the text.
 rules::Decision with_site(const config::Config& config, rules::Decision decision, const message::Recipient& recipient);
 
-/// Table::split(), and behind each site a group of its own for each reason why it refuses recipients.
-std::vector<rules::Table::Group> split(const config::Config& config, const rules::Table& table,
-                                       const rules::Subject& subject,
-                                       const std::vector<message::Recipient>& recipients);
+/// Table::split() of the recipients of the subject's envelope, and behind each site a group of its own for each reason why
+/// it refuses recipients.
+std::vector<rules::Table::Group> groups_of(const config::Config& config, const rules::Table& table,
+                                           const rules::Subject& subject);
 
 }  // namespace ums::route

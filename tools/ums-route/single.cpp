@@ -105,7 +105,7 @@ void print_explanation(const Explanation& e, const message::Recipient& recipient
         out << '\n';
     }
     print_decision(e.ruled, "->", out);
-    if (e.decision.action != e.ruled.action) print_decision(e.decision, "->", out);
+    if (e.decision.by_site) print_decision(e.decision, "->", out);
     if (e.later) {
         print_decision(*e.later, "later also", out);
     }
@@ -210,7 +210,7 @@ int route_single(const config::Config& config, const rules::Table& table, const 
             }
         }
     } else {
-        const auto groups = split(config, table, subject, recipients);
+        const auto groups = groups_of(config, table, subject);
         for (const auto& group : groups) all_routed = all_routed && group.site;
         if (json == Json::yes) {
             print_groups_json(groups, recipients, config, out);

@@ -45,7 +45,7 @@ class Stage {
             put_aside(message, envelope, parts);
             return parts;
         }
-        for (const auto& group : split(config_, table_, subject, envelope.recipients)) {
+        for (const auto& group : groups_of(config_, table_, subject)) {
             add(group, message, envelope, parts);
         }
         return parts;
@@ -97,10 +97,7 @@ class Stage {
             case Decision::Action::reject:
                 part.name = part.name.with(attribute::ruled, "failed");
                 part.queue = Queue::failed();
-                // What a site says is all of its reason.
-                part.reason = "rejected: " + (group.reason.ends_with(group.text) && !group.text.empty()
-                                                  ? group.reason
-                                                  : group.text + " (" + group.reason + ")");
+                part.reason = "rejected: " + (group.by_site ? group.reason : group.text + " (" + group.reason + ")");
                 part.detail = "failed: " + part.reason;
                 break;
         }

@@ -78,7 +78,7 @@ struct Went {
 
 Went went(const config::Config& config, const rules::Table& table, const rules::Subject& subject) {
     std::map<std::string, std::string> ways;
-    for (const auto& group : split(config, table, subject, subject.envelope->recipients)) {
+    for (const auto& group : groups_of(config, table, subject)) {
         ways.try_emplace(group.word(), group.reason);
     }
     Went result;
@@ -163,7 +163,7 @@ struct Side {
         decisions.clear();
         std::set<std::string> ways;
         for (const auto& recipient : subject.envelope->recipients) {
-            decisions.push_back(decide(config, table, subject, recipient));
+            decisions.push_back(with_site(config, table.decide(subject, recipient), recipient));
             const auto way = decisions.back().word();
             ++counts[way].recipients;
             if (ways.insert(way).second) ++counts[way].messages;

@@ -31,14 +31,14 @@ class Stage {
 
     std::vector<split::Part> decide(const split::Message& message) const {
         const auto& entry = message.entry;
-        const auto kernel = entry.name.get(attribute::origin);
+        const site::Sites sites(config_, entry.name.get(attribute::origin), message.block);
         const auto recipients = message.block.recipients();
         // The kernel decided: it lies in the connector's own directory. Send reports always come this way.
         const auto own = entry.name.get(attribute::connector);
         const auto* connector = config_.connector(own);
         const bool is_own = connector != nullptr && entry.name.number(attribute::chosen) == 0;
         if (recipients.empty()) {
-            const auto chosen = site::site_of(config_, kernel, message.block);
+            const auto& chosen = sites.of_message();
             site::Choice choice{{}, "it has no recipient, and its site names no connector"};
             if (is_own) {
                 choice = {{std::string(own)}, "it lay in the connector's directory"};
@@ -54,7 +54,7 @@ class Stage {
         std::vector<std::string> refusals;
         for (const auto& recipient : recipients) {
             static const config::Site no_site;
-            const auto chosen = site::site_of(config_, kernel, message.block, &recipient);
+            const auto chosen = sites.of(recipient);
             const auto received =
                 site::receive(chosen.site == nullptr ? no_site : *chosen.site, message.block, recipient);
             site::Choice choice{{std::string(own)}, "it lay in the connector's directory"};

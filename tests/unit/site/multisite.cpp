@@ -36,6 +36,10 @@ std::string incoming_of(const config::Site& site, const std::string& lines) {
     return apply(block, incoming_edit(site, block));
 }
 
+Chosen site_of_message(const config::Config& config, const std::string& kernel, const message::HeaderBlock& block) {
+    return Sites(config, kernel, block).of_message();
+}
+
 config::DdiRule rule(const std::string& pattern, config::DdiRule::Action action) { return {{}, pattern, action}; }
 
 }  // namespace
@@ -47,7 +51,7 @@ TEST_CASE("the site of a shared kernel: lines, then the called number, then the 
     auto olching = make_site("olching", "8142", "47991");
     const auto config = ConfigBuilder().site(berlin).site(munich).site(olching).config;
     const auto chosen = [&](const std::string& lines) {
-        return site_of(config, "central", block_of(lines)).site->name;
+        return site_of_message(config, "central", block_of(lines)).site->name;
     };
     CHECK(chosen("RCPT TO:123\r\nX-Controller: 2\r\n") == "berlin");
     CHECK(chosen("RCPT TO:123\r\nx-controller: b7\r\n") == "berlin");
@@ -60,13 +64,13 @@ TEST_CASE("the site of a shared kernel: lines, then the called number, then the 
     CHECK(chosen("RCPT TO:47991123\r\n") == "olching");  // more digits than 4799
     CHECK(chosen("RCPT TO:anna@example.com\r\nRCPT TO:fax#+49 8142 47991123\r\n") == "olching");
     CHECK(chosen("RCPT TO:304799123\r\nX-UMS-Type-Of-Number: national\r\n") == "berlin");
-    CHECK(site_of(config, "central", block_of("RCPT TO:+49 8142 479911\r\n")).reason ==
+    CHECK(site_of_message(config, "central", block_of("RCPT TO:+49 8142 479911\r\n")).reason ==
           "'+49 8142 479911' begins with the site's own number");
-    CHECK(site_of(config, "other", block_of("RCPT TO:1\r\n")).site == nullptr);
+    CHECK(site_of_message(config, "other", block_of("RCPT TO:1\r\n")).site == nullptr);
     const auto turned = ConfigBuilder().site(olching).site(munich).config;
-    CHECK(site_of(turned, "central", block_of("RCPT TO:47991123\r\n")).site->name == "olching");
+    CHECK(site_of_message(turned, "central", block_of("RCPT TO:47991123\r\n")).site->name == "olching");
     const auto lined = ConfigBuilder().site(berlin).site(berlin).config;
-    CHECK(site_of(lined, "central", block_of("RCPT TO:1\r\n")).site == &lined.sites[0]);
+    CHECK(site_of_message(lined, "central", block_of("RCPT TO:1\r\n")).site == &lined.sites[0]);
 }
 
 TEST_CASE("each recipient of a shared kernel is of the site that its own number tells") {
@@ -75,9 +79,10 @@ TEST_CASE("each recipient of a shared kernel is of the site that its own number 
     const auto config = ConfigBuilder().site(berlin).site(make_site("munich", "89", "4711")).config;
     const auto chosen = [&](const std::string& lines) {
         const auto block = block_of(lines);
+        const Sites sites(config, "central", block);
         std::string names;
         for (const auto& recipient : block.recipients()) {
-            names += site_of(config, "central", block, &recipient).site->name + " ";
+            names += sites.of(recipient).site->name + " ";
         }
         return names;
     };

@@ -43,10 +43,10 @@ TEST_CASE("the first site that lists a kernel gives its numbering") {
     b.kernels = {"k2", "k3"};
     const auto config = ConfigBuilder().site(a).site(b).config;
     const auto block = block_of("RCPT TO:123\r\n");
-    REQUIRE(site_of(config, "k2", block).site != nullptr);
-    CHECK(site_of(config, "k2", block).site->name == "a");
-    CHECK(site_of(config, "k3", block).site->name == "b");
-    CHECK(site_of(config, "k4", block).site == nullptr);
+    REQUIRE(Sites(config, "k2", block).of_message().site != nullptr);
+    CHECK(Sites(config, "k2", block).of_message().site->name == "a");
+    CHECK(Sites(config, "k3", block).of_message().site->name == "b");
+    CHECK(Sites(config, "k4", block).of_message().site == nullptr);
 }
 
 TEST_CASE("incoming numbers are formed, and the original is kept") {
