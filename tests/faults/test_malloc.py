@@ -4,7 +4,7 @@
 
 What was accepted is somewhere at every moment, and after runs without faults each message has arrived once, byte for byte; one
 more run changes nothing. A library that cannot do better may abort; nothing may crash otherwise. Each case proves that its
-allocation failed. UMS_ALL=1: every allocation from the moment when the configuration is read; else a sample.
+allocation failed. UMS_ALL=1: every allocation, or every UMS_STEP-th; else a sample.
 """
 import os
 import shutil
@@ -52,7 +52,7 @@ class Allocations(Place):
 
 def numbers(total):
     if SAMPLE is None:
-        return range(1, total + 1)
+        return range(1, total + 1, int(os.environ.get("UMS_STEP", "1")))
     # Most of the first ones belong to the options and the configuration: nothing has been begun then.
     return sorted({total * (2 * i + SAMPLE) // (3 * SAMPLE) for i in range(SAMPLE)} - {0})
 

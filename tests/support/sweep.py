@@ -80,7 +80,10 @@ class Sweep:
             self.cases += self.cases_of(scene, calls)
             print(f"  {scene}: {calls if isinstance(calls, int) else len(calls)} {self.what}", file=sys.stderr)
         self.cases = self.most(self.cases)
-        for (scene, fault, _), found, violation in pool.imap_unordered(_check, self.cases, chunksize=4):
+        tried = pool.imap_unordered(_check, self.cases, chunksize=4)
+        for count, ((scene, fault, _), found, violation) in enumerate(tried, 1):
+            if count % 1000 == 0:
+                print(f"  {count} of {len(self.cases)}", file=sys.stderr, flush=True)
             if violation:
                 self.violations.append(violation)
                 print("VIOLATION " + violation, file=sys.stderr, flush=True)
