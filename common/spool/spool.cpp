@@ -213,8 +213,8 @@ Spool::Spool(io::Disk& disk, const clock::Clock& clock, std::string root, std::s
     if (uuid_.empty() && opening == Opening::create) {
         throw Error(Fault::cannot_read, "the spool's identity " + text::quote(uuid_path) + " is empty");
     }
-    if (opening != Opening::create) return;
-    ensure_own();
+    if (opening == Opening::create) ensure_own();
+    if (opening != Opening::create && opening != Opening::change) return;
     if (disk_.may_keep_both_names(root_)) remove_second_names();
 }
 

@@ -134,8 +134,9 @@ class Worker {
 
 enum class NetworkFileSystem { refuse, allow };
 /// `examine` for tools that only look: nothing is created, and a spool that is not there is an error; with
-/// `examine_if_there` it is an empty one.
-enum class Opening { create, examine, examine_if_there };
+/// `examine_if_there` it is an empty one. `change` for what an administrator does by hand: nothing is created either, but a
+/// message that a loss of power left twice is made one first.
+enum class Opening { create, change, examine, examine_if_there };
 
 class Spool {
   public:

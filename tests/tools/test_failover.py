@@ -94,9 +94,32 @@ class Failover(Case):
         done = self.run_clean(world, "ums-push", codes=(69,))
         self.assertIn(b"3 messages wait", done.stderr)
         self.assertEqual(len(world.queue("kernel/k1")), 3)
+        for line in self.run_clean(world, "ums-spool", "list", "kernel/k1").stdout.decode().splitlines():
+            self.assertRegex(line.split("\t")[2], r"^since \S+: the directory '.*' is not there$", "what the pusher met")
         world.run("ums-failover")
         world.run("ums-push")
         self.assertEqual(self.numbers(world.delivered("k2")), [0, 1, 2])
+
+    def test_the_list_tells_why_they_wait(self):
+        """Of a site they wait only while no kernel of it takes any; what each has is told."""
+        world = self.rooms(("k1", "k2"), site())
+        self.away(world, "k1")
+        self.send(world, range(2))
+        world.run("ums-failover")
+        listed = self.run_clean(world, "ums-spool", "list").stdout.decode()
+        self.assertRegex(listed, "^.*\tkernel/k2/new\tsince [^:\n]*\n.*\tkernel/k2/new\tsince [^:\n]*\n$", "nothing is known against k2")
+        world.run("ums-failover", "disable", "k2")
+        self.assertRegex(self.run_clean(world, "ums-spool", "list").stdout.decode(), "\tkernel/k2/new\tsince [^:\n]*: k2 is disabled by ")
+        self.send(world, range(2, 4))
+        world.run("ums-failover", codes=(0, 69))
+        self.assertRegex(self.run_clean(world, "ums-spool", "list", "site").stdout.decode(),
+                         r"\tsite/munich/new\tsince .*: k1 is down: .*; k2 is disabled by ")
+        name = world.queue("site/munich")[0].split(",")[0]
+        self.assertRegex(self.run_clean(world, "ums-spool", "show", name).stdout.decode(), r"\nWhy +k1 is down(.|\n)*\nLast .*ums-route  routed  munich")
+        listed = self.json_lines(world, "ums-spool", "list", "--json", "site")
+        self.assertRegex(listed[0]["detail"], "^k1 is down: .*; k2 is disabled by ")
+        world.run("ums-failover", "enable", "k2")
+        self.assertRegex(self.run_clean(world, "ums-spool", "list", "site").stdout.decode(), "new\tsince [^:\n]*\n")
 
     def old(self, world, kernel):
         """What lies at the kernel has lain there for long."""

@@ -86,7 +86,7 @@ int settle_by_hand(const cli::Common& common, const std::vector<std::string>& gi
     const clock::SystemClock clock;
     spool::Spool spool(disk, clock, cli::spool_root_as_owner(common, config), config.mds.id,
                        config.mds.force_spool ? spool::NetworkFileSystem::allow : spool::NetworkFileSystem::refuse,
-                       spool::Opening::examine);
+                       common.dry_run ? spool::Opening::examine : spool::Opening::change);
     cli::ExitCode code;
     const std::string by = "; said by " + who();
     std::map<Queue, std::optional<spool::Worker>> workers;

@@ -3,8 +3,10 @@
 
 #include <algorithm>
 #include <array>
+#include <map>
 #include <set>
 
+#include "health/health.hpp"
 #include "message/header_block.hpp"
 #include "text/text.hpp"
 
@@ -29,10 +31,10 @@ std::string age(const Entry& entry, const clock::Clock& clock) {
 }
 
 struct Desk {
-    explicit Desk(const cli::Common& common)
+    explicit Desk(const cli::Common& common, spool::Opening opening = spool::Opening::examine)
         : config(cli::load_config(common)),
           spool(disk, clock, cli::spool_root_as_owner(common, config), config.mds.id, spool::NetworkFileSystem::allow,
-                spool::Opening::examine) {}
+                opening) {}
     io::PosixDisk disk;
     clock::SystemClock clock;
     config::Config config;
@@ -65,9 +67,61 @@ std::vector<std::pair<std::string, std::string>> facts(const Entry& entry) {
     return found;
 }
 
+/// What keeps those that wait in a queue: what ums-failover and ums-push last met where they go.
+class Obstacles {
+  public:
+    explicit Obstacles(Desk& desk) : config_(desk.config), files_(desk.disk, desk.spool.root() + "/state") {}
+
+    /// Empty if nothing is known.
+    const std::string& of(const Queue& queue) {
+        const auto [found, is_new] = texts_.try_emplace(queue);
+        if (is_new) found->second = look(queue);
+        return found->second;
+    }
+
+  private:
+    std::string look(const Queue& queue) const {
+        switch (queue.kind) {
+            case Queue::Kind::kernel: return of_kernel(queue.name);
+            case Queue::Kind::connector: return met(health::name_of_connector(queue.name));
+            case Queue::Kind::site: break;
+            default: return "";
+        }
+        // Of a site they wait only while none of its kernels takes them.
+        std::string all;
+        const auto* site = config_.site(queue.name);
+        for (const auto& kernel : site == nullptr ? std::vector<std::string>{} : site->kernels) {
+            const auto one = of_kernel(kernel);
+            if (one.empty()) return "";
+            all += (all.empty() ? "" : "; ") + one;
+        }
+        return all;
+    }
+
+    std::string of_kernel(const std::string& name) const {
+        const auto admin = files_.load_admin(name);
+        if (admin.admin == health::Admin::disabled) return name + " is disabled by " + admin.who;
+        const auto health = files_.load_health(name);
+        if (health.status == health::Status::up) return met(name);
+        const auto why = health.why.empty() ? std::string() : ": " + health.why;
+        return name + " is " + (health.status == health::Status::probation ? "in " : "") +
+               std::string(health::to_string(health.status)) + why;
+    }
+
+    std::string met(const std::string& name) const {
+        const auto seen = files_.load_seen(name);
+        return seen.failures > 0 ? seen.text : "";
+    }
+
+    const config::Config& config_;
+    health::Files files_;
+    std::map<Queue, std::string> texts_;
+};
+
 /// Why it is where it is, as far as that is known: empty of one that is simply on its way.
-std::string why_of(const Desk& desk, const Entry& entry) {
+std::string why_of(const Desk& desk, Obstacles& obstacles, const Entry& entry) {
     if (auto why = desk.spool.why(entry)) return *why;
+    if (entry.state == State::fresh) return obstacles.of(entry.queue);
     const bool is_target = entry.queue.kind == Queue::Kind::kernel || entry.queue.kind == Queue::Kind::connector;
     if (!is_target || entry.state != State::publishing) return "";
     const auto since = entry.name.number(attribute::doubt_since);
@@ -117,6 +171,7 @@ int list(const cli::Common& common, const ListOptions& options, report::Reporter
         }
     }
     Desk desk(common);
+    Obstacles obstacles(desk);
     const auto on_disk = desk.spool.all_queues();
     for (const auto& wanted : options.queues) {
         const auto queue = spool::parse_queue(wanted);
@@ -132,7 +187,7 @@ int list(const cli::Common& common, const ListOptions& options, report::Reporter
         for (const State state : visible) {
             for (const auto& entry : desk.spool.list(queue, state)) {
                 if (!is_selected(options, entry)) continue;
-                const auto why = why_of(desk, entry);
+                const auto why = why_of(desk, obstacles, entry);
                 if (common.json && !common.quiet) {
                     auto fields = facts(entry);
                     fields.insert(fields.begin(), {{"id", std::string(entry.name.id())},
@@ -141,8 +196,11 @@ int list(const cli::Common& common, const ListOptions& options, report::Reporter
                                                    {"arrival", clock::format(entry.name.arrival())}});
                     reporter.line_of(entry.name.text(), place(entry), why, fields);
                 } else {
-                    reporter.line_of(entry.name.text(), place(entry),
-                                     why.empty() ? "since " + age(entry, desk.clock) : why);
+                    const bool is_parked = queue.kind == Queue::Kind::failed || queue.kind == Queue::Kind::noroute;
+                    std::string detail = why;
+                    if (why.empty() || (state == State::fresh && !is_parked))
+                        detail = "since " + age(entry, desk.clock) + (why.empty() ? "" : ": " + why);
+                    reporter.line_of(entry.name.text(), place(entry), detail);
                 }
             }
         }
@@ -152,6 +210,7 @@ int list(const cli::Common& common, const ListOptions& options, report::Reporter
 
 int show(const cli::Common& common, const std::vector<std::string>& given, report::Reporter& reporter) {
     Desk desk(common);
+    Obstacles obstacles(desk);
     cli::ExitCode code;
     bool first = true;
     for (const auto& id : cli::ids_of(common, given, desk.disk)) {
@@ -166,7 +225,7 @@ int show(const cli::Common& common, const std::vector<std::string>& given, repor
             const auto file = desk.spool.open(entry);
             if (!file) continue;
             const auto size = desk.disk.info(*file, desk.spool.path(entry)).size;
-            const auto why = why_of(desk, entry);
+            const auto why = why_of(desk, obstacles, entry);
             if (common.json) {
                 auto fields = facts(entry);
                 fields.insert(fields.begin(), {{"id", std::string(entry.name.id())},
@@ -189,6 +248,11 @@ int show(const cli::Common& common, const std::vector<std::string>& given, repor
             row("Size", text::format_bytes(size));
             for (const auto& [name, value] : facts(entry)) row(name, value);
             row("File", desk.spool.path(entry));
+            if (const auto lines = desk.spool.journal_of(id); !lines.empty()) {
+                const auto& last = lines.back();
+                reporter.data("Last           " +
+                              text::visible(last[0] + "  " + last[1] + "  " + last[3] + "  " + last[4]));
+            }
             try {
                 const auto header = message::read_header(desk.disk, *file, desk.spool.path(entry));
                 reporter.data("");
@@ -210,6 +274,7 @@ int show(const cli::Common& common, const std::vector<std::string>& given, repor
 
 int trace(const cli::Common& common, const std::vector<std::string>& given, report::Reporter& reporter) {
     Desk desk(common);
+    Obstacles obstacles(desk);
     cli::ExitCode code;
     for (const auto& id : cli::ids_of(common, given, desk.disk)) {
         const auto lines = desk.spool.journal_of(id);
@@ -237,7 +302,7 @@ int trace(const cli::Common& common, const std::vector<std::string>& given, repo
             }
         }
         for (const auto& entry : found) {
-            const auto why = why_of(desk, entry);
+            const auto why = why_of(desk, obstacles, entry);
             if (common.json) {
                 reporter.line_of(entry.name.text(), place(entry), why);
             } else {
@@ -308,7 +373,7 @@ std::variant<Plan, std::string> plan(Action action, const Entry& entry, unsigned
 
 int act(const cli::Common& common, Action action, const std::vector<std::string>& given, const std::string& reason,
         report::Reporter& reporter) {
-    Desk desk(common);
+    Desk desk(common, common.dry_run ? spool::Opening::examine : spool::Opening::change);
     cli::ExitCode code;
     const auto now = clock::whole_seconds(desk.clock.now());
     for (const auto& name : cli::names_of(common, given, desk.disk)) {

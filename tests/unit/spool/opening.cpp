@@ -66,6 +66,7 @@ TEST_CASE("of two names of one message, as a loss of power may leave them, one s
         {"site/munich/new/" + id, "sent/new/" + id + ",w=abc"},
         {"outgoing/new/" + id, "failed/new/" + id},
     };
+    const auto opening = GENERATE(spool::Opening::create, spool::Opening::change);
     for (const auto& pair : pairs) {
         INFO(pair.kept + " and " + pair.removed);
         Place place;
@@ -79,8 +80,10 @@ TEST_CASE("of two names of one message, as a loss of power may leave them, one s
         test::write_to(file(pair.kept), "x");
         std::filesystem::create_hard_link(file(pair.kept), file(pair.removed));
         LoggingDisk disk(place.real);
+        place.open(disk, spool::Opening::examine);
+        CHECK(std::filesystem::exists(file(pair.removed)));
         for (int look = 0; look < 2; ++look) {
-            const auto spool = place.open(disk);
+            const auto spool = place.open(disk, opening);
             CHECK(std::filesystem::exists(file(pair.kept)));
             CHECK_FALSE(std::filesystem::exists(file(pair.removed)));
             const auto told = spool.journal_of(id);

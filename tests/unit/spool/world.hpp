@@ -18,7 +18,9 @@ struct Place {
     clock::ManualClock clock{start_time};
     std::string root = directory.path() + "/spool";
 
-    spool::Spool open(io::Disk& disk) { return {disk, clock, root, "BER1"}; }
+    spool::Spool open(io::Disk& disk, spool::Opening opening = spool::Opening::create) {
+        return {disk, clock, root, "BER1", spool::NetworkFileSystem::refuse, opening};
+    }
     spool::Spool open() { return open(real); }
 
     /// A message in new/ of `queue`, which arrived a second after the one before.
