@@ -240,7 +240,7 @@ int guarded(report::Reporter& reporter, const std::function<int()>& work) {
 }
 
 int run_tool(const Tool& tool, int argc, char** argv, const std::function<void(CLI::App&)>& setup,
-             const std::function<int(const Common&, report::Reporter&)>& run) {
+             const std::function<int(const Common&, report::Reporter&)>& run) try {
     open_standard_descriptors();
     Common common;
     common.config = default_config();
@@ -270,6 +270,8 @@ int run_tool(const Tool& tool, int argc, char** argv, const std::function<void(C
         std::cerr << tool.name << ": error: " << (wrong.empty() ? text::escape(problem.what()) : wrong) << "; see "
                   << tool.name << " --help\n";
         return exit_code(Fault::usage);
+    } catch (const std::bad_alloc&) {
+        throw;
     } catch (const std::exception& problem) {
         std::cerr << tool.name << ": error: " << text::escape(problem.what()) << "; see " << tool.name << " --help\n";
         return exit_code(Fault::usage);
@@ -300,6 +302,9 @@ int run_tool(const Tool& tool, int argc, char** argv, const std::function<void(C
     }
     if (!reporter.finish()) return code == 0 || code == exit_attention ? exit_code(Fault::cannot_read) : code;
     return code;
+} catch (const std::bad_alloc&) {  // before anything was begun
+    std::cerr << tool.name << ": error: out of memory\n";
+    return exit_code(Fault::later);
 }
 
 config::Config load_config(const Common& common) {
