@@ -63,6 +63,23 @@ unsigned most_extension_digits(const Numbering& site) {
     return site.extension_digits ? site.extension_digits->most : usual_extension_digits;
 }
 
+// Whether the digits behind a prefix are too few for a number: then all of them are an extension like any
+// other. A PBX that numbers its extensions from 000 has some that begin with 00.
+bool may_be_extension(std::string_view number, std::string_view behind_prefix, unsigned most) {
+    constexpr std::size_t shortest_number = 5;
+    return number.size() <= most && behind_prefix.size() < shortest_number;
+}
+
+// A trunk prefix that was left in, `+49 0431 2200`: no national number begins with 0 where calls within the country do.
+std::string without_trunk_prefix(const Numbering& site, std::string number) {
+    const auto prefix = site.national_prefix();
+    const std::string own = "+" + site.country;
+    if (site.country.empty() || !prefix.starts_with('0') || !number.starts_with(own)) return number;
+    const auto national = std::string_view(number).substr(own.size());
+    if (national.size() > prefix.size() && national.starts_with(prefix)) number.erase(own.size(), prefix.size());
+    return number;
+}
+
 // The main number that `extension` belongs to: the first that names it among its own, else the first that takes all.
 const MainNumber* main_number_of(const Numbering& site, std::string_view extension) {
     const auto& all = site.subscribers;
@@ -136,7 +153,7 @@ std::optional<std::string> mended(const Numbering& site, const std::string& inte
         if (rest.size() <= most_extension_digits(site)) continue;
         const auto again = find_full(site, rest);
         if (!again) continue;
-        return "+" + site.country + site.area + std::string(rest.substr(again->before));
+        return written(site, rest.substr(again->before));
     }
     return std::nullopt;
 }
@@ -151,17 +168,17 @@ class Forming {
         formed.number = std::move(number);
         if (formed.number.starts_with('+')) {
             note(steps_, "is international already", formed.number);
-            if (kind_ == Kind::destination) mend(formed);
+            mend(formed);
             return formed;
         }
         if (kind_ != Kind::destination && site_.remove_outside_line) remove_outside_line(formed);
         if (type_ == TypeOfNumber::international) return typed_international(std::move(formed));
         std::string_view prefix;
         if (const auto rest = behind_prefix(site_.international_prefixes, formed.number, &prefix);
-            rest && type_ == TypeOfNumber::unknown) {
+            rest && type_ == TypeOfNumber::unknown && !is_extension(formed.number, *rest)) {
             const std::string was(prefix);
             set(formed, "+" + std::string(*rest), "international prefix '" + was + "' is '+'");
-            if (kind_ == Kind::destination) mend(formed);
+            mend(formed);
             return formed;
         }
         if (site_.country.empty()) {
@@ -170,9 +187,11 @@ class Forming {
         }
         if (type_ == TypeOfNumber::subscriber) {
             set(formed, written(site_, formed.number), "type subscriber: country and area of the site in front");
+            mend(formed);
         } else if (type_ == TypeOfNumber::national) {
             auto national = behind_prefix(site_.national_prefixes, formed.number).value_or(formed.number);
             set(formed, written_national(site_, national), "type national: country of the site in front");
+            mend(formed);
         } else if (kind_ == Kind::destination) {
             destination(formed);
         } else {
@@ -188,8 +207,15 @@ class Forming {
         note(steps_, what, formed.number);
     }
 
+    // A person dials no extension that begins like a prefix; a PBX signals what it has.
+    bool is_extension(std::string_view number, std::string_view behind_prefix) const {
+        return kind_ == Kind::destination && !site_.subscribers.empty() &&
+               may_be_extension(number, behind_prefix, most_extension_digits(site_));
+    }
+
     void mend(Formed& formed) {
-        if (auto better = mended(site_, formed.number)) {
+        if (kind_ != Kind::destination) return;
+        if (auto better = mended(site_, strip(formed.number))) {
             formed.doubled = true;
             set(formed, std::move(*better), "has the main number twice: mended");
         }
@@ -206,7 +232,7 @@ class Forming {
     Formed typed_international(Formed formed) {
         const auto rest = behind_prefix(site_.international_prefixes, formed.number).value_or(formed.number);
         set(formed, "+" + std::string(rest), "type international: '+' in front");
-        if (kind_ == Kind::destination) mend(formed);
+        mend(formed);
         return formed;
     }
 
@@ -217,6 +243,7 @@ class Forming {
                 formed.doubled = true;
                 set(formed, written(site_, number.substr(full->before)),
                     "is the full " + std::string(full->what) + " already: not doubled");
+                mend(formed);
                 return;
             }
         }
@@ -237,12 +264,16 @@ class Forming {
             set(formed, written_national(site_, *rest), "national prefix: country of the site in front");
             return;
         }
+        // Wherever the area is dialled with it: in North America seven digits have none.
+        constexpr std::size_t without_area = 7;
+        const bool has_area =
+            site_.always_dial_area != DialArea::no && !(site_.country == "1" && formed.number.size() == without_area);
         const unsigned internal = site_.internal_length > 0 ? site_.internal_length
                                   : site_.extension_digits  ? site_.extension_digits->most
                                                             : 0;
         if (formed.number.size() <= internal) {
             in_front(formed, "an extension of the site: country, area and subscriber in front");
-        } else if (site_.always_dial_area != DialArea::no) {
+        } else if (has_area) {
             set(formed, written_national(site_, formed.number), "a number with its area: country of the site in front");
         } else {
             set(formed, written(site_, formed.number), "a number of the area: country and area of the site in front");
@@ -365,12 +396,21 @@ std::string incoming(const Numbering& site, const std::vector<Conversion>& conve
 
 std::string outgoing(const Numbering& site, const std::vector<Conversion>& conversions, std::string_view wanted,
                      Steps* steps) {
-    const std::string stripped = strip(wanted);
+    std::string stripped = strip(wanted);
     note(steps, "wanted", stripped);
     if (stripped.empty()) return stripped;
     if (const auto why = refusal(site, wanted)) throw Error(Fault::unusable, *why);
     const ShortNumbers shorts(site);
     const bool international = stripped.starts_with('+');
+    if (stripped == "+" || stripped == "+" + site.country) {
+        throw Error(Fault::unusable,
+                    text::quote(wanted) + " cannot be dialled: nothing stands behind the country code");
+    }
+    if (auto plain = without_trunk_prefix(site, stripped); plain != stripped) {
+        stripped = std::move(plain);
+        note(steps, "national prefix '" + std::string(site.national_prefix()) + "' behind the country removed",
+             stripped);
+    }
     // Who writes a short number means it.
     const bool meant = !shorts.hit(stripped).empty();
 
@@ -395,6 +435,10 @@ std::string outgoing(const Numbering& site, const std::vector<Conversion>& conve
             if (noted != nullptr) note(noted, "outside line '" + outside + "'", number);
         }
         const bool converted = apply_conversions(conversions, Direction::outgoing, Kind::destination, number, noted);
+        if (number.empty()) {
+            throw Error(Fault::unusable,
+                        text::quote(wanted) + " cannot be dialled: a conversion rule of the site leaves nothing of it");
+        }
         if (hit.empty() || converted) {
             std::string_view dialled = number;
             if (!outside.empty() && dialled.starts_with(outside)) dialled.remove_prefix(outside.size());
@@ -425,7 +469,7 @@ std::optional<std::string> refusal(const Numbering& site, std::string_view wante
     if (site.e164_only && !number.starts_with('+')) {
         return text::quote(wanted) + " is not international: the site takes only numbers with '+'";
     }
-    const auto normalised = normalise(number, &site);
+    const auto normalised = without_trunk_prefix(site, normalise(number, &site));
     for (const auto& pattern : site.blocked) {
         if (text::matches_wildcard(pattern, normalised)) {
             return text::quote(wanted) + " is not dialled: the site blocks " + text::quote(pattern);
@@ -450,7 +494,8 @@ std::size_t own_digits(const Numbering& site, std::string_view signalled, std::o
     if (number.starts_with('+')) return of_international(number);
     const auto is = type.value_or(site.destination_type);
     if (is == TypeOfNumber::unknown) {
-        if (const auto rest = behind_prefix(site.international_prefixes, number)) {
+        if (const auto rest = behind_prefix(site.international_prefixes, number);
+            rest && (site.subscribers.empty() || !may_be_extension(number, *rest, most_extension_digits(site)))) {
             return of_international("+" + std::string(*rest));
         }
         if (number.size() <= most_extension_digits(site)) return 0;

@@ -6,12 +6,13 @@
 // Incoming, in this order:
 //
 //  1. conversion rules I;
-//  2. what begins with `+` or an international prefix is international; what its type says is more than an extension is
-//     completed by what is missing: subscriber, country and area; national, country;
+//  2. what begins with `+` or an international prefix is international, unless it is as short as an extension and fewer than
+//     five digits stand behind the prefix; what its type says is more than an extension is completed by what is missing:
+//     subscriber, country and area; national, country;
 //  3. of type unknown, or none: a destination gets the place's country, area and main number in front, always, unless it is
 //     the full number already; an originator or redirector is read as a person there would dial it: with the national
 //     prefix it is national, up to `internal_length` digits (else `extension_digits`) it is an extension of the place, else
-//     a number of its area.
+//     a number of its area, or one with its area where that is always dialled.
 //
 // The trap: a PBX that signals the full number of a subscriber, of which 3 would make `+49 30 456987456987123`. It is seen
 // by its length: longer than an extension, and beginning with the main number (with area, or country and area, before it).
@@ -19,9 +20,10 @@
 //
 // Outgoing, in this order:
 //
-//  1. only a literal `+` is shortened: a number of the place itself to its extension (if `internal_calls`), of its area
-//     to the subscriber number (see DialArea), of its country to the national form, all else to the international one;
-//     without `+`, up to `internal_length` digits are internal;
+//  1. only a literal `+` is shortened, without a `0` that is dialled within the country only (`+49 0431`): a number of the
+//     place itself to its extension (if `internal_calls`), of its area to the subscriber number (see DialArea), of its
+//     country to the national form, all else to the international one; without `+`, up to `internal_length` digits are
+//     internal;
 //  2. the outside line goes in front, but not of what is internal;
 //  3. conversion rules O.
 //
@@ -58,8 +60,8 @@ std::string incoming(const Numbering& site, const std::vector<Conversion>& conve
                      Steps* steps = nullptr);
 
 /// What the PBX of `site` must dial for `wanted`. Throws Error{unusable} for a number without `+` where the site takes
-/// only those (`e164_only`), for a `blocked` one, and for one that could only be dialled as something that begins like a
-/// short number.
+/// only those (`e164_only`), for a `blocked` one, for one that could only be dialled as something that begins like a
+/// short number, for a country code with nothing behind it, and for one of which a conversion leaves nothing.
 std::string outgoing(const Numbering& site, const std::vector<Conversion>& conversions, std::string_view wanted,
                      Steps* steps = nullptr);
 

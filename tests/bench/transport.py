@@ -203,14 +203,14 @@ class Bench(Contest):
         pace = ["--webdav-pacer-min-sleep", "0.01ms"] if "--webdav-pacer-min-sleep" in flags else []
         return argv, [*argv, *TUNED, *pace]
 
-    def lftp(self, server, port, fetches, parallel):
-        """Its login goes with the first request: else each new connection meets a 401. It lists by PROPFIND, which it
-        must not know before uploads: it would set times by a broken PROPPATCH."""
+    def lftp(self, server, port, fetches, parallel, propfind=False):
+        """Its login goes with the first request: else each new connection meets a 401. It lists by the page of links, as it is
+        set up; or by PROPFIND, which it must not know before uploads: it would set times by a broken PROPPATCH."""
         here = os.path.join(self.work, "peer")
         where = f". {here}" if fetches else f"-R --no-perms {here} ."
-        path = write(os.path.join(self.work, f"lftp-{fetches}-{parallel}"), "set cmd:fail-exit yes\nset net:max-retries 3\n"
+        path = write(os.path.join(self.work, f"lftp-{fetches}-{parallel}-{propfind}"), "set cmd:fail-exit yes\nset net:max-retries 3\n"
                      f"set net:persist-retries 0\nset net:socket-buffer 0\nset http:authorization {server.user}:{PASSWORD}\n"
-                     f"set http:use-propfind {'yes' if fetches else 'no'}\nset http:use-mkcol no\nset mirror:set-permissions no\n"
+                     f"set http:use-propfind {'yes' if propfind else 'no'}\nset http:use-mkcol no\nset mirror:set-permissions no\n"
                      f"open http://127.0.0.1:{port}/peer/\nmirror --Remove-source-files --parallel={parallel} {where}\n")
         return ["lftp", "-f", path]
 
@@ -245,9 +245,9 @@ class Bench(Contest):
                  self.peer("rclone", server, corpus, [*plain, "r:", here], fetches=True, once=True),
                  self.peer("rclone tuned, 16 transfers", server, corpus, [*tuned, "--transfers", "16", "r:", here], fetches=True, once=True),
                  self.peer("curl --parallel, 16", server, corpus, self.curl(server, corpus, False, 16), fetches=True, moves=False)]
-        for parallel in (4, 16):
-            peers.append(self.peer(f"lftp mirror, {parallel}", server, corpus, self.lftp(server, server.port, True, parallel),
-                                   fetches=True))
+        for parallel, propfind in ((4, False), (16, False), (4, True), (16, True)):
+            peers.append(self.peer(f"lftp mirror, {parallel}" + (", PROPFIND" if propfind else ""), server, corpus,
+                                   self.lftp(server, server.port, True, parallel, propfind), fetches=True))
         self.compare(f"fetch from {label}", self.fetch(f"{label}-fetch", server, server.url, corpus), peers, wanted)
 
     @contextlib.contextmanager
@@ -257,17 +257,17 @@ class Bench(Contest):
             self.kernel(server)
             yield server
 
-    LFTP = {True: ("lftp mirror -R, 4", "lftp mirror -R, 16"), False: ("lftp mirror, 4", "lftp mirror, 16")}
+    LFTP = ("lftp mirror, 4", "lftp mirror, 16")
     RCLONE = ("rclone", "rclone tuned, 16 transfers")
 
     def apache(self, corpus):
         with self.dav(ListingApache) as server:
             self.dav_push("Apache", server, corpus, {"limit: PUT and MOVE, 4 connections": ">= 0.8", "rclone": ">= 15"})
-            self.dav_fetch("Apache", server, corpus, {"limit: GET, fsync, DELETE, 16": ">= 0.7", (*self.RCLONE, *self.LFTP[False]): ">= 0.8"})
+            self.dav_fetch("Apache", server, corpus, {"limit: GET, fsync, DELETE, 16": ">= 0.7", (*self.RCLONE, *self.LFTP): ">= 0.8"})
 
     def nginx(self, corpus):
         with self.dav(listing_nginx) as server:
-            self.dav_push("nginx", server, corpus, {"limit: PUT and MOVE, 4 connections": ">= 0.45", self.LFTP[True]: ">= 1.3"})
+            self.dav_push("nginx", server, corpus, {"limit: PUT and MOVE, 4 connections": ">= 0.45", "lftp mirror -R, 4": ">= 1.3"})
             self.dav_fetch("nginx", server, corpus, {})
 
     def far(self, corpus):

@@ -53,7 +53,7 @@ TEST_CASE("the examples of the manuals") {
     const auto trap = form(site, {}, Kind::destination, "456987123");
     CHECK(trap.number == "+49 30 456987123");
     CHECK(trap.doubled);
-    CHECK(form(site, {}, Kind::destination, "+49 30 456987456987123").number == "+4930456987123");
+    CHECK(form(site, {}, Kind::destination, "+49 30 456987456987123").number == "+49 30 456987123");
     CHECK(form(site, {}, Kind::destination, "+49 30 456987456987123").doubled);
     CHECK_FALSE(form(site, {}, Kind::destination, "123").doubled);
     CHECK_FALSE(form(site, {}, Kind::destination, "+49 30 456987123").doubled);
@@ -83,20 +83,28 @@ TEST_CASE("the examples of the manuals") {
 TEST_CASE("a number that was doubled already is mended") {
     const auto site = berlin();
     for (const char* doubled : {"+49 30 456987 456987 123", "0049 30 456987 456987 123", "+49 30 456987 030 456987 123",
-                                "+49 30 456987 4930 456987 123"}) {
+                                "+49 30 456987 4930 456987 123", "456987 456987 123", "30 456987 456987 123",
+                                "030 456987 456987 123", "4930 456987 030 456987 123"}) {
         INFO(doubled);
         const auto result = form(site, {}, Kind::destination, doubled);
         CHECK(strip(result.number) == "+4930456987123");
         CHECK(result.doubled);
         CHECK(result.changed);
     }
-    CHECK(formed(site, "+49 30 456987 456987") == "+4930456987");
+    CHECK(formed(site, "+49 30 456987 456987") == "+49 30 456987");
+    CHECK(form(site, {}, Kind::destination, "456987 456987 123", TypeOfNumber::subscriber).number ==
+          "+49 30 456987123");
+    CHECK(form(site, {}, Kind::destination, "456987 456987 123", TypeOfNumber::subscriber).doubled);
+    CHECK(form(site, {}, Kind::destination, "030 456987 456987 123", TypeOfNumber::national).number ==
+          "+49 30 456987123");
     // An extension may begin like the main number.
     auto small = site;
     small.subscribers = {{"47"}};
     small.extension_digits = Digits(4);
     CHECK(formed(small, "+49 30 47 4711") == "+4930474711");
-    CHECK(formed(small, "+49 30 47 47 4711") == "+4930474711");
+    CHECK(formed(small, "47 4711") == "+49 30 474711");
+    CHECK(formed(small, "+49 30 47 47 4711") == "+49 30 474711");
+    CHECK(formed(small, "47 47 4711") == "+49 30 474711");
     // Of a caller nothing is known but what is signalled.
     CHECK(formed(site, "+49 30 456987456987123", {}, Kind::originator) == "+4930456987456987123");
 }
@@ -114,7 +122,7 @@ TEST_CASE("the type of a number says what is missing") {
     CHECK(formed(site, "89 1", T::national) == "+49 891");
     CHECK(formed(site, "49 30 456987123", T::international) == "+4930456987123");
     CHECK(formed(site, "0049 30 456987123", T::international) == "+4930456987123");
-    CHECK(formed(site, "49 30 456987456987123", T::international) == "+4930456987123");
+    CHECK(formed(site, "49 30 456987456987123", T::international) == "+49 30 456987123");
     // Without a type, as the site says.
     auto typed = berlin();
     typed.destination_type = T::international;
@@ -163,6 +171,67 @@ TEST_CASE("callers are read as people there dial them") {
     milan.always_dial_area = DialArea::yes;
     CHECK(formed(milan, "06 1234567", {}, Kind::redirector) == "+39 061234567");
     CHECK(formed(milan, "02 1234567", {}, Kind::redirector) == "+39 02 1234567");
+}
+
+TEST_CASE("an extension may begin like an international prefix") {
+    auto site = berlin();
+    CHECK(formed(site, "001") == "+49 30 456987001");
+    CHECK(formed(site, "000") == "+49 30 456987000");
+    CHECK(formed(site, "0043 1 1") == "+4311");
+    CHECK(formed(site, "001", TypeOfNumber::unknown, Kind::originator) == "+1");
+    CHECK(own_digits(site, "001") == 0);
+    site.extension_digits = Digits(7);
+    CHECK(formed(site, "004312") == "+49 30 456987004312");
+    CHECK(formed(site, "0043123") == "+43123");
+    site.extension_digits = Digits(2);
+    CHECK(formed(site, "0043") == "+43");
+    auto york = berlin();
+    york.country = "1";
+    york.area = "212";
+    york.international_prefixes = {"011"};
+    york.extension_digits = Digits(4);
+    CHECK(formed(york, "0110") == "+1 212 4569870110");
+}
+
+TEST_CASE("a caller of North America without his area has seven digits") {
+    auto york = berlin();
+    york.country = "1";
+    york.area = "212";
+    york.national_prefixes = {"1"};
+    york.always_dial_area = DialArea::bare;
+    CHECK(formed(york, "5551234", {}, Kind::originator) == "+1 212 5551234");
+    CHECK(formed(york, "2125551234", {}, Kind::originator) == "+1 212 5551234");
+    CHECK(formed(york, "9145551234", {}, Kind::originator) == "+1 9145551234");
+    york.country = "39";
+    CHECK(formed(york, "5551234", {}, Kind::originator) == "+39 5551234");
+}
+
+TEST_CASE("what is dialled within the country only is not dialled behind the country") {
+    auto site = berlin();
+    CHECK(outgoing(site, {}, "+49 0431 2200") == "004312200");
+    CHECK(outgoing(site, {}, "+49 030 1234") == "01234");
+    CHECK(outgoing(site, {}, "+49 0") == "000");
+    CHECK(outgoing(site, {}, "+43 01 1234") == "00043011234");
+    CHECK(steps_of(site, "+49 0431 2200").find("national prefix '0' behind the country removed") != std::string::npos);
+    site.blocked = {"+49900*"};
+    CHECK(refused_because(site, "+49 0900 1").find("blocks") != std::string::npos);
+    site.national_prefixes = {};
+    site.country = "39";
+    CHECK(outgoing(site, {}, "+39 02 1") == "0021");
+    site.national_prefixes = {"8"};
+    site.country = "7";
+    CHECK(outgoing(site, {}, "+7 812 1234567") == "088121234567");
+}
+
+TEST_CASE("what has no digits to dial is refused") {
+    const auto site = berlin();
+    for (const char* none : {"+", "+49", "+ 4 9"}) {
+        INFO(none);
+        CHECK(refused_because(site, none).find("nothing stands behind the country code") != std::string::npos);
+    }
+    CHECK(outgoing(site, {}, "+43 1") == "000431");
+    CHECK(refused_because(site, "123", {parse_conversion("O;D=0123;D=")}).find("leaves nothing") != std::string::npos);
+    CHECK(outgoing(site, {}, "") == "");
 }
 
 TEST_CASE("conversions are those of the kind") {
