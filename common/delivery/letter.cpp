@@ -41,15 +41,6 @@ bool is_quoted(std::string_view text) {
     return true;
 }
 
-bool is_utf8(std::string_view text) {
-    while (!text.empty()) {
-        const auto length = text::decode(text).length;
-        if (length == 0) return false;
-        text.remove_prefix(length);
-    }
-    return true;
-}
-
 bool is_domain(std::string_view text) {
     if (text.size() > 2 && text.front() == '[' && text.back() == ']') {
         text = text.substr(1, text.size() - 2);
@@ -140,7 +131,7 @@ bool is_mail_address(std::string_view text) {
     const auto at = text.rfind('@');
     if (at == std::string_view::npos || text.size() > longest_address) return false;
     const auto local = text.substr(0, at);
-    return (is_dot_atom(local) || is_quoted(local)) && is_domain(text.substr(at + 1)) && is_utf8(text);
+    return (is_dot_atom(local) || is_quoted(local)) && is_domain(text.substr(at + 1)) && text::is_utf8(text);
 }
 
 Postmark::Postmark(const config::Config& config, const config::Connector& connector)

@@ -35,6 +35,10 @@ struct Character {
     std::size_t length = 0;
 };
 Character decode(std::string_view text) noexcept;
+/// Whether all of it is characters.
+bool is_utf8(std::string_view text) noexcept;
+/// As UTF-8 what is Latin-1 (ISO 8859-1), which has a character for each byte.
+std::string from_latin1(std::string_view text);
 
 std::string lower(std::string_view text);
 bool equal_ignoring_case(std::string_view a, std::string_view b) noexcept;

@@ -102,7 +102,13 @@ constexpr std::array fields{Field{"site", "name"},
                             Field{"ortsvorwahl", "area"},
                             Field{"ortsnetzkennzahl", "area"},
                             Field{"vorwahl", "area"},
+                            Field{"landeskennziffer", "country"},
+                            Field{"laenderkennzahl", "country"},
+                            Field{"lnderkennzahl", "country"},
                             Field{"subscriber", "subscriber"},
+                            Field{"hauptnummer", "subscriber"},
+                            Field{"hauptrufnummer", "subscriber"},
+                            Field{"rufnummer", "subscriber"},
                             Field{"subscribernumber", "subscriber"},
                             Field{"mainnumber", "subscriber"},
                             Field{"accessnumber", "subscriber"},
@@ -172,6 +178,8 @@ constexpr std::array fields{Field{"site", "name"},
                             Field{"dienstzuordnung", "ddi"},
                             Field{"servicemapping", "ddi"},
                             Field{"conversions", "conversions"},
+                            Field{"conversionrules", "conversions"},
+                            Field{"numberconversions", "conversions"},
                             Field{"numberconversion", "conversions"},
                             Field{"rufnummernkonverter", "conversions"},
                             Field{"rufnummernkonvertierung", "conversions"}};
@@ -247,13 +255,17 @@ class Site {
             } else if (*flag) {
                 numbering_[std::string(key)] = "yes";
             }
-        } else if (key == "country" || key == "area" || key == "subscriber" || key == "national-prefix" ||
-                   key == "international-prefix" || key == "outside-line") {
-            digits(key, cell);
+        } else if (key == "country" || key == "area" || key == "national-prefix" || key == "international-prefix" ||
+                   key == "outside-line") {
+            if (const auto value = digits(key, cell.text))
+                numbering_[std::string(key)] = quoted(*value);
+            else
+                warn(cell, key, "is no digits");
+        } else if (key == "subscriber") {
+            subscribers(cell);
         } else if (key == "extension-digits" || key == "internal-length") {
-            const auto number = text::parse_number(cell.text);
-            if (number && *number <= 20)
-                numbering_[std::string(key)] = std::to_string(*number);
+            if (const auto value = count_of(key, cell.text))
+                numbering_[std::string(key)] = *value;
             else
                 warn(cell, key, "is no number of digits");
         } else if (key == "type-of-number") {
@@ -307,15 +319,49 @@ class Site {
                             "; it is left out");
     }
 
-    void digits(std::string_view key, const Cell& cell) {
-        std::string value = only_digits(cell.text, key == "outside-line" ? "*#" : "");
+    // As people write a number; `-` and `/` stand between two.
+    static std::optional<std::string> digits(std::string_view key, std::string_view text) {
+        std::string value = only_digits(text, key == "outside-line" ? "*#" : "");
         if (key == "country" && value.starts_with("00")) value.erase(0, 2);
-        const bool usual = cell.text.find_first_not_of("0123456789*#+-/() .") == std::string::npos;
-        if (!usual || value.empty() || value.size() > 20) {
-            warn(cell, key, "is no digits");
-            return;
+        const bool usual = text.find_first_not_of("0123456789*#+() .") == std::string::npos;
+        if (!usual || value.empty() || value.size() > 20) return std::nullopt;
+        return value;
+    }
+
+    // `3`, and of extensions `2-3`.
+    static std::optional<std::string> count_of(std::string_view key, std::string_view text) {
+        constexpr unsigned most = 20;
+        std::string out;
+        for (const auto part : text::split(text, '-')) {
+            const auto number = text::parse_number(text::trim(part));
+            if (!number || *number > most) return std::nullopt;
+            out += (out.empty() ? "" : "-") + std::to_string(*number);
         }
-        numbering_[std::string(key)] = quoted(value);
+        return key == "extension-digits" || out.find('-') == std::string::npos ? std::optional(out) : std::nullopt;
+    }
+
+    // `4799`, several as `4799/4838`, and blocks as `5550100-5550199`.
+    void subscribers(const Cell& cell) {
+        std::string list;
+        std::size_t count = 0;
+        std::string separated = cell.text;
+        for (char& c : separated) c = std::string_view("/,;|\n").find(c) != std::string_view::npos ? '\n' : c;
+        for (const auto part : text::split(separated, '\n')) {
+            const auto ends = text::split(part, '-');
+            std::string one;
+            bool right = ends.size() <= 2;
+            std::size_t length = 0;
+            for (const auto end : ends) {
+                const auto value = digits("subscriber", end);
+                right = right && value && (length == 0 || value->size() == length);
+                if (!right) return warn(cell, "subscriber", "is no main number, nor a block of numbers");
+                length = value->size();
+                one += (one.empty() ? "" : "-") + *value;
+            }
+            list += (list.empty() ? "" : ", ") + quoted(one);
+            ++count;
+        }
+        numbering_["subscriber"] = count == 1 ? list : "[" + list + "]";
     }
 
     // `1*=Fax`, `2*: Voice`, `30 Fax or Voice`.
@@ -358,7 +404,7 @@ class Site {
 };
 
 // A name that a site can have: what cannot stand in one is left out.
-std::string site_name(std::string_view wanted, std::size_t number, std::set<std::string>& taken) {
+std::string site_name_of(std::string_view wanted) {
     std::string name;
     for (const char c : text::lower(wanted)) {
         const bool plain = (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '.' || c == '_' || c == '-';
@@ -368,6 +414,12 @@ std::string site_name(std::string_view wanted, std::size_t number, std::set<std:
             name += '-';
     }
     while (name.ends_with('-') || name.ends_with('.')) name.pop_back();
+    return name;
+}
+
+// The same of a site that is not named so, and different from all others.
+std::string site_name(std::string_view wanted, std::size_t number, std::set<std::string>& taken) {
+    auto name = site_name_of(wanted);
     if (!config::is_name(name) || name == "noroute") name = "site-" + std::to_string(number);
     for (unsigned k = 2; !taken.insert(name).second; ++k) name = name.substr(0, 26) + "-" + std::to_string(k);
     return name;
@@ -391,6 +443,12 @@ std::size_t known_in(const Row& row) {
 }  // namespace
 
 Imported import_sites(std::string_view csv) {
+    Imported imported;
+    std::string converted;
+    if (!text::is_utf8(csv)) {
+        imported.warnings.emplace_back("the file is no UTF-8; it is read as Latin-1");
+        csv = converted = text::from_latin1(csv);
+    }
     auto rows = rows_of(csv);
     if (rows.empty()) throw Error(Fault::unusable, "the file is empty");
     auto columns = turned(rows);
@@ -400,7 +458,6 @@ Imported import_sites(std::string_view csv) {
                     "no field is known: the first row, or the first column, must have names such as 'Country Code', "
                     "'Area Code', 'Subscriber Number', 'Outside Line Access'");
     }
-    Imported imported;
     const Row& names = rows.front();
     std::vector<std::string_view> known;
     for (const auto& field : fields) known.push_back(field.name);
@@ -411,17 +468,36 @@ Imported import_sites(std::string_view csv) {
                                     " is not known and left out" +
                                     (near ? "; is " + text::quote(*near) + " meant?" : ""));
     }
+    std::vector<std::optional<std::string_view>> keys;  // of each column; what is there again counts as unknown
+    for (const auto& name : names) {
+        auto key = key_of(name.text);
+        if (key && std::find(keys.begin(), keys.end(), key) != keys.end()) {
+            imported.warnings.push_back("line " + std::to_string(name.line) + ": " + text::quote(name.text) +
+                                        " is a second field for " + text::quote(*key) + " and left out");
+            key.reset();
+        }
+        keys.push_back(key);
+    }
     if (rows.size() == 1) throw Error(Fault::unusable, "there are names of fields, and no site");
     std::set<std::string> taken;
     imported.yaml = "sites:\n";
     for (std::size_t i = 1; i < rows.size(); ++i) {
-        std::string name;
-        for (std::size_t k = 0; k < names.size() && k < rows[i].size(); ++k) {
-            if (key_of(names[k].text) == "name") name = rows[i][k].text;
+        const Row& row = rows[i];
+        const auto told = [&](const std::string& what) {
+            imported.warnings.push_back("line " + std::to_string(row.front().line) + ": " + what);
+        };
+        const auto named = std::find(keys.begin(), keys.end(), std::optional<std::string_view>("name"));
+        const auto column = static_cast<std::size_t>(named - keys.begin());
+        const std::string wanted = column < row.size() ? row[column].text : std::string();
+        const auto called = site_name(wanted, i, taken);
+        if (named != keys.end() && called != site_name_of(wanted)) {
+            told((wanted.empty() ? "a site without a name" : "site " + text::quote(wanted)) + " is called " +
+                 text::quote(called));
         }
-        Site site(site_name(name, i, taken), imported.warnings);
-        for (std::size_t k = 0; k < names.size() && k < rows[i].size(); ++k) {
-            if (const auto key = key_of(names[k].text)) site.set(*key, rows[i][k]);
+        if (row.size() > names.size()) told("site " + text::quote(called) + " has more cells than there are fields");
+        Site site(called, imported.warnings);
+        for (std::size_t k = 0; k < names.size() && k < row.size(); ++k) {
+            if (keys[k]) site.set(*keys[k], row[k]);
         }
         imported.yaml += site.yaml();
     }

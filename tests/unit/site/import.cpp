@@ -4,6 +4,7 @@
 #include <catch2/catch.hpp>
 
 #include "error/error.hpp"
+#include "text/text.hpp"
 
 using namespace ums;
 using namespace ums::sitemap;
@@ -76,6 +77,41 @@ TEST_CASE("a page of settings, a field a line") {
     CHECK(imported.warnings.empty());
 }
 
+TEST_CASE("several main numbers and blocks in a cell, and spans of extensions") {
+    const auto cell = [](const std::string& field, const std::string& value) {
+        const auto imported = import_sites("Name;Country Code;" + field + "\na;49;" + value + "\n");
+        const auto at = imported.yaml.find("country: '49'\n") + 14;
+        return (imported.warnings.empty() ? "" : "told: ") + std::string(text::trim(imported.yaml.substr(at)));
+    };
+    CHECK(cell("Subscriber Number", "47 99") == "subscriber: '4799'");
+    CHECK(cell("Hauptnummer", "4799/4838, 5") == "subscriber: ['4799', '4838', '5']");
+    CHECK(cell("Subscriber Number", "5550100-5550199") == "subscriber: '5550100-5550199'");
+    CHECK(cell("Subscriber Number", "4799|5550100 - 5550199") == "subscriber: ['4799', '5550100-5550199']");
+    for (const char* wrong : {"4799-0", "1-2-3", "4799/", "-4799", "4799/x"}) {
+        INFO(wrong);
+        CHECK(cell("Subscriber Number", wrong) == "told: ");
+    }
+    CHECK(cell("Extension Digits", "2-3") == "extension-digits: 2-3");
+    CHECK(cell("Extension Digits", "2-") == "told: ");
+    CHECK(cell("Internal Length", "2-3") == "told: ");
+    CHECK(cell("Area Code", "-1") == "told: ");
+    CHECK(cell("Area Code", "0/89") == "told: ");
+    CHECK(cell("Area Code", "(0)89") == "told: area: '89'");
+    CHECK(cell("Conversion Rules", "\"I;D=785;D=5[4]\"").find("told: ") == std::string::npos);
+}
+
+TEST_CASE("odd files are read and told of") {
+    const auto latin = import_sites("Name;Country Code;Header Line\nM\xfcnchen;49;M\xfcller\n");
+    CHECK_THAT(latin.yaml, Catch::Contains("M\xc3\xbcller"));
+    REQUIRE(latin.warnings.size() == 1);
+    CHECK(latin.warnings[0].find("Latin-1") != std::string::npos);
+    const auto twice = import_sites("Name;Country Code;Area;Area Code\n;49;1;2;3\n");
+    CHECK_THAT(twice.yaml, Catch::Contains("area: '1'"));
+    CHECK(twice.warnings == std::vector<std::string>{"line 1: 'Area Code' is a second field for 'area' and left out",
+                                                     "line 2: a site without a name is called 'site-1'",
+                                                     "line 2: site 'site-1' has more cells than there are fields"});
+}
+
 TEST_CASE("what cannot be taken over is told with its line, and left out") {
     const auto imported = import_sites(
         "Name\tCountry Code\tInternal Length\tE164 only\tContry\tDDI\tConversions\n"
@@ -94,7 +130,9 @@ TEST_CASE("what cannot be taken over is told with its line, and left out") {
     CHECK(told("line 2: e164-only 'perhaps' of site 'a' is neither yes nor no"));
     CHECK(told("line 2: ddi '1*=Faks'"));
     CHECK(told("the direction must be I or O"));
-    CHECK(imported.warnings.size() == 6);
+    CHECK(told("line 3: site 'A' is called 'a-2'"));
+    CHECK(told("line 4: site 'noroute' is called 'site-3'"));
+    CHECK(imported.warnings.size() == 8);
     CHECK_THAT(imported.yaml, Catch::Contains("  a-2:\n") && Catch::Contains("  site-3:\n"));
     CHECK(problem("") == "the file is empty");
     CHECK_THAT(problem("a,b\n1,2\n"), Catch::Contains("no field is known"));
