@@ -98,6 +98,8 @@ void read_cases(const std::string& file, std::string_view form, Report& report,
         for (const auto& node : cases->values) {
             if (!node.refused) read(node);
         }
+    } else if (cases != nullptr && cases->kind == Node::Kind::list) {
+        report.error(*cases, "'cases' is an empty list");
     } else if (cases != nullptr) {
         report_wrong(*cases, "cases", what, report);
     } else if (section.is_map()) {

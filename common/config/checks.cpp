@@ -279,14 +279,23 @@ bool can_match(const std::string& pattern, const Block& block) {
     return start.starts_with(block.prefix) || (end != std::string::npos && block.prefix.starts_with(start));
 }
 
+// Whether a rule may make a number of somewhere else of what is signalled.
+bool may_leave_the_site(const number::Conversion& rule, const number::Numbering& numbering) {
+    if (rule.direction != number::Conversion::Direction::incoming || rule.kind != number::Conversion::Kind::destination)
+        return false;
+    const auto begins_with = [&](const std::string& prefix) { return rule.replacement.starts_with(prefix); };
+    return rule.expression != nullptr || rule.replacement.empty() || begins_with("+") ||
+           std::any_of(numbering.international_prefixes.begin(), numbering.international_prefixes.end(), begins_with);
+}
+
 // Only if all numbers of all sites are known can it be told that none reaches a connector.
 void check_reach(const Config& config, Report& report) {
     std::vector<Block> blocks;
     for (const auto& site : config.sites) {
         const auto own = blocks_of(site);
-        const bool converts = std::any_of(site.conversions.begin(), site.conversions.end(), [](const auto& one) {
-            return one.direction == number::Conversion::Direction::incoming;
-        });
+        const bool converts =
+            !own.empty() && std::any_of(site.conversions.begin(), site.conversions.end(),
+                                        [&](const auto& rule) { return may_leave_the_site(rule, *site.numbering); });
         if (own.empty() || converts) return;
         blocks.insert(blocks.end(), own.begin(), own.end());
     }
@@ -304,6 +313,68 @@ void check_reach(const Config& config, Report& report) {
         if (!reached) {
             report.warning(connector.place, "no number of any site reaches connector " + text::quote(connector.name) +
                                                 ": it gets only what lies in its own directory on a kernel");
+        }
+    }
+}
+
+// Of two sites of one kernel that name the same line, the second gets nothing by it.
+void check_lines(const Config& config, Report& report) {
+    const auto shared = [](const LineRule& a, const LineRule& b) -> const std::string* {
+        if (!text::equal_ignoring_case(a.field, b.field)) return nullptr;
+        for (const auto& pattern : b.patterns) {
+            if (std::any_of(a.patterns.begin(), a.patterns.end(),
+                            [&](const auto& wide) { return text::matches_wildcard(wide, pattern); }))
+                return &pattern;
+        }
+        return nullptr;
+    };
+    for (auto site = config.sites.begin(); site != config.sites.end(); ++site) {
+        for (auto before = config.sites.begin(); before != site; ++before) {
+            const bool one_kernel =
+                std::any_of(site->kernels.begin(), site->kernels.end(), [&](const std::string& kernel) {
+                    return std::find(before->kernels.begin(), before->kernels.end(), kernel) != before->kernels.end();
+                });
+            if (!one_kernel) continue;
+            for (const auto& a : before->lines) {
+                for (const auto& b : site->lines) {
+                    const auto* pattern = shared(a, b);
+                    if (pattern == nullptr) continue;
+                    report.warning(site->place, "line " + text::quote(*pattern) + " (" + b.field + ") of site " +
+                                                    text::quote(site->name) + " is that of " +
+                                                    text::quote(before->name) + " in " + line_of(before->place) +
+                                                    " already, which gets what comes by it");
+                }
+            }
+        }
+    }
+}
+
+// Rules of a site that no extension meets, and conversions that nothing asks for.
+void check_site_rules(const Config& config, Report& report) {
+    for (const auto& site : config.sites) {
+        const auto blocks = blocks_of(site);
+        for (const auto& rule : site.ddi) {
+            const bool whole = rule.pattern.starts_with('+');
+            const bool is_open = rule.pattern.find('*') != std::string::npos;
+            const bool too_long = !whole && !is_open && site.numbering && site.numbering->extension_digits &&
+                                  rule.pattern.size() > site.numbering->extension_digits->most;
+            const bool elsewhere =
+                whole && !blocks.empty() && std::none_of(blocks.begin(), blocks.end(), [&](const Block& block) {
+                    return can_match(number::normalise_pattern(rule.pattern, nullptr), block);
+                });
+            if (too_long || elsewhere) {
+                report.warning(rule.place,
+                               "'ddi' " + text::quote(rule.pattern) + " of site " + text::quote(site.name) +
+                                   " fits nothing: " +
+                                   (too_long ? "its extensions have fewer digits" : "it is no number of this site"));
+            }
+        }
+        for (const auto& rule : site.conversions) {
+            if (rule.direction != number::Conversion::Direction::outgoing ||
+                rule.kind != number::Conversion::Kind::redirector)
+                continue;
+            report.warning(site.place, "conversion " + text::quote(rule.text) + " of site " + text::quote(site.name) +
+                                           " is never used: an outgoing message has no redirector");
         }
     }
 }
@@ -377,6 +448,8 @@ void check_sense(Draft& draft) {
     check_blocks(draft.config, draft.report);
     check_extensions(draft.config, draft.report);
     check_reach(draft.config, draft.report);
+    check_lines(draft.config, draft.report);
+    check_site_rules(draft.config, draft.report);
 }
 
 }  // namespace ums::config

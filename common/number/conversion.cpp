@@ -111,8 +111,9 @@ Conversion make_conversion(Conversion::Direction direction, Conversion::Kind kin
             replacement[i + 1] <= '9') {
             ++i;
         } else if (dialled.find(replacement[i]) == std::string_view::npos) {
-            throw fail(text::quote(replacement.substr(i, 1)) +
-                       " in the replacement is not a digit, '+', '*', '#' or a group (\\0 to \\9)");
+            throw fail(
+                text::quote(replacement.substr(i, 1)) +
+                " in the replacement is not a digit, '+', '*', '#' or a group (\\1 to \\9; \\0 is all that matches)");
         }
     }
     Conversion conversion;
