@@ -81,15 +81,17 @@ void Spool::recover_splits(const Queue& queue) {
 }
 
 Entry Spool::destination(const Entry& child) {
+    const auto ruled = child.name.get(attribute::ruled);
+    if (ruled == "failed") return {Queue::failed(), State::fresh, child.name};
     if (child.queue.kind == Queue::Kind::outgoing) {
-        const auto ruled = child.name.get(attribute::ruled);
-        if (ruled == "failed") return {Queue::failed(), State::fresh, child.name};
         if (ruled == "hold") return {child.queue, State::hold, child.name};
         if (ruled == "report")
             return {Queue::connector(child.name.get(attribute::connector)), State::fresh, child.name};
         const auto site = child.name.get(attribute::site);
         return {site.empty() ? Queue::noroute() : Queue::site(site), State::fresh, child.name};
     }
+    // To who sent what the site rejects: an outgoing message like any other.
+    if (ruled == "report") return {Queue::outgoing(), State::fresh, child.name};
     const auto connector = child.name.get(attribute::connector);
     return {connector.empty() ? Queue::noroute() : Queue::connector(connector), State::fresh, child.name};
 }

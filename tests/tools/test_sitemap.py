@@ -2,13 +2,15 @@
 """Sites: numbers that come in and go out, whose message it is, what is refused, and what is proved by cases."""
 import hashlib
 import os
+import re
 import subprocess
 import threading
+import time
 
 import pbx
 import rooms
 from installation import BIN
-from rooms import ALL, Case, message, write
+from rooms import ALL, Case, message, read, write
 
 SITES = """
 site-defaults:
@@ -126,6 +128,33 @@ class Sitemap(Case):
         self.assertNotIn(b"993", got)
         name, = [x for x in world.queue("noroute") if not x.endswith(".why")]
         self.assertIn(b"RCPT TO:993\r\n", world.entry("noroute", name))
+
+    def test_who_is_rejected_is_told_once_whatever_is_killed(self):
+        """The report leaves with what is rejected, or not at all; the kernel fetches it between the runs."""
+        world = self.world()
+        callers = [f"+43 1 7{i:03d}" for i in range(150)]
+        for i, caller in enumerate(callers):
+            write(os.path.join(world.kernel_in("k1", "Z"), f"{i}.tmp"), message(i, ["991"]).replace(b"sales@example.com", caller.encode()))
+        world.run("ums-fetch")
+        told, killed_between = [], 0
+        for pause in [0.01 * k for k in range(4, 60, 2)] + [None]:
+            with world.start("ums-sitemap", stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+                if pause is not None:
+                    time.sleep(pause)
+                    process.kill()
+                process.wait()
+            left = len(world.queue("incoming"))
+            killed_between += process.returncode == -9 and 0 < len(callers) - left < len(callers)
+            for name in ("ums-route", "ums-failover", "ums-push"):
+                world.run(name, codes=(0, 1))
+            for name in os.listdir(world.kernel_out("k1")):
+                path = os.path.join(world.kernel_out("k1"), name)
+                told.append(re.search(rb"RCPT TO:(\S+)", read(path)).group(1).decode())
+                os.unlink(path)
+        self.assertGreater(killed_between, 0, "no run was killed between two messages")
+        self.assertEqual(world.queue("incoming"), [])
+        self.assertEqual(sorted(told), sorted("0004317" + caller[-3:] for caller in callers))
+        self.assertEqual(len([x for x in world.queue("failed") if not x.endswith(".why")]), len(callers))
 
     # What goes out.
 

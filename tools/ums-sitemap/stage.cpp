@@ -2,7 +2,7 @@
 #include "stage.hpp"
 
 #include <algorithm>
-#include <array>
+#include <iterator>
 
 #include "message/envelope.hpp"
 #include "message/header_block.hpp"
@@ -19,15 +19,11 @@ namespace attribute = spool::attribute;
 
 using spool::Queue;
 
-// A name has six digits for it, and a header block of 1 MiB fewer than 400,000 lines.
-constexpr unsigned first_report = 600'000;
-
 // Decides about received messages. What a site rejects is told to its sender: with a message of its own that goes out as
 // any other, so that it is routed, dialled and, if its number is blocked, not sent.
 class Stage {
   public:
-    Stage(const cli::Common& common, const config::Config& config, spool::Spool& spool, const clock::Clock& clock)
-        : common_(common), config_(config), spool_(spool), clock_(clock) {}
+    Stage(const config::Config& config, const clock::Clock& clock) : config_(config), clock_(clock) {}
 
     std::vector<split::Part> decide(const split::Message& message) const {
         const auto& entry = message.entry;
@@ -51,6 +47,7 @@ class Stage {
         }
 
         std::vector<split::Part> parts;
+        std::vector<split::Part> reports;
         std::vector<std::string> refusals;
         for (const auto& recipient : recipients) {
             static const config::Site no_site;
@@ -69,7 +66,7 @@ class Stage {
             refusals.push_back(*why);
             if (received.ddi != nullptr && received.ddi->action == config::DdiRule::Action::reject &&
                 !choice.connectors.empty()) {
-                report(message, *chosen.site, choice.connectors.front(), recipient, *why);
+                report(message, *chosen.site, choice.connectors.front(), recipient, *why, reports);
             }
             add(message, chosen.site, {{}, *why}, {recipient.line}, is_own, parts);
         }
@@ -79,14 +76,21 @@ class Stage {
             part.result = report::Result::parked;
             part.reason = refusals.front();
             part.detail = "failed: " + part.reason;
-            return {part};
+            parts.assign(1, std::move(part));
+            if (!reports.empty()) {
+                parts.front().name = parts.front().name.with(attribute::ruled, "failed");
+                for (const auto& recipient : recipients) parts.front().lines.push_back(recipient.line);
+            }
         }
+        std::move(reports.begin(), reports.end(), std::back_inserter(parts));
         return parts;
     }
 
   private:
     static spool::EntryName named(const spool::Entry& entry, const config::Site* site) {
-        return entry.name.without(attribute::not_before).with(attribute::site, site == nullptr ? "" : site->name);
+        return entry.name.without(attribute::not_before)
+            .without(attribute::ruled)
+            .with(attribute::site, site == nullptr ? "" : site->name);
     }
 
     // The lines to each connector of the choice, or to noroute. What one site forms is not another's.
@@ -125,9 +129,9 @@ class Stage {
         parts.push_back(std::move(part));
     }
 
+    // The report and what is rejected leave together, or not at all: as the parts of a split do.
     void report(const split::Message& message, const config::Site& site, const std::string& connector,
-                const message::Recipient& recipient, const std::string& why) const {
-        if (common_.dry_run) return;
+                const message::Recipient& recipient, const std::string& why, std::vector<split::Part>& reports) const {
         message::Envelope envelope;
         envelope.recipients.push_back(recipient);
         const auto formed =
@@ -137,30 +141,25 @@ class Stage {
         const bool reachable = envelope.sender.find('@') != std::string::npos ||
                                (envelope.sender.starts_with('+') && number::is_number(envelope.sender));
         if (!reachable || (site.numbering && number::refusal(*site.numbering, envelope.sender))) return;
-        // By its id a report that was made before a crash is known. The parts of a split have the small numbers.
-        const auto name = message.entry.name.child(first_report + static_cast<unsigned>(recipient.line))
-                              .without(attribute::not_before)
-                              .without(attribute::priority)
-                              .without(attribute::origin)
-                              .without(attribute::chosen)
-                              .without(attribute::site)
-                              .with(attribute::connector, connector);
-        if (!spool_.find(name.id()).empty()) return;
-        const auto text = notice::rejection(
-            {message.block, envelope, {0}, why, std::string(name.id()), spool_.mds_id(), clock_.now()});
-        if (!text) return;
-        std::vector<spool::Draft> one;
-        one.push_back(spool_.draft(Queue::outgoing(), name, spool::Spool::Room::use_reserve));
-        one.front().write(*text);
-        spool_.accept(one);
-        const std::array<spool::Spool::Event, 1> event{
-            {{std::string(name.id()), "reported", "to " + envelope.sender + ": " + why}}};
-        spool_.journal("ums-sitemap", event);
+        const auto content = [this, block = message.block, envelope, why](const spool::EntryName& name) {
+            return notice::rejection({block, envelope, {0}, why, std::string(name.id()), config_.mds.id, clock_.now()});
+        };
+        if (!content(message.entry.name)) return;  // nobody to tell
+        split::Part part{message.entry.name.without(attribute::not_before)
+                             .without(attribute::priority)
+                             .without(attribute::origin)
+                             .without(attribute::chosen)
+                             .without(attribute::site)
+                             .with(attribute::connector, connector)
+                             .with(attribute::ruled, "report"),
+                         Queue::outgoing()};
+        part.detail = "outgoing, a report to " + envelope.sender;
+        part.reason = why;
+        part.content = [content](const spool::EntryName& name) { return content(name).value_or(""); };
+        reports.push_back(std::move(part));
     }
 
-    const cli::Common& common_;
     const config::Config& config_;
-    spool::Spool& spool_;
     const clock::Clock& clock_;
 };
 
@@ -171,7 +170,7 @@ int run_stage(const cli::Common& common, const config::Config& config, report::R
     const clock::SystemClock clock;
     const auto names = cli::Names::read(common, disk);
     auto spool = cli::open_spool(common, config, disk, clock);
-    const Stage stage(common, config, spool, clock);
+    const Stage stage(config, clock);
     return split::run_stage(common, names, spool, Queue::incoming(), reporter,
                             [&](const split::Message& message) { return stage.decide(message); });
 }
