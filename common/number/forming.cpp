@@ -331,6 +331,19 @@ struct Dialled {
     bool outside = true;  // wants the outside line
 };
 
+// The pattern that blocks a normalised number, if any does.
+const std::string* blocked_by(const Numbering& site, const std::string& normalised) {
+    const auto found = std::find_if(site.blocked.begin(), site.blocked.end(), [&](const std::string& pattern) {
+        return text::matches_wildcard(pattern, normalised);
+    });
+    return found == site.blocked.end() ? nullptr : &*found;
+}
+
+// Whether what is dialled is another number to who is called than to who wanted it: +49 89 0900 1 within the area.
+bool is_blocked(const Numbering& site, const std::string& dialled) {
+    return !site.blocked.empty() && blocked_by(site, without_trunk_prefix(site, normalise(dialled, &site))) != nullptr;
+}
+
 // The forms of an international number, the shortest first.
 std::vector<Dialled> forms_of(const Numbering& site, const std::string& number, bool explain) {
     std::vector<Dialled> forms;
@@ -347,7 +360,12 @@ std::vector<Dialled> forms_of(const Numbering& site, const std::string& number, 
         if (site.internal_calls && !site.subscribers.empty()) {
             const auto extension = behind_main(site, number);
             const unsigned most = site.internal_length > 0 ? site.internal_length : most_extension_digits(site);
-            if (extension && !extension->empty() && extension->size() <= most) {
+            // An extension that begins with the outside line leaves the house when it is dialled.
+            const bool leaves = extension && std::any_of(site.outside_lines.begin(), site.outside_lines.end(),
+                                                         [&](const std::string& line) {
+                                                             return !line.empty() && extension->starts_with(line);
+                                                         });
+            if (extension && !extension->empty() && extension->size() <= most && !leaves) {
                 add(
                     std::string(*extension), [] { return "a number of the site itself: internal, no outside line"; },
                     false);
@@ -411,8 +429,13 @@ std::string outgoing(const Numbering& site, const std::vector<Conversion>& conve
         note(steps, "national prefix '" + std::string(site.national_prefix()) + "' behind the country removed",
              stripped);
     }
-    // Who writes a short number means it.
-    const bool meant = !shorts.hit(stripped).empty();
+    // Who writes a short number means it: this one, whatever stands behind it, and no other; alone, it is dialled in any case.
+    const std::string meant(shorts.hit(stripped));
+    const bool meant_alone = !meant.empty() && stripped == meant;
+    const auto accident = [&](std::string_view dialled) {
+        const auto hit = meant_alone ? std::string_view() : shorts.hit(dialled);
+        return hit == meant ? std::string_view() : hit;
+    };
 
     std::vector<Dialled> forms;
     if (international) {
@@ -421,14 +444,22 @@ std::string outgoing(const Numbering& site, const std::vector<Conversion>& conve
         const bool internal = stripped.size() <= site.internal_length && all_digits(stripped);
         forms.push_back({stripped, internal ? "internal number: no outside line" : "", !internal});
     }
-    std::string reached;
-    std::string refused;
+    std::string why_not;
     for (auto& form : forms) {
         Steps own;
         Steps* noted = steps == nullptr ? nullptr : &own;
         std::string number = std::move(form.number);
         if (noted != nullptr && !form.what.empty()) note(noted, form.what, number);
-        std::string_view hit = meant ? std::string_view() : shorts.hit(number);
+        if (form.outside && international && is_blocked(site, number)) {
+            if (steps != nullptr) note(steps, "not dialled so: the site blocks that", number);
+            if (why_not.empty()) why_not = "the site blocks " + text::quote(number);
+            continue;
+        }
+        std::string_view hit = accident(number);
+        // What is internal and begins with the outside line leaves the house.
+        if (!form.outside) {
+            if (const auto rest = behind_prefix(site.outside_lines, number); rest && hit.empty()) hit = accident(*rest);
+        }
         const std::string outside(form.outside ? site.outside_line() : std::string_view());
         if (!outside.empty()) {
             number.insert(0, outside);
@@ -442,24 +473,22 @@ std::string outgoing(const Numbering& site, const std::vector<Conversion>& conve
         if (hit.empty() || converted) {
             std::string_view dialled = number;
             if (!outside.empty() && dialled.starts_with(outside)) dialled.remove_prefix(outside.size());
-            hit = meant ? std::string_view() : shorts.hit(dialled);
-            if (hit.empty() && !meant && !begins_every_call(site, shorts.hit(number))) hit = shorts.hit(number);
+            hit = accident(dialled);
+            if (hit.empty() && !begins_every_call(site, shorts.hit(number))) hit = accident(number);
         }
         if (hit.empty()) {
             if (steps != nullptr) steps->insert(steps->end(), own.begin(), own.end());
             return number;
         }
-        if (reached.empty()) {
-            reached = hit;
-            refused = number;
+        if (why_not.empty()) {
+            why_not = text::quote(number) + " begins like the short number " + text::quote(hit) +
+                      ", which nobody shall reach by accident";
         }
         if (steps != nullptr) {
             note(steps, "not dialled so: it begins like the short number '" + std::string(hit) + "'", number);
         }
     }
-    throw Error(Fault::unusable, text::quote(wanted) + " cannot be dialled: " + text::quote(refused) +
-                                     " begins like the short number " + text::quote(reached) +
-                                     ", which nobody shall reach by accident");
+    throw Error(Fault::unusable, text::quote(wanted) + " cannot be dialled: " + why_not);
 }
 
 std::optional<std::string> refusal(const Numbering& site, std::string_view wanted) {
@@ -469,13 +498,9 @@ std::optional<std::string> refusal(const Numbering& site, std::string_view wante
     if (site.e164_only && !number.starts_with('+')) {
         return text::quote(wanted) + " is not international: the site takes only numbers with '+'";
     }
-    const auto normalised = without_trunk_prefix(site, normalise(number, &site));
-    for (const auto& pattern : site.blocked) {
-        if (text::matches_wildcard(pattern, normalised)) {
-            return text::quote(wanted) + " is not dialled: the site blocks " + text::quote(pattern);
-        }
-    }
-    return std::nullopt;
+    const auto* pattern = blocked_by(site, without_trunk_prefix(site, normalise(number, &site)));
+    if (pattern == nullptr) return std::nullopt;
+    return text::quote(wanted) + " is not dialled: the site blocks " + text::quote(*pattern);
 }
 
 std::optional<std::string> extension_of(const Numbering& site, std::string_view international) {

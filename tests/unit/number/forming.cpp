@@ -223,6 +223,41 @@ TEST_CASE("what is dialled within the country only is not dialled behind the cou
     CHECK(outgoing(site, {}, "+7 812 1234567") == "088121234567");
 }
 
+TEST_CASE("no blocked number is dialled by way of the area") {
+    auto site = berlin();
+    site.blocked = {"+49900*", "+882*"};
+    CHECK(outgoing(site, {}, "+49 30 0900 123") == "00300900123");
+    CHECK(outgoing(site, {}, "+49 30 00882 123") == "003000882123");
+    CHECK(outgoing(site, {}, "+49 30 900 123") == "0900123");
+    CHECK(steps_of(site, "+49 30 0900 123").find("0900123 not dialled so: the site blocks that") != std::string::npos);
+    site.always_dial_area = DialArea::yes;
+    site.area = "";
+    CHECK(outgoing(site, {}, "+49 901") == "00901");
+    CHECK(refused_because(site, "+49 900 1").find("blocks '+49900*'") != std::string::npos);
+}
+
+TEST_CASE("what is internal and begins with the outside line leaves the house") {
+    auto york = berlin();
+    york.country = "1";
+    york.area = "212";
+    york.subscribers = {{"555"}};
+    york.extension_digits = Digits(4);
+    york.national_prefixes = {"1"};
+    york.outside_lines = {"9"};
+    york.internal_calls = true;
+    york.internal_length = 5;
+    CHECK(outgoing(york, {}, "+1 212 555 1234") == "1234");
+    CHECK(outgoing(york, {}, "+1 212 555 9911") == "95559911");
+    CHECK(outgoing(york, {}, "+1 212 555 9") == "95559");
+    CHECK(refused_because(york, "9911").find("begins like the short number '911'") != std::string::npos);
+    CHECK(outgoing(york, {}, "911") == "911");
+    CHECK(outgoing(york, {}, "9123") == "9123");
+    // Who writes one short number does not mean another.
+    york.internal_length = 0;
+    CHECK(refused_because(york, "11234").find("begins like the short number '911'") != std::string::npos);
+    CHECK(outgoing(york, {}, "112") == "9112");
+}
+
 TEST_CASE("what has no digits to dial is refused") {
     const auto site = berlin();
     for (const char* none : {"+", "+49", "+ 4 9"}) {
