@@ -147,6 +147,13 @@ std::string stage_of(const config::Config& config, const config::Kernel& kernel)
     return kernel.stage.empty() ? "." + config.mds.id : kernel.stage;
 }
 
+bool still_goes_to(const config::Kernel& kernel, const config::Config& config, const spool::EntryName& name) {
+    const auto of = name.get(attribute::site);
+    if (of.empty()) return true;
+    const auto* site = config.site(of);
+    return site != nullptr && std::find(site->kernels.begin(), site->kernels.end(), kernel.name) != site->kernels.end();
+}
+
 Destination destination_of(const config::Config& config, const config::Kernel& kernel) {
     Destination destination;
     destination.name = kernel.name;

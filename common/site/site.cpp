@@ -193,8 +193,30 @@ std::optional<std::string> outgoing_number(const config::Site& site, const messa
     return number::outgoing(*site.numbering, site.conversions, recipient.address, steps);
 }
 
+namespace {
+
+// What a modem may dial of something that is no number, `0900 123,,5` or `Joe <0900123>`: its digits. A mail address is none.
+std::string digits_of(std::string_view address) {
+    std::string digits;
+    if (address.find('@') != std::string_view::npos) return digits;
+    for (const char c : address) {
+        if ((c >= '0' && c <= '9') || (c == '+' && digits.empty())) digits += c;
+    }
+    return digits == "+" ? "" : digits;
+}
+
+}  // namespace
+
 std::optional<std::string> refusal(const config::Site& site, const message::Recipient& recipient) {
-    if (!site.numbering || !number::is_number(recipient.address)) return std::nullopt;
+    if (!site.numbering) return std::nullopt;
+    if (!number::is_number(recipient.address)) {
+        const auto digits = digits_of(recipient.address);
+        if (digits.empty()) return std::nullopt;
+        if (site.numbering->e164_only) {
+            return text::quote(recipient.address) + " is no number: the site takes only numbers with '+'";
+        }
+        return number::refusal(*site.numbering, digits);
+    }
     if (auto why = number::refusal(*site.numbering, recipient.address)) return why;
     if (site.dial == config::Dial::off) return std::nullopt;
     try {
@@ -301,10 +323,10 @@ message::Edit outgoing_edit(const config::Site& site, const message::HeaderBlock
     message::Edit edit;
     if (site.numbering && edits_outgoing(site)) {
         for (const auto& recipient : block.recipients()) {
-            if (site.dial == config::Dial::off) {
+            if (site.dial == config::Dial::off || !number::is_number(recipient.address)) {
                 if (const auto why = refusal(site, recipient)) throw Error(Fault::unusable, *why);
-                continue;
             }
+            if (site.dial == config::Dial::off) continue;
             const auto dial = outgoing_number(site, recipient);
             if (site.dial == config::Dial::header) {
                 edit.fields.emplace_back("X-UMS-Dial", dial.value_or(recipient.address));

@@ -65,7 +65,8 @@ std::optional<std::string> outgoing_number(const config::Site& site, const messa
                                            number::Steps* steps = nullptr);
 
 /// Why `site` does not send to a recipient, whoever dials: number::refusal(), and where dial strings are made here what
-/// number::outgoing() throws. Nothing if it does.
+/// number::outgoing() throws. Of what is no number and no mail address (`0900 123,,5`) the digits count; where only numbers
+/// with `+` are taken, it is refused. Nothing if it does.
 std::optional<std::string> refusal(const config::Site& site, const message::Recipient& recipient);
 
 /// The numbers of a received message as the site forms them: its recipients, the sender if that is a number

@@ -121,6 +121,42 @@ class Failover(Case):
         world.run("ums-failover", "enable", "k2")
         self.assertRegex(self.run_clean(world, "ums-spool", "list", "site").stdout.decode(), "new\tsince [^:\n]*\n")
 
+    SITES = """
+sites:
+  munich: {kernels: [k1], dial: rewrite, mark: {X-Site: muc}, numbering: {country: 49, area: 89, outside-line: 0}}
+  vienna: {kernels: [k2], dial: rewrite, mark: {X-Site: vie}, numbering: {country: 43, area: 1, outside-line: 9}}
+routes:
+  - {to: munich}
+"""
+
+    def expect_decided_anew(self, changed, kernel):
+        """What is queued for k1 is not sent as another site's, nor as none's: the rules decide anew."""
+        world = self.rooms(("k1", "k2"), self.SITES)
+        self.send(world, range(2))
+        world.run("ums-failover")
+        self.assertEqual(len(world.queue("kernel/k1")), 2)
+        before = read(world.config)
+        write(world.config, before.replace(self.SITES.encode(), changed.encode()))
+        self.assertNotEqual(before, read(world.config))
+        done = self.run_clean(world, "ums-push", codes=(75,))
+        self.assertIn(b"2 messages for 'k1' are of a site that no longer has it", done.stderr)
+        self.assertEqual(len(world.queue("kernel/k1")), 2)
+        self.assertEqual(world.delivered("k1"), [])
+        world.run("ums-failover", codes=(0, 75))
+        self.assertEqual(len(world.queue("outgoing")), 2)
+        for name in ("ums-route", "ums-failover", "ums-push"):
+            world.run(name)
+        self.assertEqual(len(world.delivered(kernel)), 2)
+        for content in world.delivered(kernel):
+            self.assertIn(b"RCPT TO:fax#01\r\n", content)
+            self.assertIn(b"X-Site: muc", content)
+
+    def test_a_site_that_is_renamed(self):
+        self.expect_decided_anew(self.SITES.replace("munich", "muc"), "k1")
+
+    def test_a_kernel_that_moves_to_another_site(self):
+        self.expect_decided_anew(self.SITES.replace("[k1]", "[k3]").replace("[k2]", "[k1]").replace("[k3]", "[k2]"), "k2")
+
     def old(self, world, kernel):
         """What lies at the kernel has lain there for long."""
         for name in os.listdir(world.kernel_out(kernel)):

@@ -5,6 +5,7 @@
 #include <set>
 
 #include "at_kernels.hpp"
+#include "delivery/store_of.hpp"
 #include "late.hpp"
 #include "options.hpp"
 #include "seats.hpp"
@@ -65,6 +66,7 @@ class Pass {
         if (!common_.dry_run) {
             seats_.look();
             rescue_unknown();
+            rescue_strays();
             for (auto& [name, seat] : seats_.all()) {
                 if (health::must_leave(seat.health, seat.admin)) {
                     at_kernels_.take_back(seat);
@@ -258,13 +260,17 @@ class Pass {
 
     /// They came here from a site that falls back to this one, and that takes messages again: the rules say which it was.
     void send_home(const std::vector<spool::Move>& moves, const Seat& seat) {
+        requeue(moves, seat.kernel->name + " is " + seat.state());
+    }
+
+    void requeue(const std::vector<spool::Move>& moves, const std::string& reason) {
         if (moves.empty()) return;
         const auto moved = spool_.move(moves);
         std::vector<spool::Spool::Event> events;
         for (std::size_t i = 0; i < moves.size(); ++i) {
             if (moved[i] != spool::Moved::yes) continue;
             const auto& name = moves[i].to.name;
-            const std::string why = seat.kernel->name + " is " + seat.state() + "; the rules decide anew";
+            const std::string why = reason + "; the rules decide anew";
             reporter_.line({name.text(), Result::deferred, why, {}});
             events.push_back({std::string(name.id()), "requeued", why});
         }
@@ -328,6 +334,20 @@ class Pass {
                     "settles such");
                 code_.attention();
             }
+        }
+    }
+
+    /// What is queued for a kernel that its site no longer has, or whose site is gone: the rules decide anew.
+    void rescue_strays() {
+        for (const auto& kernel : config_.kernels) {
+            std::vector<spool::Move> moves;
+            for (const auto& entry : spool_.list(Queue::kernel(kernel.name), State::fresh)) {
+                if (delivery::still_goes_to(kernel, config_, entry.name)) continue;
+                moves.push_back({entry,
+                                 {Queue::outgoing(), State::fresh,
+                                  entry.name.without(attribute::site).without(attribute::not_before)}});
+            }
+            requeue(moves, "its site no longer has " + text::quote(kernel.name));
         }
     }
 

@@ -213,6 +213,7 @@ class Pusher {
             std::erase_if(entries, [&](const Entry& entry) {
                 return !names_.wants(entry.name) || tried.contains(entry.name.id());
             });
+            leave_strays(entries);
             if (entries.empty()) return true;
             for (std::size_t next = 0; next < entries.size();) {
                 if (!cli::wait(pace_.pause())) return true;
@@ -233,6 +234,19 @@ class Pusher {
                 if (carrier.target_fault()) return true;
             }
         }
+    }
+
+    /// As another site they would be dialled otherwise, and of none not at all.
+    void leave_strays(std::vector<Entry>& entries) {
+        if (target_.kernel == nullptr) return;
+        const auto strays = std::erase_if(entries, [&](const Entry& entry) {
+            return !delivery::still_goes_to(*target_.kernel, config_, entry.name);
+        });
+        if (strays == 0) return;
+        reporter_.warning(std::to_string(strays) + (strays == 1 ? " message" : " messages") + " for " +
+                          text::quote(target_.name) + (strays == 1 ? " is" : " are") +
+                          " of a site that no longer has it; ums-failover sends them back to routing");
+        code_.note(exit_code(Fault::later));
     }
 
     bool may_send() {

@@ -233,3 +233,37 @@ TEST_CASE("what a site does not send is refused, whoever dials") {
     dialling.dial = config::Dial::rewrite;
     CHECK(refusal(dialling, block_of("RCPT TO:5\r\n").recipients()[0]).has_value());
 }
+
+TEST_CASE("what is no number is not sent where its digits are not") {
+    config::Site site;
+    site.name = "a";
+    site.numbering.emplace();
+    site.numbering->country = "49";
+    site.numbering->area = "89";
+    site.numbering->blocked = {"+49900*"};
+    const auto refused = [&](const std::string& address) {
+        const auto block = block_of("RCPT TO:" + address + "\r\n");
+        const bool is = refusal(site, block.recipients()[0]).has_value();
+        for (const auto dial : {config::Dial::off, config::Dial::rewrite, config::Dial::header}) {
+            site.dial = dial;
+            if (is) CHECK_THROWS_AS(outgoing_edit(site, block), Error);
+            if (!is) CHECK_NOTHROW(outgoing_edit(site, block));
+        }
+        return is;
+    };
+    for (const char* bad : {"0900 123,", "fax#0900123;", "0900123,,5", "+49 900 123p", "0900123 (Joe)",
+                            "Joe <fax#0900123>", "\"0900 123\"", "fax#fax#0900123"}) {
+        INFO(bad);
+        CHECK(refused(bad));
+    }
+    for (const char* good : {"123,,5", "joe0900123@example.com", "Joe", "+43 900 123p", "+"}) {
+        INFO(good);
+        CHECK_FALSE(refused(good));
+    }
+    site.numbering->blocked.clear();
+    site.numbering->e164_only = true;
+    CHECK(refused("123,,5"));
+    CHECK(refused("+49 900 123p"));
+    CHECK_FALSE(refused("joe1@example.com"));
+    CHECK_FALSE(refused("+49 900 123"));
+}
