@@ -44,6 +44,7 @@ class Man(unittest.TestCase):
                 found = re.findall(r"^\.Sh (.*)$", read(page), re.MULTILINE)
                 for wanted in SECTIONS[page[-1]]:
                     self.assertIn(wanted, found)
+                self.assertEqual(len(found), len(set(found)), "a section stands twice")
 
     def test_see_also(self):
         for page in PAGES:
