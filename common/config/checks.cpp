@@ -115,6 +115,18 @@ const number::Numbering* home_of(const Config& config) {
     return config.mds.numbering ? &*config.mds.numbering : nullptr;
 }
 
+// Without a country nobody knows what number `1234` is elsewhere.
+void check_fallback(const Config& config, const Site& site, Report& report) {
+    if (site.numbering ? !site.numbering->country.empty() : home_of(config) != nullptr) return;
+    for (const auto& name : site.fallback) {
+        const auto* fallback = config.site(name);
+        if (fallback == nullptr || !fallback->numbering || fallback->numbering->country.empty()) continue;
+        report.warning(site.place,
+                       "site " + text::quote(site.name) + " has no country, but falls back to " + text::quote(name) +
+                           ", which has: a number without '+' is dialled there as one of " + text::quote(name));
+    }
+}
+
 void check_sites(const Config& config, Report& report) {
     std::set<std::string_view> wanted;
     bool any = false;
@@ -123,6 +135,7 @@ void check_sites(const Config& config, Report& report) {
         any = any || (route.to.size() == 1 && route.to[0] == "*");
     }
     for (const auto& site : config.sites) wanted.insert(site.fallback.begin(), site.fallback.end());
+    for (const auto& site : config.sites) check_fallback(config, site, report);
     // A table names sites that only its reader knows.
     if (any) return;
     for (const auto& site : config.sites) {

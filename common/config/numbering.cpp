@@ -255,6 +255,11 @@ void check_habits(Section& section, const Numbering& numbering) {
         report.warning(*area, "'area' " + text::quote(numbering.area) + " has lost its 0: in " +
                                   std::string(habits->name) + " it belongs to the number");
     }
+    if (country && !numbering.country.empty() && !number::is_country(numbering.country) && !numbering.short_numbers) {
+        report.warning(*country,
+                       "no country has the code " + text::quote(numbering.country) +
+                           ": of its emergency numbers only 112 is known; 'short-numbers' says which there are");
+    }
     if (!country || !habits) return;
     const std::string name(habits->name);
     if (!section.find("national-prefix") && habits->national_prefix != national) {

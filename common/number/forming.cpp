@@ -491,6 +491,26 @@ std::string outgoing(const Numbering& site, const std::vector<Conversion>& conve
     throw Error(Fault::unusable, text::quote(wanted) + " cannot be dialled: " + why_not);
 }
 
+std::optional<std::string> elsewhere(const Numbering& place, const std::vector<Conversion>& conversions,
+                                     std::string_view wanted) {
+    auto number = strip(wanted);
+    if (number.empty() || number.starts_with('+') || !all_digits(number)) return number;
+    if (ShortNumbers(place).hit(number) == number) return std::nullopt;
+    const bool internal = number.size() <= place.internal_length;
+    const std::string dialled = (internal ? std::string() : std::string(place.outside_line())) + number;
+    if (convert(conversions, Direction::outgoing, Kind::destination, dialled)) return std::nullopt;
+    if (place.country.empty()) return number;
+    if (internal) {
+        const auto* main = main_number_of(place, number);
+        if (main == nullptr || !main->takes(number)) return std::nullopt;
+    }
+    // It is read as that of a caller who dialled it himself, and whom no PBX has changed.
+    auto there = place;
+    there.remove_outside_line = false;
+    if (there.internal_length == 0) there.extension_digits.reset();
+    return strip(Forming(there, Kind::originator, TypeOfNumber::unknown, nullptr).form(std::move(number)).number);
+}
+
 std::optional<std::string> refusal(const Numbering& site, std::string_view wanted) {
     if (!site.e164_only && site.blocked.empty()) return std::nullopt;
     const auto number = strip(wanted);

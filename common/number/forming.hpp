@@ -65,6 +65,12 @@ std::string incoming(const Numbering& site, const std::vector<Conversion>& conve
 std::string outgoing(const Numbering& site, const std::vector<Conversion>& conversions, std::string_view wanted,
                      Steps* steps = nullptr);
 
+/// What must be dialled anywhere else for what is dialled as `wanted` at `place`: `+49891234` for `1234`. Without a country
+/// there, and with `+`, it is `wanted`. Nothing for what only that place knows: an internal number that nobody outside can
+/// dial, a short number, one that a conversion changes.
+std::optional<std::string> elsewhere(const Numbering& place, const std::vector<Conversion>& conversions,
+                                     std::string_view wanted);
+
 /// Why `site` does not dial `wanted` at all: it takes only numbers with `+`, or blocks this one. Nothing if it does.
 std::optional<std::string> refusal(const Numbering& site, std::string_view wanted);
 

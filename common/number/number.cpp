@@ -96,67 +96,6 @@ std::string_view first_of(const std::vector<std::string>& texts) noexcept {
     return texts.empty() ? std::string_view() : std::string_view(texts.front());
 }
 
-struct Country {
-    std::string_view code;
-    Habits habits;
-};
-
-// Those that do not dial `0` and `00`.
-constexpr std::array<Country, 28> countries{{{"1", {"North America", "1", "011", true}},
-                                             {"7", {"Russia and Kazakhstan", "8", "810", true}},
-                                             {"30", {"Greece", "", "00", false}},
-                                             {"34", {"Spain", "", "00", false}},
-                                             {"36", {"Hungary", "06", "00", true}},
-                                             {"39", {"Italy", "", "00", true}},
-                                             {"45", {"Denmark", "", "00", false}},
-                                             {"47", {"Norway", "", "00", false}},
-                                             {"48", {"Poland", "", "00", false}},
-                                             {"52", {"Mexico", "", "00", false}},
-                                             {"61", {"Australia", "0", "0011", true}},
-                                             {"65", {"Singapore", "", "000", false}},
-                                             {"81", {"Japan", "0", "010", true}},
-                                             {"82", {"South Korea", "0", "00700", true}},
-                                             {"351", {"Portugal", "", "00", false}},
-                                             {"352", {"Luxembourg", "", "00", false}},
-                                             {"354", {"Iceland", "", "00", false}},
-                                             {"356", {"Malta", "", "00", false}},
-                                             {"357", {"Cyprus", "", "00", false}},
-                                             {"371", {"Latvia", "", "00", false}},
-                                             {"372", {"Estonia", "", "00", false}},
-                                             {"375", {"Belarus", "8", "810", true}},
-                                             {"376", {"Andorra", "", "00", false}},
-                                             {"377", {"Monaco", "", "00", false}},
-                                             {"378", {"San Marino", "", "00", true}},
-                                             {"379", {"the Vatican", "", "00", true}},
-                                             {"420", {"the Czech Republic", "", "00", false}},
-                                             {"852", {"Hong Kong", "", "001", false}}}};
-
-struct Emergency {
-    std::string_view code;
-    std::array<std::string_view, 8> numbers;
-};
-// At least those that libphonenumber knows of these countries: a test compares them.
-constexpr std::array<Emergency, 20> emergencies{{{"1", {"911", "112"}},
-                                                 {"7", {"112", "101", "102", "103", "104", "01", "02", "03"}},
-                                                 {"30", {"112", "100", "166", "199"}},
-                                                 {"32", {"112", "100", "101"}},
-                                                 {"33", {"112", "15", "17", "18"}},
-                                                 {"34", {"112", "091", "062", "061", "080", "085", "088"}},
-                                                 {"36", {"112", "104", "105", "107"}},
-                                                 {"39", {"112", "113", "115", "118"}},
-                                                 {"41", {"112", "117", "118", "144"}},
-                                                 {"43", {"112", "122", "133", "144"}},
-                                                 {"44", {"112", "999"}},
-                                                 {"45", {"112", "114"}},
-                                                 {"47", {"112", "110", "113"}},
-                                                 {"48", {"112", "997", "998", "999"}},
-                                                 {"49", {"112", "110"}},
-                                                 {"52", {"911", "060", "065", "066", "068", "080"}},
-                                                 {"61", {"000", "112", "106"}},
-                                                 {"65", {"995", "999", "993"}},
-                                                 {"81", {"110", "119"}},
-                                                 {"82", {"112", "119"}}}};
-
 // normalise() of something already stripped, a pattern or a number; both have only digits in `digits_of` sense.
 std::string complete(std::string stripped, const Numbering* home) {
     const std::string_view text = stripped;
@@ -215,22 +154,6 @@ std::optional<TypeOfNumber> parse_type_of_number(std::string_view text) noexcept
     if (text[0] == '1') return TypeOfNumber::international;
     if (text[0] == '2') return TypeOfNumber::national;
     return text[0] == '4' ? TypeOfNumber::subscriber : TypeOfNumber::unknown;
-}
-
-std::optional<Habits> habits_of(std::string_view country) noexcept {
-    const auto found = std::find_if(countries.begin(), countries.end(), [&](auto& one) { return one.code == country; });
-    return found == countries.end() ? std::nullopt : std::optional(found->habits);
-}
-
-std::vector<std::string_view> emergency_numbers(std::string_view country) {
-    std::vector<std::string_view> out;
-    for (const auto& one : emergencies) {
-        if (one.code != country) continue;
-        std::copy_if(one.numbers.begin(), one.numbers.end(), std::back_inserter(out),
-                     [](auto n) { return !n.empty(); });
-    }
-    if (out.empty()) out.push_back("112");
-    return out;
 }
 
 std::string strip(std::string_view spelling) {

@@ -101,7 +101,10 @@ struct Habits {
 };
 std::optional<Habits> habits_of(std::string_view country) noexcept;
 
-/// The emergency numbers of a country: those of `country` that are known, else `112`.
+/// Whether a country, or several, has this code.
+bool is_country(std::string_view country) noexcept;
+
+/// The emergency numbers of a country; `112` where it is not known.
 std::vector<std::string_view> emergency_numbers(std::string_view country);
 
 /// Only the digits and a leading `+`: blanks, dashes, slashes, dots, brackets gone (Unicode's too), and the `(0)` that

@@ -505,4 +505,58 @@ TEST_CASE("habits and emergency numbers of countries") {
     CHECK(emergency_numbers("1") == std::vector<std::string_view>{"911", "112"});
     CHECK(emergency_numbers("49") == std::vector<std::string_view>{"112", "110"});
     CHECK(emergency_numbers("999") == std::vector<std::string_view>{"112"});
+    CHECK(emergency_numbers("353") == std::vector<std::string_view>{"112", "999"});
+    CHECK(emergency_numbers("86") == std::vector<std::string_view>{"110", "119", "120", "122"});
+    CHECK(emergency_numbers("972") == std::vector<std::string_view>{"112", "100", "101", "102"});
+    for (const char* country : {"1", "49", "353", "379", "998"}) CHECK(is_country(country));
+    for (const char* other : {"", "0", "999", "+49", "4"}) CHECK_FALSE(is_country(other));
+}
+
+TEST_CASE("what a number of a place is elsewhere") {
+    auto site = berlin();
+    const auto away = [&](std::string_view wanted, const std::vector<Conversion>& conversions = {}) {
+        const auto number = elsewhere(site, conversions, wanted);
+        // Who dials it elsewhere reaches who it reaches here.
+        if (number && number->starts_with('+')) CHECK(elsewhere(site, conversions, *number) == number);
+        return number.value_or("unknown");
+    };
+    CHECK(away("+49 89 4799-123") == "+49894799123");
+    CHECK(away("0049 89 4799") == "+49894799");
+    CHECK(away("001 212 5551234") == "+12125551234");
+    CHECK(away("089 4799") == "+49894799");
+    CHECK(away("456988") == "+4930456988");
+    CHECK(away("123") == "+4930123");  // nothing is internal here
+    CHECK(away("Joe") == "Joe");
+    CHECK(away("") == "");
+    // Emergency numbers are those of the place; what begins like one is not.
+    CHECK(away("112") == "unknown");
+    CHECK(away("1123456") == "+49301123456");
+    // What a rule of the place makes of it, nobody else knows.
+    const std::vector<Conversion> tie_line{parse_conversion("O;D=077;D=8[4]")};
+    CHECK(away("77123", tie_line) == "unknown");
+    CHECK(away("78123", tie_line) == "+493078123");
+    site.internal_length = 3;
+    CHECK(away("123") == "+4930456987123");
+    site.subscribers = {{"456987", {{"100", "199"}}}};
+    CHECK(away("199") == "+4930456987199");
+    CHECK(away("200") == "unknown");
+    site.subscribers.clear();
+    CHECK(away("123") == "unknown");
+    // A person dials no outside line for a PBX to remove.
+    site.remove_outside_line = true;
+    CHECK(away("01234567") == "+491234567");
+    site.country.clear();
+    CHECK(away("456988") == "456988");
+    CHECK(away("77123", tie_line) == "unknown");
+    // North America: seven digits have no area, ten have.
+    site = Numbering();
+    site.country = "1";
+    site.area = "212";
+    site.national_prefixes = {"1"};
+    site.international_prefixes = {"011"};
+    site.always_dial_area = DialArea::bare;
+    CHECK(away("5551234") == "+12125551234");
+    CHECK(away("8085551234") == "+18085551234");
+    CHECK(away("18085551234") == "+18085551234");
+    CHECK(away("01149891") == "+49891");
 }
