@@ -46,6 +46,11 @@ class Stage {
             reporter_.progress(++done, entries.size());
         }
         move_batch();
+        if (unwritten_ > 1) {
+            const auto more = unwritten_ - 1;
+            reporter_.error(std::to_string(more) + " more " + (more == 1 ? "message waits" : "messages wait") +
+                            " for want of room, too");
+        }
         worker_.reset();
         return code_.value();
     }
@@ -96,8 +101,13 @@ class Stage {
     }
 
     void wait(const Error& error) {
-        reporter_.error(std::string(error.what()) + "; the message waits");
         code_.note(exit_code(error.fault()));
+        // A full disk keeps thousands: it is said once.
+        if (error.fault() == Fault::cannot_write && ++unwritten_ > 1) {
+            reporter_.info(error.what());
+            return;
+        }
+        reporter_.error(std::string(error.what()) + "; the message waits");
     }
 
     void plan(const Entry& entry, const Part& part) {
@@ -204,6 +214,7 @@ class Stage {
     std::vector<Planned> planned_;
     std::vector<spool::Spool::Event> events_;
     cli::ExitCode code_;
+    std::size_t unwritten_ = 0;  ///< messages that could not be split
 };
 
 }  // namespace

@@ -19,7 +19,7 @@ LIBRARIES = {"curl/": ("libcurl", "PkgConfig::CURL"), "CLI/": ("CLI11", "CLI11::
              "date/": ("date", "date::date-tz"), "phonenumbers/": ("libphonenumber", "ums_phonenumber"), "libsmbclient.h": ("libsmbclient", "PkgConfig::SMBCLIENT")}
 # What else stands in angle brackets: C++ (`<vector>`), and the system (`<fcntl.h>`, `<sys/stat.h>`).
 STANDARD = re.compile(r"[a-z_]+")
-SYSTEM = re.compile(r"(sys|linux|netinet|arpa)/[a-z_]+\.h|(dirent|dlfcn|errno|fcntl|grp|locale|malloc|netdb|poll|pwd|signal|spawn|syslog|unistd)\.h")
+SYSTEM = re.compile(r"(sys|linux|netinet|arpa)/[a-z_]+\.h|(dirent|dlfcn|errno|fcntl|grp|iconv|locale|malloc|netdb|poll|pwd|signal|spawn|syslog|unistd)\.h")
 
 
 def read(path):

@@ -129,6 +129,18 @@ class Sitemap(Case):
         name, = [x for x in world.queue("noroute") if not x.endswith(".why")]
         self.assertIn(b"RCPT TO:993\r\n", world.entry("noroute", name))
 
+    def test_a_send_report_is_no_call(self):
+        """In the connector's own directory, without a sender: what the DDI map and `doubled` say of numbers is not about it."""
+        world = self.world()
+        for i, number in enumerate(("981", "991", "+49 89 4799 4799 123")):
+            for connector in ("ExConn", "Stray"):
+                report = message(i, [number]).replace(b"sales@example.com", b"<>")
+                write(os.path.join(world.kernel_in("k1", connector), f"{i}.tmp"), report)
+        write(world.config, read(world.config).replace(b"lines: {X-Controller: 1}", b"lines: {X-Controller: 1}\n    doubled: park"))
+        world.passes(2, codes=None)
+        self.assertEqual(len(world.received("ExConn")), 3)
+        self.assertEqual(len([x for x in world.queue("failed") if not x.endswith(".why")]), 3, "those that no kernel gave to a connector")
+
     def test_who_is_rejected_is_told_once_whatever_is_killed(self):
         """The report leaves with what is rejected, or not at all; the kernel fetches it between the runs."""
         world = self.world()

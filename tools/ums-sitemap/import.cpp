@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "import.hpp"
 
+#include <iconv.h>
+
 #include <algorithm>
 #include <array>
 #include <map>
@@ -440,12 +442,35 @@ std::size_t known_in(const Row& row) {
         std::count_if(row.begin(), row.end(), [](const Cell& cell) { return key_of(cell.text).has_value(); }));
 }
 
+bool is_utf16(std::string_view csv) { return csv.starts_with("\xff\xfe") || csv.starts_with("\xfe\xff"); }
+
+// What Excel saves as "Unicode text"; its mark says which byte comes first.
+std::string from_utf16(std::string_view csv) {
+    // NOLINTNEXTLINE(performance-no-int-to-ptr): that is how iconv_open() says that it failed
+    const auto is_open = [](iconv_t one) { return one != reinterpret_cast<iconv_t>(-1); };
+    const auto converter = iconv_open("UTF-8", "UTF-16");
+    if (!is_open(converter)) throw Error(Fault::unusable, "the file is UTF-16, which cannot be read here");
+    std::string input(csv);
+    std::string out(csv.size() * 2, '\0');
+    char* from = input.data();
+    char* to = out.data();
+    std::size_t left = input.size();
+    std::size_t room = out.size();
+    const bool whole = iconv(converter, &from, &left, &to, &room) != static_cast<std::size_t>(-1) && left == 0;
+    iconv_close(converter);
+    if (!whole) throw Error(Fault::unusable, "the file begins as UTF-16, but is not all of it");
+    out.resize(out.size() - room);
+    return out;
+}
+
 }  // namespace
 
 Imported import_sites(std::string_view csv) {
     Imported imported;
     std::string converted;
-    if (!text::is_utf8(csv)) {
+    if (is_utf16(csv)) {
+        csv = converted = from_utf16(csv);
+    } else if (!text::is_utf8(csv)) {
         imported.warnings.emplace_back("the file is no UTF-8; it is read as Latin-1");
         csv = converted = text::from_latin1(csv);
     }

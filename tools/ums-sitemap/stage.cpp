@@ -58,7 +58,9 @@ class Stage {
             if (!is_own) {
                 choice = site::choose_connectors(config_, chosen.site, received.number, received.service);
             }
-            const auto why = chosen.site == nullptr ? std::nullopt : site::parked(*chosen.site, received);
+            // A report to who sent something is no call to a number.
+            const bool is_report = is_own && message.block.sender().empty();
+            const auto why = chosen.site == nullptr || is_report ? std::nullopt : site::parked(*chosen.site, received);
             if (!why) {
                 add(message, chosen.site, choice, {recipient.line}, is_own, parts);
                 continue;
