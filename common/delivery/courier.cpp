@@ -306,7 +306,14 @@ void Courier::open_attempts(std::vector<Attempt>& attempts, std::vector<Report>&
             attempt.body = body_of(attempt.entry, attempt.file);
         } catch (const Error& error) {
             if (error.fault() == Fault::unusable) {
-                park(error.what());
+                const auto times = name.number(attribute::unwanted) + 1;
+                if (!destination_.rejected || times >= most_refusals) {
+                    park(error.what());
+                    continue;
+                }
+                const auto anew = undecided(name).with(attribute::unwanted, times);
+                spool_.move(attempt.entry, {*destination_.rejected, State::fresh, anew});
+                reports.push_back({anew, Outcome::deferred, std::string(error.what()) + "; the rules decide anew"});
             } else {
                 refuse(attempt.entry, Answer{Verdict::refused, error.what(), 0, {}}, true, reports);
             }

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "delivery/assignment.hpp"
 #include "site/site.hpp"
 #include "text/text.hpp"
 
@@ -147,13 +148,6 @@ std::string stage_of(const config::Config& config, const config::Kernel& kernel)
     return kernel.stage.empty() ? "." + config.mds.id : kernel.stage;
 }
 
-bool still_goes_to(const config::Kernel& kernel, const config::Config& config, const spool::EntryName& name) {
-    const auto of = name.get(attribute::site);
-    if (of.empty()) return true;
-    const auto* site = config.site(of);
-    return site != nullptr && std::find(site->kernels.begin(), site->kernels.end(), kernel.name) != site->kernels.end();
-}
-
 Destination destination_of(const config::Config& config, const config::Kernel& kernel) {
     Destination destination;
     destination.name = kernel.name;
@@ -168,13 +162,16 @@ Destination destination_of(const config::Config& config, const config::Kernel& k
         if (connector.empty()) return std::nullopt;
         return "R_" + std::string(connector) + "/Out";
     };
+    destination.rejected = spool::Queue::outgoing();
     destination.edits = [&config](const spool::EntryName& name) {
         const auto* site = config.site(name.get(attribute::site));
-        return name.number(attribute::duplicate) > 0 || (site != nullptr && site::edits_outgoing(*site));
+        return name.number(attribute::duplicate) > 0 ||
+               (site != nullptr && site::edits_outgoing(*site, home_of(config, name)));
     };
     destination.edit = [&config](const spool::EntryName& name, const message::HeaderBlock& block) {
         message::Edit edit;
-        if (const auto* site = config.site(name.get(attribute::site))) edit = site::outgoing_edit(*site, block);
+        if (const auto* site = config.site(name.get(attribute::site)))
+            edit = site::outgoing_edit(*site, block, home_of(config, name));
         if (name.number(attribute::duplicate) > 0) edit.fields.emplace_back("X-UMS-Possible-Duplicate", "yes");
         return edit;
     };

@@ -38,10 +38,6 @@ std::unique_ptr<transport::MailServer> mail_server_of(const config::Deliver& del
 /// The stage directory of a kernel, below its url.
 std::string stage_of(const config::Config& config, const config::Kernel& kernel);
 
-/// Whether a message that is queued for `kernel` still goes there: the configuration knows its site, and the site has the
-/// kernel. What has no site does.
-bool still_goes_to(const config::Kernel& kernel, const config::Config& config, const spool::EntryName& name);
-
 Destination destination_of(const config::Config& config, const config::Kernel& kernel);
 Destination destination_of(const config::Config& config, const config::Connector& connector);
 

@@ -56,11 +56,6 @@ bool converts(const config::Site& site, Conversion::Direction direction, Convers
                        [&](const Conversion& one) { return one.direction == direction && one.kind == kind; });
 }
 
-const number::Numbering* home_of(const config::Config& config, const config::Site* site) noexcept {
-    if (site != nullptr && site->numbering) return &*site->numbering;
-    return config.mds.numbering ? &*config.mds.numbering : nullptr;
-}
-
 // The value of a line that is a number as the site forms it; nothing if it is none, or stays.
 std::optional<std::string> formed_value(const config::Site& site, Conversion::Kind kind, std::string_view value,
                                         std::optional<TypeOfNumber> type) {
@@ -110,6 +105,11 @@ std::optional<Chosen> site_of_number(const Candidates& candidates, const message
 }
 
 }  // namespace
+
+const number::Numbering* numbering_of(const config::Config& config, const config::Site* site) noexcept {
+    if (site != nullptr && site->numbering) return &*site->numbering;
+    return config.mds.numbering ? &*config.mds.numbering : nullptr;
+}
 
 Sites::Sites(const config::Config& config, std::string_view kernel, const message::HeaderBlock& block) : block_(block) {
     for (const auto& site : config.sites) {
@@ -205,9 +205,35 @@ std::string digits_of(std::string_view address) {
     return digits == "+" ? "" : digits;
 }
 
+// The recipient as another site must dial it; nothing if only `home` can.
+std::optional<message::Recipient> away_from(const Home& home, const message::Recipient& recipient) {
+    if (home.numbering == nullptr) return recipient;
+    if (!number::is_number(recipient.address)) {
+        const auto digits = digits_of(recipient.address);
+        if (digits.empty() || digits.starts_with('+')) return recipient;
+        return std::nullopt;
+    }
+    static const std::vector<Conversion> none;
+    auto number =
+        number::elsewhere(*home.numbering, home.site == nullptr ? none : home.site->conversions, recipient.address);
+    if (!number) return std::nullopt;
+    auto away = recipient;
+    // What stays is not written otherwise.
+    if (*number != number::strip(recipient.address)) away.address = std::move(*number);
+    return away;
+}
+
+std::string known_at_home(const Home& home, const message::Recipient& recipient) {
+    return text::quote(recipient.address) + " can be dialled only at its own site" +
+           (home.site == nullptr ? "" : " " + text::quote(home.site->name));
+}
+
 }  // namespace
 
-std::optional<std::string> refusal(const config::Site& site, const message::Recipient& recipient) {
+std::optional<std::string> refusal(const config::Site& site, const message::Recipient& meant, const Home& home) {
+    const auto away = away_from(home, meant);
+    if (!away) return known_at_home(home, meant);
+    const auto& recipient = *away;
     if (!site.numbering) return std::nullopt;
     if (!number::is_number(recipient.address)) {
         const auto digits = digits_of(recipient.address);
@@ -312,26 +338,30 @@ void add_identity(const config::Site& site, const message::HeaderBlock& block, m
 
 }  // namespace
 
-bool edits_outgoing(const config::Site& site) {
+bool edits_outgoing(const config::Site& site, const Home& home) {
     const auto& n = site.numbering;
-    return site.dial != config::Dial::off || !site.mark.empty() || !identity_of(site).empty() ||
-           (n && (n->e164_only || !n->blocked.empty())) ||
+    return home.numbering != nullptr || site.dial != config::Dial::off || !site.mark.empty() ||
+           !identity_of(site).empty() || (n && (n->e164_only || !n->blocked.empty())) ||
            converts(site, Conversion::Direction::outgoing, Conversion::Kind::originator);
 }
 
-message::Edit outgoing_edit(const config::Site& site, const message::HeaderBlock& block) {
+message::Edit outgoing_edit(const config::Site& site, const message::HeaderBlock& block, const Home& home) {
     message::Edit edit;
-    if (site.numbering && edits_outgoing(site)) {
-        for (const auto& recipient : block.recipients()) {
-            if (site.dial == config::Dial::off || !number::is_number(recipient.address)) {
+    const bool dials = site.numbering && site.dial != config::Dial::off;
+    if (edits_outgoing(site, home)) {
+        for (const auto& meant : block.recipients()) {
+            const auto away = away_from(home, meant);
+            if (!away) throw Error(Fault::unusable, known_at_home(home, meant));
+            const auto& recipient = *away;
+            if (!dials || !number::is_number(recipient.address)) {
                 if (const auto why = refusal(site, recipient)) throw Error(Fault::unusable, *why);
             }
-            if (site.dial == config::Dial::off) continue;
-            const auto dial = outgoing_number(site, recipient);
-            if (site.dial == config::Dial::header) {
-                edit.fields.emplace_back("X-UMS-Dial", dial.value_or(recipient.address));
-            } else if (dial && *dial != recipient.address) {
-                edit.new_values.emplace_back(recipient.line, with_number(recipient, *dial));
+            const auto dial = dials ? outgoing_number(site, recipient) : std::nullopt;
+            const auto& number = dial ? *dial : recipient.address;
+            if (dials && site.dial == config::Dial::header) {
+                edit.fields.emplace_back("X-UMS-Dial", number);
+            } else if (number != meant.address) {
+                edit.new_values.emplace_back(recipient.line, with_number(recipient, number));
             }
         }
     }
@@ -355,7 +385,7 @@ bool covers(std::string_view pattern, const std::string& number, std::string_vie
 
 Choice choose_connectors(const config::Config& config, const config::Site* site, std::string_view number,
                          std::string_view service) {
-    const auto* home = home_of(config, site);
+    const auto* home = numbering_of(config, site);
     const std::string normalised = number::is_number(number) ? number::normalise(number, home) : std::string(number);
     for (const auto& connector : config.connectors) {
         for (const auto& pattern : connector.numbers) {

@@ -59,6 +59,16 @@ Received receive(const config::Site& site, std::string_view number, std::optiona
 /// Nothing if it goes its way.
 std::optional<std::string> parked(const config::Site& site, const Received& received);
 
+/// The numbering that completes numbers at `site`: its own, else that of the MDS; null if there is none.
+const number::Numbering* numbering_of(const config::Config& config, const config::Site* site) noexcept;
+
+/// Where the numbers of a message were meant, if not at the site that sends it (`fallback`): one without `+` is another
+/// number elsewhere.
+struct Home {
+    const config::Site* site = nullptr;
+    const number::Numbering* numbering = nullptr;
+};
+
 /// What the PBX of `site` must dial for a recipient; nothing if it is no number, or the site has no numbering. Throws
 /// Error{unusable} as number::outgoing() does.
 std::optional<std::string> outgoing_number(const config::Site& site, const message::Recipient& recipient,
@@ -66,8 +76,9 @@ std::optional<std::string> outgoing_number(const config::Site& site, const messa
 
 /// Why `site` does not send to a recipient, whoever dials: number::refusal(), and where dial strings are made here what
 /// number::outgoing() throws. Of what is no number and no mail address (`0900 123,,5`) the digits count; where only numbers
-/// with `+` are taken, it is refused. Nothing if it does.
-std::optional<std::string> refusal(const config::Site& site, const message::Recipient& recipient);
+/// with `+` are taken, it is refused; and so is what only `home` knows (number::elsewhere()). Nothing if it does.
+std::optional<std::string> refusal(const config::Site& site, const message::Recipient& recipient,
+                                   const Home& home = {});
 
 /// The numbers of a received message as the site forms them: its recipients, the sender if that is a number
 /// (originator), and the redirector (a header field). What was changed is kept in `X-UMS-Original-Recipient` (one for
@@ -80,11 +91,12 @@ bool edits_incoming(const config::Site& site) noexcept;
 /// What leaves for a kernel of `site`: dial strings as `dial:` says (rewrite: into `RCPT TO`; header:
 /// `X-UMS-Dial: <number>` per recipient, in their order, its address where that is no number); caller ID, fax ID, header
 /// line, billing code, language and time zone of the site, each where the message has no such field; the caller ID after
-/// the conversions of outgoing originators; and the marks of the site, which replace what is there. Throws
-/// Error{unusable} where refusal() says something.
-message::Edit outgoing_edit(const config::Site& site, const message::HeaderBlock& block);
+/// the conversions of outgoing originators; and the marks of the site, which replace what is there. Numbers that are at
+/// `home` somewhere else are completed there first, whatever `dial:` says. Throws Error{unusable} where refusal() says
+/// something.
+message::Edit outgoing_edit(const config::Site& site, const message::HeaderBlock& block, const Home& home = {});
 /// Whether outgoing_edit() may change, or refuse, anything.
-bool edits_outgoing(const config::Site& site);
+bool edits_outgoing(const config::Site& site, const Home& home = {});
 
 /// The first connector one of whose `numbers` covers the number, after normalisation of both (a pattern's `*` and `?`
 /// stay; the site's numbering completes them, else that of the MDS), and the service where the pattern names one

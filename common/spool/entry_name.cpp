@@ -13,7 +13,7 @@ namespace ums::spool {
 
 namespace {
 
-constexpr std::string_view attribute_order = "csonptwvdmrqaelkb";
+constexpr std::string_view attribute_order = "cshonptwvdmrqaelkb";
 
 bool is_alphanumeric(char c) noexcept {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
@@ -152,6 +152,11 @@ std::string_view EntryName::parent_id() const noexcept {
     const auto own = id();
     const auto tilde = own.rfind('~');
     return tilde == std::string_view::npos ? std::string_view{} : own.substr(0, tilde);
+}
+
+EntryName undecided(const EntryName& name) {
+    const auto open = name.without(attribute::site).without(attribute::home).without(attribute::not_before);
+    return open.number(attribute::chosen) == 0 ? open : open.without(attribute::connector).without(attribute::chosen);
 }
 
 }  // namespace ums::spool

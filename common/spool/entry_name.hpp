@@ -67,6 +67,7 @@ class EntryName {
 namespace attribute {
 inline constexpr char connector = 'c';
 inline constexpr char site = 's';
+inline constexpr char home = 'h';         ///< the site it was decided for, if the one above is a fallback of it
 inline constexpr char origin = 'o';       ///< the kernel it came from
 inline constexpr char attempt = 'n';      ///< the last attempt number used; the next one is larger
 inline constexpr char priority = 'p';     ///< 1: important
@@ -85,5 +86,8 @@ inline constexpr char taking_back = 'k';   ///< 1: in publishing/, it is being t
 inline constexpr char copy = 'b';          ///< how often it was sent again: each time under another final name
 inline constexpr std::string_view expired = "expired";  ///< value of `ruled`: for ums-route to put aside and report
 }  // namespace attribute
+
+/// The name when it is to be decided about anew: without a site, a connector that was chosen here, a pause.
+EntryName undecided(const EntryName& name);
 
 }  // namespace ums::spool

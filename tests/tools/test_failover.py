@@ -139,7 +139,7 @@ routes:
         write(world.config, before.replace(self.SITES.encode(), changed.encode()))
         self.assertNotEqual(before, read(world.config))
         done = self.run_clean(world, "ums-push", codes=(75,))
-        self.assertIn(b"2 messages for 'k1' are of a site that no longer has it", done.stderr)
+        self.assertIn(b"2 messages for 'k1' are of a site that is gone, or no longer has it", done.stderr)
         self.assertEqual(len(world.queue("kernel/k1")), 2)
         self.assertEqual(world.delivered("k1"), [])
         world.run("ums-failover", codes=(0, 75))
@@ -156,6 +156,46 @@ routes:
 
     def test_a_kernel_that_moves_to_another_site(self):
         self.expect_decided_anew(self.SITES.replace("[k1]", "[k3]").replace("[k2]", "[k1]").replace("[k3]", "[k2]"), "k2")
+
+    def test_what_is_blocked_by_now_goes_back_to_who_sent_it(self):
+        """It was queued for the kernel before the number was blocked; the others of its recipients are sent to."""
+        world = self.rooms(("k1", "k2"), self.SITES)
+        self.send(world, [0], recipients=("fax#+49 900 1", "fax#+49 89 2"))
+        world.run("ums-failover")
+        write(world.config, read(world.config).replace(b"country: 49,", b"country: 49, blocked: '0900*',"))
+        done = self.run_clean(world, "ums-push", codes=(75,))
+        self.assertIn(b"is not dialled: the site blocks '+49900*'; the rules decide anew", done.stdout)
+        self.assertEqual(len(world.queue("outgoing")), 1)
+        for name in ("ums-route", "ums-failover", "ums-push"):
+            world.run(name, codes=(0, 1))
+        got, = world.delivered("k1")
+        self.assertIn(b"RCPT TO:fax#02\r\n", got)
+        self.assertNotIn(b"900", got.split(b"\r\n\r\n")[0])
+        report, = world.received("ExConn")
+        self.assertIn(b"the site blocks", report)
+        self.assertEqual(len([x for x in world.queue("failed") if not x.endswith(".why")]), 1)
+
+    def test_what_is_received_for_a_site_that_is_renamed(self):
+        """It does not leave with the numbers that the kernel signalled."""
+        world = self.rooms(("k1", "k2"), self.SITES)
+        world.run("ums-fetch")
+        os.makedirs(world.kernel_in("k1", "ExConn"), exist_ok=True)
+        for recipient in ("1234", "5678"):
+            write(os.path.join(world.kernel_in("k1", "ExConn"), recipient + ".tmp"), message(1, [recipient]))
+        for name in ("ums-fetch", "ums-sitemap"):
+            world.run(name)
+        self.assertEqual(len(world.queue("connector/ExConn")), 2)
+        self.assertIn(",s=munich", world.queue("connector/ExConn")[0])
+        write(world.config, read(world.config).replace(b"munich", b"muc"))
+        done = self.run_clean(world, "ums-push", codes=(75,))
+        self.assertIn(b"2 messages for 'ExConn' are of a site that is gone", done.stderr)
+        self.assertEqual(world.received("ExConn"), [])
+        world.run("ums-failover", codes=(0, 75))
+        self.assertEqual((len(world.queue("incoming")), world.queue("connector/ExConn")), (2, []))
+        self.assertIn(",c=ExConn", world.queue("incoming")[0], "the kernel chose the connector")
+        for name in ("ums-sitemap", "ums-push"):
+            world.run(name)
+        self.assertEqual(sorted(x.split(b"RCPT TO:")[1].split(b"\r")[0] for x in world.received("ExConn")), [b"+49 89 1234", b"+49 89 5678"])
 
     def old(self, world, kernel):
         """What lies at the kernel has lain there for long."""
@@ -572,6 +612,35 @@ routes:
         self.send(world, [3], **number)
         world.passes()
         self.assertEqual(self.numbers(world.delivered("k1")), [0, 3])
+
+    def test_numbers_keep_their_site_where_another_one_sends_them(self):
+        """1234 in Munich is no number of Vienna; nor is what only Munich's PBX knows."""
+        world = self.rooms(("k1", "k2"), """
+sites:
+  munich: {kernels: [k1], hold-down: 0s, fallback: [vienna], dial: rewrite,
+           numbering: {country: 49, area: 89, subscriber: 4799, extension-digits: 3, internal-length: 3, outside-line: 0}}
+  vienna: {kernels: [k2], hold-down: 0s, dial: rewrite, numbering: {country: 43, area: 1, outside-line: 9, blocked: '+49900*'}}
+routes:
+  - {to: munich}
+""")
+        self.away(world, "k1")
+        self.send(world, [0], recipients=("fax#1234", "123", "030 5", "+43 1 6", "a@example.com"))
+        for i, only_munich in enumerate(("112", "fax#0900 5", "0900 6,,1"), 1):
+            self.send(world, [i], recipients=(only_munich, "+49 89 1"))
+        text = self.run_clean(world, "ums-failover", "-v", codes=(0, 69)).stderr.decode()
+        self.assertIn("is not for 'vienna': '112' can be dialled only at its own site 'munich'", text)
+        self.assertEqual((len(world.queue("kernel/k2")), len(world.queue("site/munich"))), (1, 3))
+        self.assertIn(",s=vienna,h=munich", world.queue("kernel/k2")[0])
+        self.assertIn("fallback-of", self.run_clean(world, "ums-spool", "show", world.queue("kernel/k2")[0]).stdout.decode())
+        world.run("ums-push", codes=(0, 69, 75))
+        got, = world.delivered("k2")
+        self.assertTrue(got.startswith(message(0, ["fax#90049891234", "90049894799123", "90049305", "96", "a@example.com"]).split(b"Subject")[0]), got)
+        # In doubt, moved or sent home: what waits for Munich is Munich's again.
+        self.back(world, "k1")
+        world.passes(2, codes=None)
+        self.assertEqual(self.numbers(world.delivered("k1")), [1, 2, 3])
+        self.assertIn(b"RCPT TO:112\r\n", b"".join(world.delivered("k1")))
+        self.assertEqual(len(world.delivered("k2")), 1)
 
     def test_queues_that_the_configuration_no_longer_knows(self):
         world = self.rooms(("k1", "k2"), site())

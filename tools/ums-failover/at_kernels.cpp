@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 
+#include "delivery/assignment.hpp"
 #include "delivery/doubt.hpp"
 #include "delivery/store_of.hpp"
 #include "text/text.hpp"
@@ -180,10 +181,9 @@ void AtKernels::settle_by_policy(const Seat& seat) {
         }
         const std::string id(entry.name.id());
         if (delivery::policy_of(config_.mds.in_doubt, spool_, entry) == config::DoubtPolicy::resend) {
-            const auto name = delivery::sent_again(entry.name)
+            const auto name = delivery::assigned(delivery::sent_again(entry.name), site->name, choice->site)
                                   .with(attribute::counted_from, static_cast<unsigned long long>(now))
-                                  .with(attribute::duplicate, 1)
-                                  .with(attribute::site, choice->site);
+                                  .with(attribute::duplicate, 1);
             if (!spool_.move(entry, {Queue::kernel(choice->kernel), State::fresh, name})) continue;
             reporter_.warning("message " + id + " may have reached " + text::quote(seat.kernel->name) +
                               "; it is sent again through " + text::quote(choice->kernel) +

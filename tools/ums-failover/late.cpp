@@ -102,9 +102,8 @@ void Late::expire(const Queue& queue, const std::vector<Entry>& entries) {
         if (incoming) {
             moves.push_back({entry, {Queue::failed(), State::fresh, name}});
         } else {
-            moves.push_back({entry,
-                             {Queue::outgoing(), State::fresh,
-                              name.without(attribute::site).with(attribute::ruled, attribute::expired)}});
+            moves.push_back(
+                {entry, {Queue::outgoing(), State::fresh, undecided(name).with(attribute::ruled, attribute::expired)}});
         }
     }
     std::vector<spool::Moved> moved;

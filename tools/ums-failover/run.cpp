@@ -5,7 +5,7 @@
 #include <set>
 
 #include "at_kernels.hpp"
-#include "delivery/store_of.hpp"
+#include "delivery/assignment.hpp"
 #include "late.hpp"
 #include "options.hpp"
 #include "seats.hpp"
@@ -172,7 +172,8 @@ class Pass {
                 continue;
             }
             ++handled_;
-            const Entry to{Queue::kernel(choice->kernel), State::fresh, entry.name.with(attribute::site, choice->site)};
+            const Entry to{Queue::kernel(choice->kernel), State::fresh,
+                           delivery::assigned(entry.name, site.name, choice->site)};
             const auto detail = choice->site == site.name ? "site " + site.name
                                                           : "site " + choice->site + ", the fallback of " + site.name;
             batch.push_back({{entry, to}, choice->kernel, detail});
@@ -208,7 +209,8 @@ class Pass {
     /// To another kernel, where it is due at once.
     void hand_on(const Entry& entry, const Seats::Choice& choice, const std::string& why,
                  std::vector<Assignment>& batch) {
-        const auto name = entry.name.with(attribute::site, choice.site).without(attribute::not_before);
+        const std::string site(entry.name.get(attribute::site));
+        const auto name = delivery::assigned(entry.name, site, choice.site).without(attribute::not_before);
         Entry there{Queue::kernel(choice.kernel), State::fresh, name};
         spool::Move move{entry, std::move(there)};
         batch.push_back({std::move(move), choice.kernel, why});
@@ -230,9 +232,7 @@ class Pass {
             const auto* site = config_.site(entry.name.get(attribute::site));
             const auto choice = site == nullptr ? std::nullopt : seats_.choose(*site, entry, seat.kernel->name);
             if (!choice && site != nullptr && seats_.home_takes(*site)) {
-                home.push_back({entry,
-                                {Queue::outgoing(), State::fresh,
-                                 entry.name.without(attribute::site).without(attribute::not_before)}});
+                home.push_back({entry, {Queue::outgoing(), State::fresh, undecided(entry.name)}});
                 continue;
             }
             if (!choice) {
@@ -315,10 +315,10 @@ class Pass {
             const bool incoming = queue.kind == Queue::Kind::connector;
             std::vector<spool::Move> moves;
             for (const auto& entry : spool_.list(queue, State::fresh)) {
-                const auto name = entry.name.without(attribute::site).without(attribute::not_before);
+                const auto name = undecided(entry.name);
                 moves.push_back({entry,
                                  {incoming ? Queue::incoming() : Queue::outgoing(), State::fresh,
-                                  incoming ? name.without(attribute::connector).without(attribute::chosen) : name}});
+                                  incoming ? name.without(attribute::connector) : name}});
             }
             const std::size_t in_doubt = spool_.list(queue, State::publishing).size();
             if (!moves.empty()) {
@@ -337,18 +337,23 @@ class Pass {
         }
     }
 
-    /// What is queued for a kernel that its site no longer has, or whose site is gone: the rules decide anew.
+    /// What is queued for a kernel that its site no longer has, and what belongs to a site that is gone.
     void rescue_strays() {
         for (const auto& kernel : config_.kernels) {
-            std::vector<spool::Move> moves;
-            for (const auto& entry : spool_.list(Queue::kernel(kernel.name), State::fresh)) {
-                if (delivery::still_goes_to(kernel, config_, entry.name)) continue;
-                moves.push_back({entry,
-                                 {Queue::outgoing(), State::fresh,
-                                  entry.name.without(attribute::site).without(attribute::not_before)}});
-            }
-            requeue(moves, "its site no longer has " + text::quote(kernel.name));
+            rescue_strays(Queue::kernel(kernel.name), Queue::outgoing(),
+                          "its site no longer has " + text::quote(kernel.name));
         }
+        for (const auto& connector : config_.connectors)
+            rescue_strays(Queue::connector(connector.name), Queue::incoming(), "its site is gone");
+    }
+
+    void rescue_strays(const Queue& queue, const Queue& anew, const std::string& reason) {
+        std::vector<spool::Move> moves;
+        for (const auto& entry : spool_.list(queue, State::fresh)) {
+            if (delivery::still_goes_there(config_, queue, entry.name)) continue;
+            moves.push_back({entry, {anew, State::fresh, undecided(entry.name)}});
+        }
+        requeue(moves, reason);
     }
 
     const cli::Common& common_;

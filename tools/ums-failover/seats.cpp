@@ -5,6 +5,7 @@
 #include <thread>
 
 #include "canary.hpp"
+#include "delivery/assignment.hpp"
 #include "delivery/store_of.hpp"
 #include "message/address.hpp"
 #include "message/header_block.hpp"
@@ -185,11 +186,33 @@ std::optional<Seats::Choice> Seats::choose(const config::Site& site, const Entry
         if (const auto* fallback = config_.site(name)) sites.push_back(fallback);
     }
     for (const auto* candidate_site : sites) {
+        if (candidate_site != &site && takes(*candidate_site, not_this) && !sends(*candidate_site, site, entry))
+            continue;
         for (const auto& kernel : candidates(*candidate_site, balance_key(*candidate_site, entry))) {
             if (kernel != not_this) return Choice{candidate_site->name, kernel};
         }
     }
     return std::nullopt;
+}
+
+/// Whether a fallback site sends the message: it may block its number, or not know what the number is.
+bool Seats::sends(const config::Site& fallback, const config::Site& site, const Entry& entry) const {
+    const auto home = delivery::home_of(config_, delivery::assigned(entry.name, site.name, fallback.name));
+    if (!site::edits_outgoing(fallback, home)) return true;
+    try {
+        const auto file = spool_.open(entry);
+        if (!file) return true;
+        const auto header = message::read_header(spool_.disk(), *file, spool_.path(entry));
+        for (const auto& recipient : header.block.recipients()) {
+            const auto why = site::refusal(fallback, recipient, home);
+            if (!why) continue;
+            reporter_.info(std::string(entry.name.id()) + " is not for " + text::quote(fallback.name) + ": " + *why);
+            return false;
+        }
+    } catch (const Error&) {
+        return true;  // who sends it says what is wrong with it
+    }
+    return true;
 }
 
 /// What `hash:` looks at; read only where a site is balanced like that.

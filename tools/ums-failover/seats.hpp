@@ -93,6 +93,7 @@ class Seats {
     void change(Seat& seat, const health::Health& after);
     std::vector<std::string> candidates(const config::Site& site, std::string_view key);
     health::Memory& memory_of(const std::string& site);
+    bool sends(const config::Site& fallback, const config::Site& site, const spool::Entry& entry) const;
     std::string balance_key(const config::Site& site, const spool::Entry& entry);
 
     const cli::Common& common_;

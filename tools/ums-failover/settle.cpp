@@ -47,14 +47,9 @@ Verdict judge(const config::Config& config, Decision decision, const Entry& entr
         }
         case Decision::send_again: {
             // The attempt number stays: stage names are used once. What ums-sitemap chose, it chooses again.
-            auto name = delivery::sent_again(entry.name)
-                            .without(attribute::site)
-                            .without(attribute::not_before)
-                            .with(attribute::duplicate, 1)
-                            .with(attribute::counted_from, clock::whole_seconds(now));
-            if (name.number(attribute::chosen) > 0) {
-                name = name.without(attribute::connector).without(attribute::chosen);
-            }
+            const auto name = undecided(delivery::sent_again(entry.name))
+                                  .with(attribute::duplicate, 1)
+                                  .with(attribute::counted_from, clock::whole_seconds(now));
             const auto queue = entry.queue.kind == Queue::Kind::kernel ? Queue::outgoing() : Queue::incoming();
             return {Entry{queue, State::fresh, name}, Result::deferred,
                     "it may have reached " + entry.queue.name + "; sent again, marked as a possible duplicate"};

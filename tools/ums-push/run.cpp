@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include <algorithm>
 
+#include "delivery/assignment.hpp"
 #include "delivery/courier.hpp"
 #include "delivery/mailer.hpp"
 #include "delivery/store_of.hpp"
@@ -238,14 +239,14 @@ class Pusher {
 
     /// As another site they would be dialled otherwise, and of none not at all.
     void leave_strays(std::vector<Entry>& entries) {
-        if (target_.kernel == nullptr) return;
-        const auto strays = std::erase_if(entries, [&](const Entry& entry) {
-            return !delivery::still_goes_to(*target_.kernel, config_, entry.name);
-        });
+        const auto queue = target_.queue();
+        const auto strays = std::erase_if(
+            entries, [&](const Entry& entry) { return !delivery::still_goes_there(config_, queue, entry.name); });
         if (strays == 0) return;
-        reporter_.warning(std::to_string(strays) + (strays == 1 ? " message" : " messages") + " for " +
-                          text::quote(target_.name) + (strays == 1 ? " is" : " are") +
-                          " of a site that no longer has it; ums-failover sends them back to routing");
+        reporter_.warning(
+            std::to_string(strays) + (strays == 1 ? " message" : " messages") + " for " + text::quote(target_.name) +
+            (strays == 1 ? " is" : " are") +
+            " of a site that is gone, or no longer has it; ums-failover sends them back to be decided about");
         code_.note(exit_code(Fault::later));
     }
 

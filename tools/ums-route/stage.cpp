@@ -63,9 +63,7 @@ class Stage {
     // The message with the recipients of the group, to noroute if nothing else is said.
     static split::Part part_of(const rules::Table::Group& group, const split::Message& message,
                                const message::Envelope& envelope) {
-        split::Part part{
-            message.entry.name.without(attribute::not_before).without(attribute::site).without(attribute::ruled),
-            Queue::noroute()};
+        split::Part part{undecided(message.entry.name).without(attribute::ruled), Queue::noroute()};
         part.result = report::Result::parked;
         if (envelope.formed) {
             part.envelope = message::envelope_lines(envelope, group.recipients);

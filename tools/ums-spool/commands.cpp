@@ -49,6 +49,7 @@ std::vector<std::pair<std::string, std::string>> facts(const Entry& entry) {
     };
     add("connector", attribute::connector);
     add("site", attribute::site);
+    add("fallback-of", attribute::home);
     add("origin", attribute::origin);
     add("attempt", attribute::attempt);
     add("refused", attribute::refused);
@@ -350,12 +351,8 @@ std::variant<Plan, std::string> plan(Action action, const Entry& entry, unsigned
                 return "waits for a decision already";
             }
             // The attempt number stays: stage names are used once. So does a connector that the kernel chose.
-            const auto name = entry.name.number(attribute::chosen) == 0
-                                  ? entry.name
-                                  : entry.name.without(attribute::connector).without(attribute::chosen);
             return Plan{Entry{incoming ? Queue::incoming() : Queue::outgoing(), State::fresh,
-                              name.without(attribute::site)
-                                  .without(attribute::not_before)
+                              undecided(entry.name)
                                   .without(attribute::refused)
                                   .without(attribute::unwanted)
                                   .without(attribute::ruled)

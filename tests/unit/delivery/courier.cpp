@@ -855,3 +855,34 @@ TEST_CASE("what attempts of a killed run left at the target goes when it is dura
     REQUIRE(removed);
     world.check_stage_is_clean();
 }
+
+TEST_CASE("what its site does not send is decided about anew, a few times", "[delivery]") {
+    for (const bool anew : {true, false}) {
+        World world(1);
+        auto blocking = destination();
+        blocking.edits = [](const EntryName&) { return true; };
+        blocking.edit = [](const EntryName&, const message::HeaderBlock&) -> message::Edit {
+            throw Error(Fault::unusable, "blocked");
+        };
+        if (anew) blocking.rejected = Queue::outgoing();
+        spool::Spool spool(world.real, world.clock, world.directory.path() + "/spool", "BER1");
+        unsigned times = 0;
+        for (;; ++times) {
+            auto worker = spool.work(blocking.queue).value();
+            Courier courier(spool, worker, world.store, blocking, world.clock);
+            REQUIRE(courier.prepare().done());
+            const auto reports = courier.deliver(spool.list(blocking.queue, State::fresh));
+            REQUIRE(reports.size() == 1);
+            if (reports[0].outcome == Outcome::parked) break;
+            CHECK(reports[0].outcome == Outcome::deferred);
+            CHECK(reports[0].detail == "blocked; the rules decide anew");
+            const auto entries = spool.list(Queue::outgoing(), State::fresh);
+            REQUIRE(entries.size() == 1);
+            CHECK(entries[0].name.get('s').empty());
+            REQUIRE(spool.move(entries[0], {blocking.queue, State::fresh, entries[0].name.with('s', "munich")}));
+        }
+        CHECK(times == (anew ? 4 : 0));
+        CHECK(spool.list(Queue::failed(), State::fresh).size() == 1);
+        CHECK(world.store.files.size() <= 1);  // its owner
+    }
+}

@@ -234,6 +234,46 @@ TEST_CASE("what a site does not send is refused, whoever dials") {
     CHECK(refusal(dialling, block_of("RCPT TO:5\r\n").recipients()[0]).has_value());
 }
 
+TEST_CASE("what goes another site's way keeps the numbers of its own") {
+    const auto munich = make_site("munich", "89", "4799");
+    auto berlin = make_site("berlin", "30", "456987");
+    berlin.numbering->outside_lines = {"0"};
+    const Home home{&munich, &*munich.numbering};
+    const auto through_berlin = [&](const std::string& lines) {
+        const auto block = block_of(lines);
+        return apply(block, outgoing_edit(berlin, block, home));
+    };
+    CHECK(edits_outgoing(berlin, home));
+    CHECK_FALSE(edits_outgoing(berlin));
+    const std::string lines = "RCPT TO:fax#1234\r\nRCPT TO:<sms#089 12>\r\nRCPT TO:+49 30 1\r\nRCPT TO:a1@b\r\n";
+    CHECK(through_berlin(lines) ==
+          "RCPT TO:fax#+49891234\r\nRCPT TO:<sms#+498912>\r\nRCPT TO:+49 30 1\r\nRCPT TO:a1@b\r\n\r\n");
+    berlin.dial = config::Dial::rewrite;
+    CHECK(through_berlin(lines) ==
+          "RCPT TO:fax#00891234\r\nRCPT TO:<sms#008912>\r\nRCPT TO:01\r\nRCPT TO:a1@b\r\n\r\n");
+    berlin.dial = config::Dial::header;
+    CHECK(through_berlin("RCPT TO:fax#1234\r\n") == "RCPT TO:fax#1234\r\nX-UMS-Dial: 00891234\r\n\r\n");
+    berlin.numbering.reset();
+    CHECK(through_berlin("RCPT TO:fax#1234\r\n") == "RCPT TO:fax#+49891234\r\n\r\n");
+    // What only Munich knows is not Berlin's to send.
+    for (const char* own : {"112", "fax#0900 123,,5"}) {
+        const auto block = block_of(std::string("RCPT TO:") + own + "\r\n");
+        const auto why = refusal(berlin, block.recipients()[0], home);
+        REQUIRE(why);
+        CHECK(why->ends_with("can be dialled only at its own site 'munich'"));
+        CHECK_THROWS_AS(outgoing_edit(berlin, block, home), Error);
+        CHECK_FALSE(refusal(berlin, block.recipients()[0]).has_value());
+    }
+    // And what Berlin blocks is blocked also where it was written otherwise.
+    berlin = make_site("berlin", "30", "");
+    berlin.numbering->blocked = {"+4989*"};
+    const auto local = block_of("RCPT TO:1234\r\n").recipients()[0];
+    CHECK(refusal(berlin, local, home).has_value());
+    CHECK_FALSE(refusal(berlin, local).has_value());
+    // Who says nothing of his numbers has none that could be completed.
+    CHECK_FALSE(edits_outgoing(make_site("c", "30", ""), Home{&munich, nullptr}));
+}
+
 TEST_CASE("what is no number is not sent where its digits are not") {
     config::Site site;
     site.name = "a";

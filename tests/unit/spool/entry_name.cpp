@@ -283,4 +283,15 @@ TEST_CASE("a name has room for every attribute at its longest", "[spool][name]")
     name = name.with('v', "123456abcdef").with('a', "expired");
     REQUIRE(name.text().size() <= EntryName::longest);
     REQUIRE(EntryName::parse(name.text()));
+    // What leaves through another site has come from no kernel, and nobody chose its connector.
+    name = name.without('o').without('m').with('h', long_name);
+    REQUIRE(name.text().size() <= EntryName::longest);
+    REQUIRE(EntryName::parse(name.text()));
+}
+
+TEST_CASE("what is decided about anew keeps what was not decided here", "[spool][name]") {
+    const std::string id(plain);
+    CHECK(undecided(name_of(id + ",c=ExConn,s=a,h=b,n=3,p=1,t=1795406406,r=1")).text() == id + ",c=ExConn,n=3,p=1,r=1");
+    CHECK(undecided(name_of(id + ",c=ExConn,s=a,o=k1")).text() == id + ",c=ExConn,o=k1");
+    CHECK(undecided(name_of(id + ",c=ExConn,s=a,o=k1,m=1")).text() == id + ",o=k1");
 }
