@@ -23,7 +23,7 @@ STEP = 1 if rooms.ALL else int(os.environ.get("UMS_STEP", "401"))
 CONFIG = """
 sites:
   munich: {kernels: [k1, k2], hold-down: 0s}
-  vienna: {kernels: [k2], hold-down: 0s}
+  vienna: {kernels: [k2], hold-down: 0s, numbering: {country: 43, area: 1, blocked: '+49*'}}
 routes:
   - {recipient: '+43*', to: vienna}
   - {to: munich}
@@ -200,6 +200,34 @@ def gone(world):
     return ()
 
 
+def renamed(world, queue, old, new):
+    """As if the entries of a queue had had other names."""
+    names = [n for n in world.queue(queue) if old in n]
+    if not names:
+        raise Violation(f"{queue} has no {old}")
+    where = os.path.join(world.spool, queue, "new")
+    for name in names:
+        os.rename(os.path.join(where, name), os.path.join(where, name.replace(old, new)))
+
+
+def strays(world):
+    """Queued as of a site that the configuration no longer knows: decided about anew."""
+    stage("ums-fetch", "ums-route", "ums-failover", "ums-sitemap")(world)
+    renamed(world, "kernel/k1", ",s=munich", ",s=gone")
+    renamed(world, "connector/ExConn", ",s=munich", ",s=gone")
+    return ()
+
+
+def refused(world):
+    """Queued for a fallback site that does not send it by now."""
+    stage("ums-fetch", "ums-route", "ums-failover", "ums-sitemap")(world)
+    renamed(world, "kernel/k1", ",s=munich", ",s=vienna,h=munich")
+    kernel = os.path.join(world.spool, "kernel")
+    for name in world.queue("kernel/k1"):
+        os.rename(os.path.join(kernel, "k1/new", name), os.path.join(kernel, "k2/new", name))
+    return ()
+
+
 SCENES = {
     "fetch": ("ums-fetch", stage()),
     "route": ("ums-route", stage("ums-fetch")),
@@ -208,6 +236,8 @@ SCENES = {
     "sitemap": ("ums-sitemap", stage("ums-fetch")),
     "recall": ("ums-failover", delivered_to_k1),
     "rescue": ("ums-failover", gone),
+    "strays": ("ums-failover", strays),
+    "refused": ("ums-push", refused),
     "settle": ("ums-failover", in_doubt),
     "hold": ("ums-spool", at_sites("hold")),
     "release": ("ums-spool", lambda world: ("release", *held(world))),

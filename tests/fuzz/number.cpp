@@ -61,6 +61,13 @@ number::Numbering place(Choices& choices) {
     return n;
 }
 
+void check_elsewhere(const number::Numbering& site, const std::string& text) {
+    const auto away = number::elsewhere(site, {}, text);
+    if (!away) return;
+    must(number::elsewhere(site, {}, *away) == away);
+    must(site.country.empty() || !number::is_number(text) || away->starts_with('+'));
+}
+
 void check_dialled(const number::Numbering& site, const std::string& text) {
     std::string dialled;
     try {
@@ -116,5 +123,6 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     number::own_digits(home, text);
     number::parse_type_of_number(text);
     if (number::is_number(text)) check_dialled(home, text);
+    if (number::is_number(text)) check_elsewhere(home, text);
     return 0;
 }

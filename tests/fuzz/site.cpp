@@ -68,12 +68,18 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         must(error.fault() == Fault::unusable);
         return 0;
     }
+    auto elsewhere = make_site(config::Dial::off);
+    elsewhere.numbering->area = "30";
+    elsewhere.conversions = {number::parse_conversion("O;D=07;D=8[3]")};
     for (const auto dial : {config::Dial::off, config::Dial::rewrite, config::Dial::header}) {
         const auto site = make_site(dial);
-        try {
-            check(block, site::outgoing_edit(site, block));
-        } catch (const Error& error) {
-            must(error.fault() == Fault::unusable);
+        for (const auto& home : {site::Home{}, site::Home{&elsewhere, &*elsewhere.numbering}}) {
+            try {
+                check(block, site::outgoing_edit(site, block, home));
+                for (const auto& recipient : block.recipients()) must(!site::refusal(site, recipient, home));
+            } catch (const Error& error) {
+                must(error.fault() == Fault::unusable);
+            }
         }
     }
     auto site = make_site(config::Dial::off);
