@@ -230,23 +230,22 @@ std::string known_at_home(const Home& home, const message::Recipient& recipient)
 
 }  // namespace
 
-std::optional<std::string> refusal(const config::Site& site, const message::Recipient& meant, const Home& home) {
-    const auto away = away_from(home, meant);
-    if (!away) return known_at_home(home, meant);
-    const auto& recipient = *away;
+std::optional<std::string> refusal(const config::Site& site, const message::Recipient& recipient, const Home& home) {
+    const auto away = away_from(home, recipient);
+    if (!away) return known_at_home(home, recipient);
     if (!site.numbering) return std::nullopt;
-    if (!number::is_number(recipient.address)) {
-        const auto digits = digits_of(recipient.address);
+    if (!number::is_number(away->address)) {
+        const auto digits = digits_of(away->address);
         if (digits.empty()) return std::nullopt;
         if (site.numbering->e164_only) {
-            return text::quote(recipient.address) + " is no number: the site takes only numbers with '+'";
+            return text::quote(away->address) + " is no number: the site takes only numbers with '+'";
         }
         return number::refusal(*site.numbering, digits);
     }
-    if (auto why = number::refusal(*site.numbering, recipient.address)) return why;
+    if (auto why = number::refusal(*site.numbering, away->address)) return why;
     if (site.dial == config::Dial::off) return std::nullopt;
     try {
-        number::outgoing(*site.numbering, site.conversions, recipient.address);
+        number::outgoing(*site.numbering, site.conversions, away->address);
     } catch (const Error& error) {
         if (error.fault() != Fault::unusable) throw;
         return error.what();

@@ -78,7 +78,8 @@ class Stage {
             part.result = report::Result::parked;
             part.reason = refusals.front();
             part.detail = "failed: " + part.reason;
-            parts.assign(1, std::move(part));
+            parts.clear();
+            parts.push_back(std::move(part));
             if (!reports.empty()) {
                 parts.front().name = parts.front().name.with(attribute::ruled, "failed");
                 for (const auto& recipient : recipients) parts.front().lines.push_back(recipient.line);
