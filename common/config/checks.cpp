@@ -120,10 +120,11 @@ void check_fallback(const Config& config, const Site& site, Report& report) {
     if (site.numbering ? !site.numbering->country.empty() : home_of(config) != nullptr) return;
     for (const auto& name : site.fallback) {
         const auto* fallback = config.site(name);
-        if (fallback == nullptr || !fallback->numbering || fallback->numbering->country.empty()) continue;
-        report.warning(site.place,
-                       "site " + text::quote(site.name) + " has no country, but falls back to " + text::quote(name) +
-                           ", which has: a number without '+' is dialled there as one of " + text::quote(name));
+        if (fallback == nullptr) continue;
+        const bool completes = fallback->numbering && !fallback->numbering->country.empty();
+        report.warning(site.place, "site " + text::quote(site.name) + " has no country, but falls back to " +
+                                       text::quote(name) + ": a number without '+' is dialled there as " +
+                                       (completes ? "one of " + text::quote(name) : "it is written"));
     }
 }
 

@@ -229,11 +229,13 @@ void read_short_numbers(Section& section, Numbering& out) {
 }
 
 void read_blocked(Section& section, Numbering& out) {
+    // That a site lifts what site-defaults block.
+    if (const Node* node = section.find("blocked"); node != nullptr && read_flag(*node) == false) return;
     for (const Node* node : section.texts("blocked")) {
         if (number::is_number_pattern(node->text)) {
             out.blocked.push_back(number::normalise_pattern(node->text, &out));
         } else {
-            report_wrong(*node, "blocked", "a pattern of numbers such as '0900*'", section.report());
+            report_wrong(*node, "blocked", "no, or a pattern of numbers such as '0900*'", section.report());
         }
     }
 }
@@ -245,7 +247,7 @@ void check_habits(Section& section, const Numbering& numbering) {
     const auto habits = number::habits_of(numbering.country);
     const Node* area = section.find("area");
     // Italy (and with it San Marino and the Vatican) dials the 0 of its areas from everywhere.
-    const bool keeps_zero = numbering.country == "39" || numbering.country == "378" || numbering.country == "379";
+    const bool keeps_zero = number::keeps_zero(numbering.country);
     const std::string national(numbering.national_prefix());
     if (area && !keeps_zero && !national.empty() && numbering.area.starts_with(national)) {
         report.warning(*area, "'area' " + text::quote(numbering.area) + " begins with the national prefix " +
@@ -262,6 +264,9 @@ void check_habits(Section& section, const Numbering& numbering) {
     }
     if (!country || !habits) return;
     const std::string name(habits->name);
+    if (area && !habits->has_areas) {
+        report.warning(*area, name + " has no areas: all numbers are dialled whole, and 'area' is put before none");
+    }
     if (!section.find("national-prefix") && habits->national_prefix != national) {
         report.warning(*country, name + (habits->national_prefix.empty()
                                              ? " has no national prefix: say national-prefix: ''"

@@ -7,9 +7,9 @@ namespace ums::delivery {
 
 namespace attribute = spool::attribute;
 
-spool::EntryName assigned(const spool::EntryName& name, const std::string& site, const std::string& to) {
+spool::EntryName assigned(const spool::EntryName& name, const std::string& to) {
     const std::string known(name.get(attribute::home));
-    const auto& home = known.empty() ? site : known;
+    const std::string home = known.empty() ? std::string(name.get(attribute::site)) : known;
     return name.with(attribute::site, to).with(attribute::home, home == to ? "" : home);
 }
 
@@ -25,9 +25,14 @@ bool still_goes_there(const config::Config& config, const spool::Queue& queue, c
     if (of.empty()) return true;
     const auto* site = config.site(of);
     if (site == nullptr || queue.kind == spool::Queue::Kind::connector) return site != nullptr;
-    const auto home = name.get(attribute::home);
-    if (!home.empty() && config.site(home) == nullptr) return false;
-    return std::find(site->kernels.begin(), site->kernels.end(), queue.name) != site->kernels.end();
+    const auto has = [](const std::vector<std::string>& names, std::string_view one) {
+        return std::find(names.begin(), names.end(), one) != names.end();
+    };
+    if (const auto home = name.get(attribute::home); !home.empty()) {
+        const auto* own = config.site(home);
+        if (own == nullptr || !has(own->fallback, of)) return false;
+    }
+    return has(site->kernels, queue.name);
 }
 
 }  // namespace ums::delivery

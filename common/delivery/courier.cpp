@@ -306,12 +306,11 @@ void Courier::open_attempts(std::vector<Attempt>& attempts, std::vector<Report>&
             attempt.body = body_of(attempt.entry, attempt.file);
         } catch (const Error& error) {
             if (error.fault() == Fault::unusable) {
-                const auto times = name.number(attribute::unwanted) + 1;
-                if (!destination_.rejected || times >= most_refusals) {
+                if (!destination_.rejected) {
                     park(error.what());
                     continue;
                 }
-                const auto anew = undecided(name).with(attribute::unwanted, times);
+                const auto anew = undecided(name);
                 spool_.move(attempt.entry, {*destination_.rejected, State::fresh, anew});
                 reports.push_back({anew, Outcome::deferred, std::string(error.what()) + "; the rules decide anew"});
             } else {

@@ -66,8 +66,8 @@ struct Destination {
     std::function<std::optional<std::string>(const spool::EntryName&)> directory;
     /// What is changed in the header as the message leaves.
     std::function<message::Edit(const spool::EntryName&, const message::HeaderBlock&)> edit;
-    /// Where it goes if edit() throws Error{unusable}, since it is not sent from here: it is decided about anew there, a
-    /// few times. Nothing: to failed/.
+    /// Where it goes if edit() throws Error{unusable}, since it is not sent from here: it is decided about anew there.
+    /// Nothing: to failed/.
     std::optional<spool::Queue> rejected{};
     /// Whether edit() may change anything in this message; false spares reading its header.
     std::function<bool(const spool::EntryName&)> edits;

@@ -17,35 +17,118 @@ struct Country {
     Habits habits;
 };
 
-// Those that do not dial `0` and `00`.
-constexpr std::array<Country, 28> countries{{{"1", {"North America", "1", "011", true}},
-                                             {"7", {"Russia and Kazakhstan", "8", "810", true}},
-                                             {"30", {"Greece", "", "00", false}},
-                                             {"34", {"Spain", "", "00", false}},
-                                             {"36", {"Hungary", "06", "00", true}},
-                                             {"39", {"Italy", "", "00", true}},
-                                             {"45", {"Denmark", "", "00", false}},
-                                             {"47", {"Norway", "", "00", false}},
-                                             {"48", {"Poland", "", "00", false}},
-                                             {"52", {"Mexico", "", "00", false}},
-                                             {"61", {"Australia", "0", "0011", true}},
-                                             {"65", {"Singapore", "", "000", false}},
-                                             {"81", {"Japan", "0", "010", true}},
-                                             {"82", {"South Korea", "0", "00700", true}},
-                                             {"351", {"Portugal", "", "00", false}},
-                                             {"352", {"Luxembourg", "", "00", false}},
-                                             {"354", {"Iceland", "", "00", false}},
-                                             {"356", {"Malta", "", "00", false}},
-                                             {"357", {"Cyprus", "", "00", false}},
-                                             {"371", {"Latvia", "", "00", false}},
-                                             {"372", {"Estonia", "", "00", false}},
-                                             {"375", {"Belarus", "8", "810", true}},
-                                             {"376", {"Andorra", "", "00", false}},
-                                             {"377", {"Monaco", "", "00", false}},
-                                             {"378", {"San Marino", "", "00", true}},
-                                             {"379", {"the Vatican", "", "00", true}},
-                                             {"420", {"the Czech Republic", "", "00", false}},
-                                             {"852", {"Hong Kong", "", "001", false}}}};
+// Those that do not dial `0` and `00`; but for Lithuania and Uzbekistan, which have given up their 8.
+constexpr std::array<Country, 111> countries{{{"1", {"North America", "1", "011", true}},
+                                              {"7", {"Russia and Kazakhstan", "8", "810", true}},
+                                              {"30", {"Greece", "", "00", false}},
+                                              {"34", {"Spain", "", "00", false}},
+                                              {"36", {"Hungary", "06", "00", true}},
+                                              {"39", {"Italy", "", "00", true}},
+                                              {"45", {"Denmark", "", "00", false}},
+                                              {"47", {"Norway", "", "00", false}},
+                                              {"48", {"Poland", "", "00", false}},
+                                              {"52", {"Mexico", "", "00", false}},
+                                              {"53", {"Cuba", "0", "119", true}},
+                                              {"56", {"Chile", "", "00", false}},
+                                              {"61", {"Australia", "0", "0011", true}},
+                                              {"65", {"Singapore", "", "000", false}},
+                                              {"81", {"Japan", "0", "010", true}},
+                                              {"82", {"South Korea", "0", "00700", true}},
+                                              {"216", {"Tunisia", "", "00", false}},
+                                              {"220", {"the Gambia", "", "00", false}},
+                                              {"221", {"Senegal", "", "00", false}},
+                                              {"222", {"Mauritania", "", "00", false}},
+                                              {"223", {"Mali", "", "00", false}},
+                                              {"224", {"Guinea", "", "00", false}},
+                                              {"225", {"Ivory Coast", "", "00", false}},
+                                              {"226", {"Burkina Faso", "", "00", false}},
+                                              {"227", {"Niger", "", "00", false}},
+                                              {"228", {"Togo", "", "00", false}},
+                                              {"229", {"Benin", "", "00", false}},
+                                              {"230", {"Mauritius", "", "020", false}},
+                                              {"234", {"Nigeria", "0", "009", true}},
+                                              {"235", {"Chad", "", "00", false}},
+                                              {"236", {"the Central African Republic", "", "00", false}},
+                                              {"237", {"Cameroon", "", "00", false}},
+                                              {"238", {"Cape Verde", "", "0", false}},
+                                              {"239", {"Sao Tome and Principe", "", "00", false}},
+                                              {"240", {"Equatorial Guinea", "", "00", false}},
+                                              {"241", {"Gabon", "", "00", false}},
+                                              {"242", {"the Congo", "", "00", false}},
+                                              {"244", {"Angola", "", "00", false}},
+                                              {"245", {"Guinea-Bissau", "", "00", false}},
+                                              {"246", {"Diego Garcia", "", "00", false}},
+                                              {"247", {"Ascension", "", "00", false}},
+                                              {"248", {"the Seychelles", "", "00", false}},
+                                              {"253", {"Djibouti", "", "00", false}},
+                                              {"254", {"Kenya", "0", "000", true}},
+                                              {"257", {"Burundi", "", "00", false}},
+                                              {"258", {"Mozambique", "", "00", false}},
+                                              {"266", {"Lesotho", "", "00", false}},
+                                              {"267", {"Botswana", "", "00", false}},
+                                              {"268", {"Eswatini", "", "00", false}},
+                                              {"269", {"the Comoros", "", "00", false}},
+                                              {"290", {"Saint Helena", "", "00", false}},
+                                              {"297", {"Aruba", "", "00", false}},
+                                              {"298", {"the Faroe Islands", "", "00", false}},
+                                              {"299", {"Greenland", "", "00", false}},
+                                              {"350", {"Gibraltar", "", "00", false}},
+                                              {"351", {"Portugal", "", "00", false}},
+                                              {"352", {"Luxembourg", "", "00", false}},
+                                              {"354", {"Iceland", "", "00", false}},
+                                              {"356", {"Malta", "", "00", false}},
+                                              {"357", {"Cyprus", "", "00", false}},
+                                              {"371", {"Latvia", "", "00", false}},
+                                              {"372", {"Estonia", "", "00", false}},
+                                              {"375", {"Belarus", "8", "810", true}},
+                                              {"376", {"Andorra", "", "00", false}},
+                                              {"377", {"Monaco", "", "00", false}},
+                                              {"378", {"San Marino", "", "00", true}},
+                                              {"379", {"the Vatican", "", "00", true}},
+                                              {"420", {"the Czech Republic", "", "00", false}},
+                                              {"500", {"the Falkland Islands", "", "00", false}},
+                                              {"501", {"Belize", "", "00", false}},
+                                              {"502", {"Guatemala", "", "00", false}},
+                                              {"503", {"El Salvador", "", "00", false}},
+                                              {"504", {"Honduras", "", "00", false}},
+                                              {"505", {"Nicaragua", "", "00", false}},
+                                              {"506", {"Costa Rica", "", "00", false}},
+                                              {"507", {"Panama", "", "00", false}},
+                                              {"509", {"Haiti", "", "00", false}},
+                                              {"592", {"Guyana", "", "001", false}},
+                                              {"597", {"Suriname", "", "00", false}},
+                                              {"599", {"Curacao", "", "00", false}},
+                                              {"670", {"East Timor", "", "00", false}},
+                                              {"672", {"Norfolk Island", "", "00", false}},
+                                              {"673", {"Brunei", "", "00", false}},
+                                              {"674", {"Nauru", "", "00", false}},
+                                              {"675", {"Papua New Guinea", "", "00", false}},
+                                              {"676", {"Tonga", "", "00", false}},
+                                              {"677", {"the Solomon Islands", "", "00", false}},
+                                              {"678", {"Vanuatu", "", "00", false}},
+                                              {"679", {"Fiji", "", "00", false}},
+                                              {"680", {"Palau", "", "00", false}},
+                                              {"681", {"Wallis and Futuna", "", "00", false}},
+                                              {"682", {"the Cook Islands", "", "00", false}},
+                                              {"683", {"Niue", "", "00", false}},
+                                              {"685", {"Samoa", "", "0", false}},
+                                              {"687", {"New Caledonia", "", "00", false}},
+                                              {"688", {"Tuvalu", "", "00", false}},
+                                              {"689", {"French Polynesia", "", "00", false}},
+                                              {"690", {"Tokelau", "", "00", false}},
+                                              {"691", {"Micronesia", "", "00", false}},
+                                              {"692", {"the Marshall Islands", "1", "011", true}},
+                                              {"852", {"Hong Kong", "", "001", false}},
+                                              {"853", {"Macao", "", "00", false}},
+                                              {"960", {"the Maldives", "", "00", false}},
+                                              {"965", {"Kuwait", "", "00", false}},
+                                              {"968", {"Oman", "", "00", false}},
+                                              {"973", {"Bahrain", "", "00", false}},
+                                              {"974", {"Qatar", "", "00", false}},
+                                              {"975", {"Bhutan", "", "00", false}},
+                                              {"976", {"Mongolia", "0", "001", true}},
+                                              {"992", {"Tajikistan", "", "810", false}},
+                                              {"993", {"Turkmenistan", "8", "810", true}}}};
 
 struct Emergency {
     std::string_view code;
@@ -257,23 +340,50 @@ constexpr std::array<Emergency, 202> emergencies{{{"1", "911 112"},
                                                   {"996", "101 102 103"},
                                                   {"998", "01 02 03"}}};
 
+// Codes in the order of the tables.
+bool comes_before(std::string_view a, std::string_view b) noexcept {
+    return a.size() != b.size() ? a.size() < b.size() : a < b;
+}
+
+template <typename Table>
+const typename Table::value_type* row_of(const Table& table, std::string_view country) noexcept {
+    const auto found =
+        std::lower_bound(table.begin(), table.end(), country,
+                         [](const auto& row, std::string_view code) { return comes_before(row.code, code); });
+    return found == table.end() || found->code != country ? nullptr : &*found;
+}
+
 }  // namespace
 
 std::optional<Habits> habits_of(std::string_view country) noexcept {
-    const auto found = std::find_if(countries.begin(), countries.end(), [&](auto& one) { return one.code == country; });
-    return found == countries.end() ? std::nullopt : std::optional(found->habits);
+    const auto* row = row_of(countries, country);
+    return row == nullptr ? std::nullopt : std::optional(row->habits);
 }
 
 bool is_country(std::string_view country) noexcept {
-    const auto is = [&](const auto& one) { return one.code == country; };
-    return std::any_of(emergencies.begin(), emergencies.end(), is) ||
-           std::any_of(countries.begin(), countries.end(), is);
+    return row_of(emergencies, country) != nullptr || row_of(countries, country) != nullptr;
 }
 
 std::vector<std::string_view> emergency_numbers(std::string_view country) {
-    const auto found =
-        std::find_if(emergencies.begin(), emergencies.end(), [&](auto& one) { return one.code == country; });
-    return text::split(found == emergencies.end() ? std::string_view("112") : found->numbers, ' ');
+    const auto* row = row_of(emergencies, country);
+    return text::split(row == nullptr ? std::string_view("112") : row->numbers, ' ');
+}
+
+bool keeps_zero(std::string_view country) noexcept { return country == "39" || country == "378" || country == "379"; }
+
+DialArea Numbering::dial_area() const noexcept {
+    if (always_dial_area != DialArea::no) return always_dial_area;
+    const auto* row = row_of(countries, country);
+    const bool is_whole = keeps_zero(country) || (row != nullptr && !row->habits.has_areas);
+    return is_whole ? DialArea::yes : DialArea::no;
+}
+
+bool Numbering::has_area(std::string_view digits) const noexcept {
+    constexpr std::size_t north_american = 10;
+    constexpr std::size_t without_area = 7;
+    if (country == "1" && digits.size() == north_american) return true;
+    if (country == "1" && digits.size() == without_area) return false;
+    return dial_area() != DialArea::no;
 }
 
 }  // namespace ums::number

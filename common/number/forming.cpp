@@ -70,14 +70,17 @@ bool may_be_extension(std::string_view number, std::string_view behind_prefix, u
     return number.size() <= most && behind_prefix.size() < shortest_number;
 }
 
-// A trunk prefix that was left in, `+49 0431 2200`: no national number begins with 0 where calls within the country do.
-std::string without_trunk_prefix(const Numbering& site, std::string number) {
+// Trunk prefixes that were left in, `+49 0431 2200`: no national number begins with 0 where calls within the country do.
+std::string without_trunk_prefix(const Numbering& site, std::string number, unsigned* count = nullptr) {
     const auto prefix = site.national_prefix();
     const std::string own = "+" + site.country;
     if (site.country.empty() || !prefix.starts_with('0') || !number.starts_with(own)) return number;
-    const auto national = std::string_view(number).substr(own.size());
-    if (national.size() > prefix.size() && national.starts_with(prefix)) number.erase(own.size(), prefix.size());
-    return number;
+    for (;;) {
+        const auto national = std::string_view(number).substr(own.size());
+        if (national.size() <= prefix.size() || !national.starts_with(prefix)) return number;
+        number.erase(own.size(), prefix.size());
+        if (count != nullptr) ++*count;
+    }
 }
 
 // The main number that `extension` belongs to: the first that names it among its own, else the first that takes all.
@@ -264,16 +267,12 @@ class Forming {
             set(formed, written_national(site_, *rest), "national prefix: country of the site in front");
             return;
         }
-        // Wherever the area is dialled with it: in North America seven digits have none.
-        constexpr std::size_t without_area = 7;
-        const bool has_area =
-            site_.always_dial_area != DialArea::no && !(site_.country == "1" && formed.number.size() == without_area);
         const unsigned internal = site_.internal_length > 0 ? site_.internal_length
                                   : site_.extension_digits  ? site_.extension_digits->most
                                                             : 0;
         if (formed.number.size() <= internal) {
             in_front(formed, "an extension of the site: country, area and subscriber in front");
-        } else if (has_area) {
+        } else if (site_.has_area(formed.number)) {
             set(formed, written_national(site_, formed.number), "a number with its area: country of the site in front");
         } else {
             set(formed, written(site_, formed.number), "a number of the area: country and area of the site in front");
@@ -317,11 +316,13 @@ class ShortNumbers {
     std::vector<std::string_view> usual_;
 };
 
-// Whether the outside line and a prefix of the site begin so by themselves: 0 0011 in Australia. Its PBX knows.
-bool begins_every_call(const Numbering& site, std::string_view hit) {
+// Whether a PBX may take the outside line and what follows for `hit`. It knows 112 and 911 by itself, as any telephone does
+// (3GPP TS 22.101 10.1); not others, with which ordinary numbers begin behind the outside line (0 91... in Spain, where
+// 091 is the police). Nor those with which the outside line and a prefix of the site begin.
+bool is_known_by_itself(const Numbering& site, std::string_view hit) {
     const std::string outside(site.outside_line());
-    return hit.empty() || (outside + std::string(site.international_prefix())).starts_with(hit) ||
-           (outside + std::string(site.national_prefix())).starts_with(hit);
+    return (hit == "112" || hit == "911") && !(outside + std::string(site.international_prefix())).starts_with(hit) &&
+           !(outside + std::string(site.national_prefix())).starts_with(hit);
 }
 
 // A number as it is dialled, in one of the forms that reach it.
@@ -371,14 +372,14 @@ std::vector<Dialled> forms_of(const Numbering& site, const std::string& number, 
                     false);
             }
         }
-        if (same_area && site.always_dial_area == DialArea::no) {
+        if (same_area && site.dial_area() == DialArea::no) {
             add(std::string(national.substr(site.area.size())), [] { return "same area: subscriber number"; });
-        } else if (same_area && site.always_dial_area == DialArea::bare) {
+        } else if (same_area && site.dial_area() == DialArea::bare) {
             add(std::string(national), [] { return "same area: area and subscriber number"; });
         }
         add(prefix + std::string(national), [&] {
-            return std::string(same_area && site.always_dial_area == DialArea::yes ? "same area, always dialled"
-                                                                                   : "same country") +
+            return std::string(same_area && site.dial_area() == DialArea::yes ? "same area, always dialled"
+                                                                              : "same country") +
                    ": national prefix '" + prefix + "'";
         });
         add(international + std::string(digits), [&] {
@@ -389,6 +390,24 @@ std::vector<Dialled> forms_of(const Numbering& site, const std::string& number, 
     add(international + std::string(digits),
         [&] { return "another country: international prefix '" + international + "'"; });
     return forms;
+}
+
+// An internal number as it is dialled from outside; nothing if it is no extension, or leaves the house by itself.
+std::optional<std::string> called_from_outside(const Numbering& place, const std::string& extension) {
+    if (behind_prefix(place.outside_lines, extension)) return std::nullopt;
+    const auto digits = place.extension_digits.value_or(Digits(usual_extension_digits));
+    const auto* main = main_number_of(place, extension);
+    if (main == nullptr || !digits.contains(extension.size()) || !main->takes(extension)) return std::nullopt;
+    return strip(written(place, main->number + extension));
+}
+
+// Numbers that each country has for itself: 411 and others of up to three digits, 116117 and 11833, and what is too short
+// where all numbers are whole. No subscriber's number is one.
+bool is_service_number(const Numbering& place, const std::string& number) {
+    constexpr std::size_t shortest = 4;
+    constexpr std::size_t longest = 6;
+    if (number.size() < shortest || (number.starts_with("11") && number.size() <= longest)) return true;
+    return number.size() <= shortest && place.dial_area() != DialArea::no;
 }
 
 }  // namespace
@@ -424,7 +443,12 @@ std::string outgoing(const Numbering& site, const std::vector<Conversion>& conve
         throw Error(Fault::unusable,
                     text::quote(wanted) + " cannot be dialled: nothing stands behind the country code");
     }
-    if (auto plain = without_trunk_prefix(site, stripped); plain != stripped) {
+    unsigned prefixes = 0;
+    if (auto plain = without_trunk_prefix(site, stripped, &prefixes); plain != stripped) {
+        if (prefixes > 1) {
+            throw Error(Fault::unusable,
+                        text::quote(wanted) + " cannot be dialled: no number begins so behind +" + site.country);
+        }
         stripped = std::move(plain);
         note(steps, "national prefix '" + std::string(site.national_prefix()) + "' behind the country removed",
              stripped);
@@ -474,7 +498,7 @@ std::string outgoing(const Numbering& site, const std::vector<Conversion>& conve
             std::string_view dialled = number;
             if (!outside.empty() && dialled.starts_with(outside)) dialled.remove_prefix(outside.size());
             hit = accident(dialled);
-            if (hit.empty() && !begins_every_call(site, shorts.hit(number))) hit = accident(number);
+            if (hit.empty() && is_known_by_itself(site, shorts.hit(number))) hit = accident(number);
         }
         if (hit.empty()) {
             if (steps != nullptr) steps->insert(steps->end(), own.begin(), own.end());
@@ -500,14 +524,13 @@ std::optional<std::string> elsewhere(const Numbering& place, const std::vector<C
     const std::string dialled = (internal ? std::string() : std::string(place.outside_line())) + number;
     if (convert(conversions, Direction::outgoing, Kind::destination, dialled)) return std::nullopt;
     if (place.country.empty()) return number;
-    if (internal) {
-        const auto* main = main_number_of(place, number);
-        if (main == nullptr || !main->takes(number)) return std::nullopt;
-    }
+    if (internal) return called_from_outside(place, number);
+    if (is_service_number(place, number)) return std::nullopt;
     // It is read as that of a caller who dialled it himself, and whom no PBX has changed.
     auto there = place;
     there.remove_outside_line = false;
-    if (there.internal_length == 0) there.extension_digits.reset();
+    there.internal_length = 0;
+    there.extension_digits.reset();
     return strip(Forming(there, Kind::originator, TypeOfNumber::unknown, nullptr).form(std::move(number)).number);
 }
 

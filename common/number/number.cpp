@@ -119,8 +119,11 @@ std::string complete(std::string stripped, const Numbering* home) {
         if (const auto rest = without(prefix)) return plus(home->country, "", *rest);
     }
     if (is_internal(text, home->internal_length)) return stripped;
-    const bool area_is_dialled = home->always_dial_area == DialArea::yes && home->national_prefix().empty();
-    return plus(home->country, area_is_dialled ? std::string_view() : std::string_view(home->area), text);
+    // Where the area comes behind a prefix, what has no prefix has no area; but for North America, by its length.
+    const bool is_behind_prefix =
+        home->country != "1" && home->dial_area() == DialArea::yes && !home->national_prefix().empty();
+    const bool has_area = !is_behind_prefix && home->has_area(text.find('*') == text.npos ? text : std::string_view());
+    return plus(home->country, has_area ? std::string_view() : std::string_view(home->area), text);
 }
 
 }  // namespace

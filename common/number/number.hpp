@@ -88,6 +88,10 @@ struct Numbering {
     std::string_view national_prefix() const noexcept;
     std::string_view international_prefix() const noexcept;
     std::string_view outside_line() const noexcept;
+    /// `always_dial_area`; `yes` also where the country has no other way: Italy, and where there are no areas.
+    DialArea dial_area() const noexcept;
+    /// Whether a number that is dialled without any prefix has its area in it.
+    bool has_area(std::string_view digits) const noexcept;
     bool operator==(const Numbering&) const = default;
 };
 
@@ -100,6 +104,9 @@ struct Habits {
     bool has_areas = true;
 };
 std::optional<Habits> habits_of(std::string_view country) noexcept;
+
+/// Whether the 0 of an area belongs to the number, and is dialled from everywhere: Italy, San Marino, the Vatican.
+bool keeps_zero(std::string_view country) noexcept;
 
 /// Whether a country, or several, has this code.
 bool is_country(std::string_view country) noexcept;

@@ -230,20 +230,30 @@ std::string known_at_home(const Home& home, const message::Recipient& recipient)
 
 }  // namespace
 
+namespace {
+
+// What the site does not send whoever dials it: what it blocks, and numbers without `+` where it takes no others.
+std::optional<std::string> not_wanted(const config::Site& site, const std::string& address) {
+    if (!site.numbering) return std::nullopt;
+    if (number::is_number(address)) return number::refusal(*site.numbering, address);
+    const auto digits = digits_of(address);
+    if (digits.empty()) return std::nullopt;
+    if (site.numbering->e164_only) {
+        return text::quote(address) + " is no number: the site takes only numbers with '+'";
+    }
+    return number::refusal(*site.numbering, digits);
+}
+
+}  // namespace
+
 std::optional<std::string> refusal(const config::Site& site, const message::Recipient& recipient, const Home& home) {
+    if (home.site != nullptr) {
+        if (auto why = not_wanted(*home.site, recipient.address)) return why;
+    }
     const auto away = away_from(home, recipient);
     if (!away) return known_at_home(home, recipient);
-    if (!site.numbering) return std::nullopt;
-    if (!number::is_number(away->address)) {
-        const auto digits = digits_of(away->address);
-        if (digits.empty()) return std::nullopt;
-        if (site.numbering->e164_only) {
-            return text::quote(away->address) + " is no number: the site takes only numbers with '+'";
-        }
-        return number::refusal(*site.numbering, digits);
-    }
-    if (auto why = number::refusal(*site.numbering, away->address)) return why;
-    if (site.dial == config::Dial::off) return std::nullopt;
+    if (auto why = not_wanted(site, away->address)) return why;
+    if (site.dial == config::Dial::off || !site.numbering || !number::is_number(away->address)) return std::nullopt;
     try {
         number::outgoing(*site.numbering, site.conversions, away->address);
     } catch (const Error& error) {
@@ -339,7 +349,7 @@ void add_identity(const config::Site& site, const message::HeaderBlock& block, m
 
 bool edits_outgoing(const config::Site& site, const Home& home) {
     const auto& n = site.numbering;
-    return home.numbering != nullptr || site.dial != config::Dial::off || !site.mark.empty() ||
+    return home.site != nullptr || home.numbering != nullptr || site.dial != config::Dial::off || !site.mark.empty() ||
            !identity_of(site).empty() || (n && (n->e164_only || !n->blocked.empty())) ||
            converts(site, Conversion::Direction::outgoing, Conversion::Kind::originator);
 }
@@ -349,11 +359,14 @@ message::Edit outgoing_edit(const config::Site& site, const message::HeaderBlock
     const bool dials = site.numbering && site.dial != config::Dial::off;
     if (edits_outgoing(site, home)) {
         for (const auto& meant : block.recipients()) {
+            if (home.site != nullptr) {
+                if (const auto why = not_wanted(*home.site, meant.address)) throw Error(Fault::unusable, *why);
+            }
             const auto away = away_from(home, meant);
             if (!away) throw Error(Fault::unusable, known_at_home(home, meant));
             const auto& recipient = *away;
             if (!dials || !number::is_number(recipient.address)) {
-                if (const auto why = refusal(site, recipient)) throw Error(Fault::unusable, *why);
+                if (const auto why = not_wanted(site, recipient.address)) throw Error(Fault::unusable, *why);
             }
             const auto dial = dials ? outgoing_number(site, recipient) : std::nullopt;
             const auto& number = dial ? *dial : recipient.address;

@@ -626,7 +626,7 @@ routes:
         self.away(world, "k1")
         self.send(world, [0], recipients=("fax#1234", "123", "030 5", "+43 1 6", "a@example.com"))
         for i, only_munich in enumerate(("112", "fax#0900 5", "0900 6,,1"), 1):
-            self.send(world, [i], recipients=(only_munich, "+49 89 1"))
+            self.send(world, [i], recipients=(only_munich, only_munich))
         text = self.run_clean(world, "ums-failover", "-v", codes=(0, 69)).stderr.decode()
         self.assertIn("is not for 'vienna': '112' can be dialled only at its own site 'munich'", text)
         self.assertEqual((len(world.queue("kernel/k2")), len(world.queue("site/munich"))), (1, 3))
@@ -641,6 +641,81 @@ routes:
         self.assertEqual(self.numbers(world.delivered("k1")), [1, 2, 3])
         self.assertIn(b"RCPT TO:112\r\n", b"".join(world.delivered("k1")))
         self.assertEqual(len(world.delivered("k2")), 1)
+
+    CHAIN = """
+sites:
+  munich: {kernels: [k1], hold-down: 0s, fallback: [vienna], dial: rewrite, numbering: {country: 49, area: 89, outside-line: 0}}
+  vienna: {kernels: [k2], hold-down: 0s, fallback: [zurich], dial: rewrite, numbering: {country: 43, area: 1, outside-line: 9}}
+  zurich: {kernels: [k3], hold-down: 0s, dial: rewrite, numbering: {country: 41, area: 44, outside-line: 9}}
+routes:
+  - {to: munich}
+"""
+
+    def at_vienna(self, world, numbers, **options):
+        """Munich's messages, queued for Vienna's kernel."""
+        world.run("ums-failover", "disable", "k1")
+        self.send(world, numbers, **options)
+        world.run("ums-failover")
+        self.assertEqual(len(world.queue("kernel/k2")), len(numbers))
+
+    def test_who_is_left_alone_by_a_fallback_goes_home(self):
+        """Its own site is asked first, and then those that this one names, not those of the site that sends it now."""
+        world = self.rooms(("k1", "k2", "k3"), self.CHAIN)
+        self.at_vienna(world, [0, 1], recipients=("1234",))
+        world.run("ums-failover", "disable", "k2")
+        world.run("ums-failover", codes=(0, 69))
+        self.assertEqual((len(world.queue("kernel/k2")), world.queue("kernel/k3")), (2, []), "Munich never named Zurich")
+        world.run("ums-failover", "enable", "k1")
+        world.passes()
+        self.assertEqual(self.numbers(world.delivered("k1")), [0, 1])
+        self.assertIn(b"RCPT TO:01234\r\n", world.delivered("k1")[0])
+        # Nor does a site send for one that does not fall back to it any more.
+        self.fallback_removed(world)
+
+    def fallback_removed(self, world):
+        world.run("ums-failover", "enable", "k2")
+        self.at_vienna(world, [2])
+        write(world.config, read(world.config).replace(b"fallback: [vienna]", b"fallback: [zurich]"))
+        world.run("ums-push", codes=(75,))
+        self.assertEqual(world.delivered("k2"), [])
+        world.passes(2, codes=None)
+        self.assertEqual(self.numbers(world.delivered("k3")), [2])
+
+    def test_a_doubt_at_a_fallback_ends_at_home(self):
+        world = self.rooms(("k1", "k2", "k3"), self.CHAIN, mds=", in-doubt: {wait: 1s, fax: resend}")
+        self.at_vienna(world, [0], recipients=("fax#1234",))
+        name, = world.queue("kernel/k2")
+        self.away(world, "k2")
+        world.place("kernel/k2", name + ",w=1795406406", world.entry("kernel/k2", name), "publishing")
+        os.remove(os.path.join(world.spool, "kernel/k2/new", name))
+        world.run("ums-failover", "enable", "k1")
+        world.passes(2, codes=None)
+        got, = world.delivered("k1")
+        self.assertIn(b"RCPT TO:fax#01234\r\n", got)
+        self.assertIn(b"X-UMS-Possible-Duplicate: yes", got)
+
+    def test_what_its_own_site_blocks_by_now_is_not_sent_by_another(self):
+        world = self.rooms(("k1", "k2", "k3"), self.CHAIN)
+        self.at_vienna(world, [0], recipients=("0900 1", "0431 1"))
+        write(world.config, read(world.config).replace(b"country: 49,", b"country: 49, blocked: '0900*',"))
+        for name in ("ums-push", "ums-route", "ums-failover", "ums-push"):
+            world.run(name, codes=None)
+        got, = world.delivered("k2")
+        self.assertIn(b"RCPT TO:900494311\r\n", got)
+        self.assertNotIn(b"RCPT TO:90049900", got)
+        self.assertIn(b"the site blocks", world.received("ExConn")[0])
+
+    def test_who_can_wait_for_his_own_site_only_keeps_no_others_waiting(self):
+        world = self.rooms(("k1", "k2", "k3"), self.CHAIN)
+        world.run("ums-failover", "disable", "k1")
+        self.send(world, [0], recipients=("fax#110", "fax#+43 1 5330", "fax#1234"))
+        world.run("ums-failover", codes=(0, 69))
+        world.run("ums-push", codes=(0, 75))
+        got, = world.delivered("k2")
+        self.assertTrue(got.startswith(message(0, ["fax#95330", "fax#90049891234"]).split(b"X-Test")[0]), got)
+        world.run("ums-failover", "enable", "k1")
+        world.passes()
+        self.assertIn(b"RCPT TO:fax#0110\r\nX-Test", world.delivered("k1")[0])
 
     def test_queues_that_the_configuration_no_longer_knows(self):
         world = self.rooms(("k1", "k2"), site())

@@ -59,7 +59,7 @@ void AtKernels::take_back(Seat& seat) {
 void AtKernels::take_back(Seat& seat, delivery::Courier& courier) {
     auto lying = courier.lying();
     const auto staying = std::erase_if(lying, [&](const Entry& entry) {
-        const auto* site = config_.site(entry.name.get(attribute::site));
+        const auto* site = seats_.site_of(entry.name);
         return site == nullptr || !seats_.another_takes(*site, seat.kernel->name);
     });
     if (staying > 0) {
@@ -172,16 +172,14 @@ void AtKernels::settle_by_policy(const Seat& seat) {
             code_.note(exit_code(Fault::later));
             continue;
         }
-        const auto* site = config_.site(entry.name.get(attribute::site));
-        const auto choice =
-            now - since < wait || site == nullptr ? std::nullopt : seats_.choose(*site, entry, seat.kernel->name);
+        const auto choice = now - since < wait ? std::nullopt : seats_.choose_another(entry, seat.kernel->name);
         if (!choice) {
             code_.note(exit_code(Fault::later));
             continue;
         }
         const std::string id(entry.name.id());
         if (delivery::policy_of(config_.mds.in_doubt, spool_, entry) == config::DoubtPolicy::resend) {
-            const auto name = delivery::assigned(delivery::sent_again(entry.name), site->name, choice->site)
+            const auto name = delivery::assigned(delivery::sent_again(entry.name), choice->site)
                                   .with(attribute::counted_from, static_cast<unsigned long long>(now))
                                   .with(attribute::duplicate, 1);
             if (!spool_.move(entry, {Queue::kernel(choice->kernel), State::fresh, name})) continue;

@@ -173,7 +173,7 @@ class Pass {
             }
             ++handled_;
             const Entry to{Queue::kernel(choice->kernel), State::fresh,
-                           delivery::assigned(entry.name, site.name, choice->site)};
+                           delivery::assigned(entry.name.with(attribute::site, site.name), choice->site)};
             const auto detail = choice->site == site.name ? "site " + site.name
                                                           : "site " + choice->site + ", the fallback of " + site.name;
             batch.push_back({{entry, to}, choice->kernel, detail});
@@ -209,8 +209,7 @@ class Pass {
     /// To another kernel, where it is due at once.
     void hand_on(const Entry& entry, const Seats::Choice& choice, const std::string& why,
                  std::vector<Assignment>& batch) {
-        const std::string site(entry.name.get(attribute::site));
-        const auto name = delivery::assigned(entry.name, site, choice.site).without(attribute::not_before);
+        const auto name = delivery::assigned(entry.name, choice.site).without(attribute::not_before);
         Entry there{Queue::kernel(choice.kernel), State::fresh, name};
         spool::Move move{entry, std::move(there)};
         batch.push_back({std::move(move), choice.kernel, why});
@@ -227,16 +226,11 @@ class Pass {
         std::vector<Assignment> batch;
         std::size_t staying = 0;
         bool is_turn_to_come = false;  // for those that stay, another kernel only has enough for now
-        std::vector<spool::Move> home;
         for (const auto& entry : spool_.list(queue, State::fresh)) {
-            const auto* site = config_.site(entry.name.get(attribute::site));
-            const auto choice = site == nullptr ? std::nullopt : seats_.choose(*site, entry, seat.kernel->name);
-            if (!choice && site != nullptr && seats_.home_takes(*site)) {
-                home.push_back({entry, {Queue::outgoing(), State::fresh, undecided(entry.name)}});
-                continue;
-            }
+            const auto choice = seats_.choose_another(entry, seat.kernel->name);
             if (!choice) {
                 ++staying;
+                const auto* site = seats_.site_of(entry.name);
                 is_turn_to_come =
                     is_turn_to_come || (site != nullptr && seats_.another_takes(*site, seat.kernel->name));
                 continue;
@@ -244,7 +238,6 @@ class Pass {
             hand_on(entry, *choice, seat.kernel->name + " is " + seat.state(), batch);
         }
         carry_out(batch, "moved");
-        send_home(home, seat);
         if (staying > 0 && is_turn_to_come) {
             reporter_.info("kernel " + text::quote(seat.kernel->name) + " is " + seat.state() +
                            ", and the others have enough for now; " + count_of(staying, "message") +
@@ -256,11 +249,6 @@ class Pass {
                          " and no other kernel can take over; " + count_of(staying, "message") +
                          (staying == 1 ? " waits" : " wait"));
         }
-    }
-
-    /// They came here from a site that falls back to this one, and that takes messages again: the rules say which it was.
-    void send_home(const std::vector<spool::Move>& moves, const Seat& seat) {
-        requeue(moves, seat.kernel->name + " is " + seat.state());
     }
 
     void requeue(const std::vector<spool::Move>& moves, const std::string& reason) {
@@ -291,7 +279,7 @@ class Pass {
             const auto* site = config_.site(entry.name.get(attribute::site));
             // Once each was asked, nobody is asked faster than the pauses say: a refusal may pass, and five park it.
             if (site != nullptr && refusals >= site->kernels.size() && not_before > now) continue;
-            const auto choice = site == nullptr ? std::nullopt : seats_.choose_after(*site, entry, seat.kernel->name);
+            const auto choice = seats_.choose_after(entry, seat.kernel->name);
             if (!choice) continue;
             hand_on(entry, *choice, seat.kernel->name + " did not take it", batch);
         }

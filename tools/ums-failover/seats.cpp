@@ -180,16 +180,25 @@ health::Memory& Seats::memory_of(const std::string& site) {
     return found->second;
 }
 
+const config::Site* Seats::site_of(const spool::EntryName& name) const noexcept {
+    const auto home = name.get(spool::attribute::home);
+    return config_.site(home.empty() ? name.get(spool::attribute::site) : home);
+}
+
+std::optional<Seats::Choice> Seats::choose_another(const Entry& entry, std::string_view not_this) {
+    const auto* site = site_of(entry.name);
+    return site == nullptr ? std::nullopt : choose(*site, entry, not_this);
+}
+
 std::optional<Seats::Choice> Seats::choose(const config::Site& site, const Entry& entry, std::string_view not_this) {
     std::vector<const config::Site*> sites{&site};
     for (const auto& name : site.fallback) {
         if (const auto* fallback = config_.site(name)) sites.push_back(fallback);
     }
-    for (const auto* candidate_site : sites) {
-        if (candidate_site != &site && takes(*candidate_site, not_this) && !sends(*candidate_site, site, entry))
-            continue;
-        for (const auto& kernel : candidates(*candidate_site, balance_key(*candidate_site, entry))) {
-            if (kernel != not_this) return Choice{candidate_site->name, kernel};
+    for (const auto* candidate : sites) {
+        if (candidate != &site && takes(*candidate, not_this) && !sends(*candidate, site, entry)) continue;
+        for (const auto& kernel : candidates(*candidate, balance_key(*candidate, entry))) {
+            if (kernel != not_this) return Choice{candidate->name, kernel};
         }
     }
     return std::nullopt;
@@ -197,13 +206,16 @@ std::optional<Seats::Choice> Seats::choose(const config::Site& site, const Entry
 
 /// Whether a fallback site sends the message: it may block its number, or not know what the number is.
 bool Seats::sends(const config::Site& fallback, const config::Site& site, const Entry& entry) const {
-    const auto home = delivery::home_of(config_, delivery::assigned(entry.name, site.name, fallback.name));
+    const auto home = delivery::home_of(
+        config_, delivery::assigned(entry.name.with(spool::attribute::site, site.name), fallback.name));
     if (!site::edits_outgoing(fallback, home)) return true;
     try {
         const auto file = spool_.open(entry);
         if (!file) return true;
         const auto header = message::read_header(spool_.disk(), *file, spool_.path(entry));
         for (const auto& recipient : header.block.recipients()) {
+            // What its own site does not want any more, ums-push sends back to routing.
+            if (site::refusal(site, recipient)) continue;
             const auto why = site::refusal(fallback, recipient, home);
             if (!why) continue;
             reporter_.info(std::string(entry.name.id()) + " is not for " + text::quote(fallback.name) + ": " + *why);
@@ -231,16 +243,17 @@ std::string Seats::balance_key(const config::Site& site, const Entry& entry) {
     }
 }
 
-std::optional<Seats::Choice> Seats::choose_after(const config::Site& site, const Entry& entry,
-                                                 const std::string& kernel) {
-    const auto able = candidates(site, balance_key(site, entry));
-    auto ring = site.kernels;
+std::optional<Seats::Choice> Seats::choose_after(const Entry& entry, const std::string& kernel) {
+    const auto* site = config_.site(entry.name.get(spool::attribute::site));
+    if (site == nullptr) return std::nullopt;
+    const auto able = candidates(*site, balance_key(*site, entry));
+    auto ring = site->kernels;
     if (const auto here = std::find(ring.begin(), ring.end(), kernel); here != ring.end())
         std::rotate(ring.begin(), here, ring.end());
     for (const auto& next : ring) {
-        if (next != kernel && std::find(able.begin(), able.end(), next) != able.end()) return Choice{site.name, next};
+        if (next != kernel && std::find(able.begin(), able.end(), next) != able.end()) return Choice{site->name, next};
     }
-    return choose(site, entry, kernel);
+    return choose_another(entry, kernel);
 }
 
 bool Seats::takes(const config::Site& site, std::string_view not_this) const {
@@ -248,14 +261,8 @@ bool Seats::takes(const config::Site& site, std::string_view not_this) const {
                        [&](const std::string& name) { return name != not_this && seats_.at(name).takes(); });
 }
 
-bool Seats::home_takes(const config::Site& site) const {
-    return std::any_of(config_.sites.begin(), config_.sites.end(), [&](const config::Site& home) {
-        return std::find(home.fallback.begin(), home.fallback.end(), site.name) != home.fallback.end() && takes(home);
-    });
-}
-
 bool Seats::another_takes(const config::Site& site, std::string_view not_this) const {
-    if (takes(site, not_this) || home_takes(site)) return true;
+    if (takes(site, not_this)) return true;
     return std::any_of(site.fallback.begin(), site.fallback.end(), [&](const std::string& name) {
         const auto* fallback = config_.site(name);
         return fallback != nullptr && takes(*fallback, not_this);

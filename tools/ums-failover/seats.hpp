@@ -57,15 +57,16 @@ class Seats {
         std::string site;
         std::string kernel;
     };
+    /// The site that was decided for, whoever sends the message by now; null if it is gone, or there is none.
+    const config::Site* site_of(const spool::EntryName& name) const noexcept;
     /// The best kernel for a message of `site` but `not_this`: of the site, or else of its fallback sites.
     std::optional<Choice> choose(const config::Site& site, const spool::Entry& entry, std::string_view not_this = {});
-    /// choose(), but of the site's own kernels the next one after `kernel`, so that in the end each is asked.
-    std::optional<Choice> choose_after(const config::Site& site, const spool::Entry& entry, const std::string& kernel);
-    /// Whether any kernel but this one takes a message of the site now, or a kernel of its fallback sites, or of the sites
-    /// that fall back to it: whose the message was at first is not known any more.
+    /// The same for what is queued for `not_this`; nothing if its site is gone.
+    std::optional<Choice> choose_another(const spool::Entry& entry, std::string_view not_this);
+    /// choose(), but of the kernels of the site that sends it the next one after `kernel`, so that in the end each is asked.
+    std::optional<Choice> choose_after(const spool::Entry& entry, const std::string& kernel);
+    /// Whether any kernel but this one takes messages of the site now, or a kernel of its fallback sites.
     bool another_takes(const config::Site& site, std::string_view not_this) const;
-    /// Whether a kernel of a site that falls back to this one does: then the rules decide anew.
-    bool home_takes(const config::Site& site) const;
     /// A message was given to it.
     void assigned_to(const std::string& kernel);
     /// What was taken back from it, or what it fetched since; the pass goes on with it.

@@ -24,6 +24,34 @@ Decision with_site(const config::Config& config, Decision decision, const messag
     return decision;
 }
 
+namespace {
+
+// The group, split where some of its recipients can wait for their own site only, and others need not wait with them.
+std::vector<rules::Table::Group> by_fallback(const config::Config& config, rules::Table::Group group,
+                                             const std::vector<message::Recipient>& recipients) {
+    std::vector<rules::Table::Group> out;
+    if (group.recipients.empty()) return out;
+    const auto* site = group.site ? config.site(*group.site) : nullptr;
+    if (site == nullptr || site->fallback.empty() || group.recipients.size() == 1) return {std::move(group)};
+    const site::Home home{site, site::numbering_of(config, site)};
+    std::map<std::string, std::vector<std::size_t>> parts;  // by who sends to them
+    for (const auto index : group.recipients) {
+        std::string who;
+        for (const auto& name : site->fallback) {
+            const auto* fallback = config.site(name);
+            who += fallback != nullptr && site::refusal(*fallback, recipients[index], home) ? '1' : '0';
+        }
+        parts[who].push_back(index);
+    }
+    for (auto& [who, indices] : parts) {
+        out.push_back(group);
+        out.back().recipients = std::move(indices);
+    }
+    return out;
+}
+
+}  // namespace
+
 std::vector<rules::Table::Group> groups_of(const config::Config& config, const rules::Table& table,
                                            const rules::Subject& subject) {
     const auto& recipients = subject.envelope->recipients;
@@ -38,7 +66,7 @@ std::vector<rules::Table::Group> groups_of(const config::Config& config, const r
             one.recipients.push_back(index);
             return true;
         });
-        if (!group.recipients.empty()) out.push_back(std::move(group));
+        for (auto& part : by_fallback(config, std::move(group), recipients)) out.push_back(std::move(part));
         for (auto& [text, one] : refused) out.push_back(std::move(one));
     }
     return out;

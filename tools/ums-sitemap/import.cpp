@@ -470,9 +470,17 @@ Imported import_sites(std::string_view csv) {
     std::string converted;
     if (is_utf16(csv)) {
         csv = converted = from_utf16(csv);
+    } else if (csv.find('\0') != std::string_view::npos) {
+        throw Error(Fault::unusable, "the file has bytes that are 0, as UTF-16 without its mark; save it as UTF-8");
     } else if (!text::is_utf8(csv)) {
         imported.warnings.emplace_back("the file is no UTF-8; it is read as Latin-1");
         csv = converted = text::from_latin1(csv);
+    }
+    // Lines of old Macs end so.
+    if (csv.find('\n') == std::string_view::npos && csv.find('\r') != std::string_view::npos) {
+        std::string lines(csv);
+        std::replace(lines.begin(), lines.end(), '\r', '\n');
+        csv = converted = std::move(lines);
     }
     auto rows = rows_of(csv);
     if (rows.empty()) throw Error(Fault::unusable, "the file is empty");

@@ -14,8 +14,8 @@ EntryName named(const std::string& attributes) {
     return EntryName::parse("1795406406123456.k2j4x7ab.BER1" + attributes).value();
 }
 
-std::string assigned_to(const std::string& attributes, const std::string& site, const std::string& to) {
-    const auto name = assigned(named(attributes), site, to).text();
+std::string assigned_to(const std::string& attributes, const std::string& to) {
+    const auto name = assigned(named(attributes), to).text();
     return name.substr(std::min(name.find(','), name.size()));
 }
 
@@ -25,6 +25,7 @@ config::Config two_sites() {
     config.sites[0].name = "munich";
     config.sites[0].kernels = {"k1"};
     config.sites[0].numbering.emplace();
+    config.sites[0].fallback = {"vienna"};
     config.sites[1].name = "vienna";
     config.sites[1].kernels = {"k2", "k3"};
     return config;
@@ -33,11 +34,11 @@ config::Config two_sites() {
 }  // namespace
 
 TEST_CASE("a message remembers the site that was decided for as long as another one sends it") {
-    CHECK(assigned_to(",s=munich", "munich", "munich") == ",s=munich");
-    CHECK(assigned_to(",s=munich", "munich", "vienna") == ",s=vienna,h=munich");
-    CHECK(assigned_to(",s=vienna,h=munich", "vienna", "vienna") == ",s=vienna,h=munich");
-    CHECK(assigned_to(",s=vienna,h=munich", "vienna", "rome") == ",s=rome,h=munich");
-    CHECK(assigned_to(",s=vienna,h=munich", "vienna", "munich") == ",s=munich");
+    CHECK(assigned_to(",s=munich", "munich") == ",s=munich");
+    CHECK(assigned_to(",s=munich", "vienna") == ",s=vienna,h=munich");
+    CHECK(assigned_to(",s=vienna,h=munich", "vienna") == ",s=vienna,h=munich");
+    CHECK(assigned_to(",s=vienna,h=munich", "rome") == ",s=rome,h=munich");
+    CHECK(assigned_to(",s=vienna,h=munich", "munich") == ",s=munich");
 
     auto config = two_sites();
     CHECK(home_of(config, named(",s=vienna")).numbering == nullptr);
@@ -60,6 +61,7 @@ TEST_CASE("what belongs to a site that is gone does not leave") {
     CHECK_FALSE(goes(Queue::kernel("k1"), ",s=vienna"));
     CHECK_FALSE(goes(Queue::kernel("k1"), ",s=rome"));
     CHECK_FALSE(goes(Queue::kernel("k3"), ",s=vienna,h=rome"));
+    CHECK_FALSE(goes(Queue::kernel("k1"), ",s=munich,h=vienna"));  // that one has no fallback
     CHECK(goes(Queue::connector("ExConn"), ""));
     CHECK(goes(Queue::connector("ExConn"), ",s=vienna"));
     CHECK_FALSE(goes(Queue::connector("ExConn"), ",s=rome"));

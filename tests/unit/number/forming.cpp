@@ -525,7 +525,10 @@ TEST_CASE("what a number of a place is elsewhere") {
     CHECK(away("001 212 5551234") == "+12125551234");
     CHECK(away("089 4799") == "+49894799");
     CHECK(away("456988") == "+4930456988");
-    CHECK(away("123") == "+4930123");  // nothing is internal here
+    CHECK(away("4123") == "+49304123");  // nothing is internal here
+    // Nor is what each country has for itself.
+    for (const char* service : {"115", "116117", "11833", "411"}) CHECK(away(service) == "unknown");
+    CHECK(away("1154321") == "+49301154321");
     CHECK(away("Joe") == "Joe");
     CHECK(away("") == "");
     // Emergency numbers are those of the place; what begins like one is not.
@@ -535,8 +538,17 @@ TEST_CASE("what a number of a place is elsewhere") {
     const std::vector<Conversion> tie_line{parse_conversion("O;D=077;D=8[4]")};
     CHECK(away("77123", tie_line) == "unknown");
     CHECK(away("78123", tie_line) == "+493078123");
-    site.internal_length = 3;
+    site.internal_length = 4;
     CHECK(away("123") == "+4930456987123");
+    // An internal number longer than an extension, and one by which the PBX takes a line.
+    CHECK(away("1234") == "unknown");
+    CHECK(away("0123") == "unknown");
+    site.outside_lines = {"9"};
+    CHECK(away("012") == "+4930456987012");
+    CHECK(away("001") == "+4930456987001");
+    CHECK(away("912") == "unknown");
+    site.outside_lines = {"0"};
+    site.internal_length = 3;
     site.subscribers = {{"456987", {{"100", "199"}}}};
     CHECK(away("199") == "+4930456987199");
     CHECK(away("200") == "unknown");
@@ -559,4 +571,82 @@ TEST_CASE("what a number of a place is elsewhere") {
     CHECK(away("8085551234") == "+18085551234");
     CHECK(away("18085551234") == "+18085551234");
     CHECK(away("01149891") == "+49891");
+    site.always_dial_area = DialArea::no;
+    CHECK(away("8085551234") == "+18085551234");
+    CHECK(away("5551234") == "+12125551234");
+    // Where numbers are whole, or the area always dialled, nothing is put in front.
+    for (const char* country : {"39", "48", "34"}) {
+        site = Numbering();
+        site.country = country;
+        site.area = country == std::string("39") ? "02" : "22";
+        site.national_prefixes = {};
+        CHECK(away("061234567") == "+" + std::string(country) + "061234567");
+        CHECK(away("501234567") == "+" + std::string(country) + "501234567");
+        CHECK(away("3600") == "unknown");
+    }
+}
+
+TEST_CASE("whole numbers are blocked as they are dialled") {
+    Numbering york;
+    york.country = "1";
+    york.area = "212";
+    york.national_prefixes = {"1"};
+    york.international_prefixes = {"011"};
+    york.blocked = {"+1900*"};
+    for (const auto area : {DialArea::no, DialArea::yes, DialArea::bare}) {
+        york.always_dial_area = area;
+        CHECK(normalise("(900) 555-1234", &york) == "+19005551234");
+        CHECK(normalise("555-1234", &york) == "+12125551234");
+        CHECK(refusal(york, "(900) 555-1234").has_value());
+        CHECK(refusal(york, "1 900 555 1234").has_value());
+        CHECK_FALSE(refusal(york, "900 1234").has_value());
+        CHECK(form(york, {}, Kind::originator, "6505551234").number == "+1 6505551234");
+    }
+    Numbering warsaw;
+    warsaw.country = "48";
+    warsaw.area = "22";
+    warsaw.national_prefixes = {};
+    warsaw.blocked = {"+48700*"};
+    CHECK(refusal(warsaw, "700 123456").has_value());
+    CHECK(normalise("501234567", &warsaw) == "+48501234567");
+    CHECK(outgoing(warsaw, {}, "+48 22 1234567") == "221234567");
+    Numbering milan;
+    milan.country = "39";
+    milan.area = "02";
+    milan.national_prefixes = {};
+    milan.blocked = {"+39899*"};
+    CHECK(refusal(milan, "899 123456").has_value());
+    CHECK(normalise("06 123456", &milan) == "+3906123456");
+    CHECK(outgoing(milan, {}, "+39 02 123456") == "02123456");
+    CHECK(form(milan, {}, Kind::originator, "06123456").number == "+39 06123456");
+}
+
+TEST_CASE("ordinary numbers behind the outside line are none of the emergency numbers") {
+    const auto dials = [](const char* country, const char* area, const char* outside, const char* wanted) {
+        Numbering site;
+        site.country = country;
+        site.area = area;
+        site.outside_lines = {outside};
+        const auto habits = habits_of(country);
+        if (habits) site.national_prefixes = {std::string(habits->national_prefix)};
+        if (habits) site.international_prefixes = {std::string(habits->international_prefix)};
+        return outgoing(site, {}, wanted);
+    };
+    CHECK(dials("34", "", "0", "+34 91 345 67 89") == "0913456789");
+    CHECK(dials("34", "", "0", "610 682 096") == "0610682096");
+    CHECK(dials("371", "", "0", "+371 2612 3456") == "026123456");
+    CHECK(dials("373", "22", "9", "022 123456") == "9022123456");
+    CHECK(dials("852", "", "9", "+852 9912 3456") == "999123456");
+    CHECK(dials("65", "", "9", "9512 3456") == "995123456");
+    CHECK(dials("7", "495", "0", "+7 495 234 56 78") == "02345678");
+}
+
+TEST_CASE("more than one 0 behind the country is no number") {
+    const auto site = berlin();
+    CHECK(outgoing(site, {}, "+49 0431 1") == "004311");
+    CHECK_THAT(refused_because(site, "+49 00 43 1 5330"), Catch::Contains("no number begins so behind +49"));
+    CHECK_THAT(refused_because(site, "+49 (0)0043 1 5330"), Catch::Contains("no number begins so"));
+    auto careful = site;
+    careful.blocked = {"+49900*"};
+    CHECK(refusal(careful, "+49 00900 1").has_value());
 }

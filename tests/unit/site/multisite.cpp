@@ -267,11 +267,22 @@ TEST_CASE("what goes another site's way keeps the numbers of its own") {
     // And what Berlin blocks is blocked also where it was written otherwise.
     berlin = make_site("berlin", "30", "");
     berlin.numbering->blocked = {"+4989*"};
-    const auto local = block_of("RCPT TO:1234\r\n").recipients()[0];
+    const auto local_block = block_of("RCPT TO:1234\r\n");
+    const auto local = local_block.recipients()[0];
     CHECK(refusal(berlin, local, home).has_value());
     CHECK_FALSE(refusal(berlin, local).has_value());
     // Who says nothing of his numbers has none that could be completed.
-    CHECK_FALSE(edits_outgoing(make_site("c", "30", ""), Home{&munich, nullptr}));
+    CHECK(outgoing_edit(make_site("c", "30", ""), local_block, Home{&munich, nullptr}).changes_nothing());
+    // What its own site blocks by now is not sent by another either.
+    auto careful = munich;
+    careful.numbering->blocked = {"+49891234"};
+    const Home blocking{&careful, &*careful.numbering};
+    CHECK(refusal(make_site("c", "30", ""), local, blocking).has_value());
+    CHECK_THROWS_AS(outgoing_edit(make_site("c", "30", ""), local_block, blocking), Error);
+    careful.numbering->blocked.clear();
+    CHECK_FALSE(refusal(make_site("c", "30", ""), local, blocking).has_value());
+    careful.numbering->e164_only = true;
+    CHECK(refusal(make_site("c", "30", ""), local, blocking).has_value());
 }
 
 TEST_CASE("what is no number is not sent where its digits are not") {
