@@ -234,6 +234,12 @@ void read_blocked(Section& section, Numbering& out) {
     for (const Node* node : section.texts("blocked")) {
         if (number::is_number_pattern(node->text)) {
             out.blocked.push_back(number::normalise_pattern(node->text, &out));
+            // In North America 900* are the numbers of a place, and those of an area.
+            const auto stripped = number::strip(node->text);
+            const bool may_be_area = out.country == "1" && stripped.find('*') != std::string::npos &&
+                                     !stripped.starts_with('+') && !stripped.starts_with(out.national_prefix());
+            if (may_be_area && stripped.front() != '*' && stripped.front() != '?')
+                out.blocked.push_back("+1" + stripped);
         } else {
             report_wrong(*node, "blocked", "no, or a pattern of numbers such as '0900*'", section.report());
         }
@@ -249,7 +255,7 @@ void check_habits(Section& section, const Numbering& numbering) {
     // Italy (and with it San Marino and the Vatican) dials the 0 of its areas from everywhere.
     const bool keeps_zero = number::keeps_zero(numbering.country);
     const std::string national(numbering.national_prefix());
-    if (area && !keeps_zero && !national.empty() && numbering.area.starts_with(national)) {
+    if (area && !keeps_zero && national.starts_with('0') && numbering.area.starts_with(national)) {
         report.warning(*area, "'area' " + text::quote(numbering.area) + " begins with the national prefix " +
                                   text::quote(national) + "; it is written without");
     }

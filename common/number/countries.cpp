@@ -80,7 +80,7 @@ constexpr std::array<Country, 111> countries{{{"1", {"North America", "1", "011"
                                               {"357", {"Cyprus", "", "00", false}},
                                               {"371", {"Latvia", "", "00", false}},
                                               {"372", {"Estonia", "", "00", false}},
-                                              {"375", {"Belarus", "8", "810", true}},
+                                              {"375", {"Belarus", "80", "810", true}},
                                               {"376", {"Andorra", "", "00", false}},
                                               {"377", {"Monaco", "", "00", false}},
                                               {"378", {"San Marino", "", "00", true}},
@@ -371,6 +371,10 @@ std::vector<std::string_view> emergency_numbers(std::string_view country) {
 
 bool keeps_zero(std::string_view country) noexcept { return country == "39" || country == "378" || country == "379"; }
 
+bool is_of_whole_country(std::string_view country, std::string_view national) noexcept {
+    return country == "61" && national.starts_with('1');
+}
+
 DialArea Numbering::dial_area() const noexcept {
     if (always_dial_area != DialArea::no) return always_dial_area;
     const auto* row = row_of(countries, country);
@@ -378,11 +382,12 @@ DialArea Numbering::dial_area() const noexcept {
     return is_whole ? DialArea::yes : DialArea::no;
 }
 
-bool Numbering::has_area(std::string_view digits) const noexcept {
+bool Numbering::has_area(std::string_view digits, Length length) const noexcept {
     constexpr std::size_t north_american = 10;
     constexpr std::size_t without_area = 7;
-    if (country == "1" && digits.size() == north_american) return true;
-    if (country == "1" && digits.size() == without_area) return false;
+    if (country == "1" && length == Length::known && digits.size() == north_american) return true;
+    if (country == "1" && length == Length::known && digits.size() == without_area) return false;
+    if (is_of_whole_country(country, digits)) return true;
     return dial_area() != DialArea::no;
 }
 

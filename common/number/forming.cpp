@@ -300,15 +300,15 @@ class ShortNumbers {
     explicit ShortNumbers(const Numbering& site) : own_(site.short_numbers) {
         if (!own_) usual_ = emergency_numbers(site.country);
     }
-    /// The one that `dialled` begins with; empty if none.
+    /// The longest one that `dialled` begins with; empty if none.
     std::string_view hit(std::string_view dialled) const {
-        const auto begins = [&](std::string_view one) { return !one.empty() && dialled.starts_with(one); };
-        if (own_) {
-            const auto found = std::find_if(own_->begin(), own_->end(), begins);
-            return found == own_->end() ? std::string_view() : std::string_view(*found);
-        }
-        const auto found = std::find_if(usual_.begin(), usual_.end(), begins);
-        return found == usual_.end() ? std::string_view() : *found;
+        std::string_view longest;
+        const auto look = [&](std::string_view one) {
+            if (one.size() > longest.size() && dialled.starts_with(one)) longest = one;
+        };
+        if (own_) std::for_each(own_->begin(), own_->end(), look);
+        std::for_each(usual_.begin(), usual_.end(), look);
+        return longest;
     }
 
   private:
@@ -329,7 +329,8 @@ bool is_known_by_itself(const Numbering& site, std::string_view hit) {
 struct Dialled {
     std::string number;
     std::string what;
-    bool outside = true;  // wants the outside line
+    bool outside = true;      // wants the outside line
+    bool calls_away = false;  // begins with a prefix that is not meant: somebody else would be called
 };
 
 // The pattern that blocks a normalised number, if any does.
@@ -348,14 +349,23 @@ bool is_blocked(const Numbering& site, const std::string& dialled) {
 // The forms of an international number, the shortest first.
 std::vector<Dialled> forms_of(const Numbering& site, const std::string& number, bool explain) {
     std::vector<Dialled> forms;
-    const auto add = [&](std::string dialled, const auto& what, bool outside = true) {
-        forms.push_back({std::move(dialled), explain ? std::string(what()) : std::string(), outside});
+    const auto add = [&](std::string dialled, const auto& what, bool outside = true, bool calls_away = false) {
+        forms.push_back({std::move(dialled), explain ? std::string(what()) : std::string(), outside, calls_away});
     };
     const std::string_view digits = std::string_view(number).substr(1);
     const std::string international(site.international_prefix());
     if (!site.country.empty() && digits.starts_with(site.country)) {
         const auto national = digits.substr(site.country.size());
-        const std::string prefix(site.national_prefix());
+        const std::string prefix(is_of_whole_country(site.country, national) ? std::string_view()
+                                                                             : site.national_prefix());
+        // What begins with a prefix that is not meant calls somebody else, abroad perhaps: +49 89 0043 1 as 0043 1.
+        const auto calls_away = [&](std::string_view dialled, std::string_view meant) {
+            const auto begins_with = [&](const std::string& one) {
+                return !one.empty() && one != meant && dialled.starts_with(one);
+            };
+            return std::any_of(site.international_prefixes.begin(), site.international_prefixes.end(), begins_with) ||
+                   (meant.empty() && !prefix.empty() && dialled.starts_with(prefix));
+        };
         const bool same_area =
             !site.area.empty() && national.size() > site.area.size() && national.starts_with(site.area);
         if (site.internal_calls && !site.subscribers.empty()) {
@@ -372,19 +382,27 @@ std::vector<Dialled> forms_of(const Numbering& site, const std::string& number, 
                     false);
             }
         }
+        const auto subscriber = same_area ? national.substr(site.area.size()) : std::string_view();
         if (same_area && site.dial_area() == DialArea::no) {
-            add(std::string(national.substr(site.area.size())), [] { return "same area: subscriber number"; });
+            add(
+                std::string(subscriber), [] { return "same area: subscriber number"; }, true,
+                calls_away(subscriber, ""));
         } else if (same_area && site.dial_area() == DialArea::bare) {
-            add(std::string(national), [] { return "same area: area and subscriber number"; });
+            add(
+                std::string(national), [] { return "same area: area and subscriber number"; }, true,
+                calls_away(national, ""));
         }
-        add(prefix + std::string(national), [&] {
-            return std::string(same_area && site.dial_area() == DialArea::yes ? "same area, always dialled"
-                                                                              : "same country") +
-                   ": national prefix '" + prefix + "'";
-        });
-        add(international + std::string(digits), [&] {
-            return "the shorter form would begin like a short number: international prefix '" + international + "'";
-        });
+        const auto whole = prefix + std::string(national);
+        add(
+            whole,
+            [&] {
+                return std::string(same_area && site.dial_area() == DialArea::yes ? "same area, always dialled"
+                                                                                  : "same country") +
+                       ": national prefix '" + prefix + "'";
+            },
+            true, calls_away(whole, prefix));
+        add(international + std::string(digits),
+            [&] { return "no shorter form reaches it: international prefix '" + international + "'"; });
         return forms;
     }
     add(international + std::string(digits),
@@ -474,6 +492,11 @@ std::string outgoing(const Numbering& site, const std::vector<Conversion>& conve
         Steps* noted = steps == nullptr ? nullptr : &own;
         std::string number = std::move(form.number);
         if (noted != nullptr && !form.what.empty()) note(noted, form.what, number);
+        if (form.calls_away) {
+            if (steps != nullptr) note(steps, "not dialled so: with this beginning somebody else is called", number);
+            if (why_not.empty()) why_not = text::quote(number) + " would call somebody else";
+            continue;
+        }
         if (form.outside && international && is_blocked(site, number)) {
             if (steps != nullptr) note(steps, "not dialled so: the site blocks that", number);
             if (why_not.empty()) why_not = "the site blocks " + text::quote(number);
@@ -481,9 +504,14 @@ std::string outgoing(const Numbering& site, const std::vector<Conversion>& conve
         }
         std::string_view hit = accident(number);
         // What is internal and begins with the outside line leaves the house.
-        if (!form.outside) {
-            if (const auto rest = behind_prefix(site.outside_lines, number); rest && hit.empty()) hit = accident(*rest);
-        }
+        const auto behind_any_line = [&](std::string_view dialled) {
+            for (const auto& line : site.outside_lines) {
+                if (line.empty() || !dialled.starts_with(line)) continue;
+                if (const auto found = accident(dialled.substr(line.size())); !found.empty()) return found;
+            }
+            return std::string_view();
+        };
+        if (!form.outside && hit.empty()) hit = behind_any_line(number);
         const std::string outside(form.outside ? site.outside_line() : std::string_view());
         if (!outside.empty()) {
             number.insert(0, outside);
@@ -498,6 +526,7 @@ std::string outgoing(const Numbering& site, const std::vector<Conversion>& conve
             std::string_view dialled = number;
             if (!outside.empty() && dialled.starts_with(outside)) dialled.remove_prefix(outside.size());
             hit = accident(dialled);
+            if (hit.empty() && converted) hit = behind_any_line(number);
             if (hit.empty() && is_known_by_itself(site, shorts.hit(number))) hit = accident(number);
         }
         if (hit.empty()) {
@@ -526,12 +555,9 @@ std::optional<std::string> elsewhere(const Numbering& place, const std::vector<C
     if (place.country.empty()) return number;
     if (internal) return called_from_outside(place, number);
     if (is_service_number(place, number)) return std::nullopt;
-    // It is read as that of a caller who dialled it himself, and whom no PBX has changed.
     auto there = place;
-    there.remove_outside_line = false;
     there.internal_length = 0;
-    there.extension_digits.reset();
-    return strip(Forming(there, Kind::originator, TypeOfNumber::unknown, nullptr).form(std::move(number)).number);
+    return normalise(number, &there);
 }
 
 std::optional<std::string> refusal(const Numbering& site, std::string_view wanted) {

@@ -102,27 +102,28 @@ std::string complete(std::string stripped, const Numbering* home) {
     if (text.empty() || text[0] == '+' || is_wildcard(text[0])) return stripped;
     const auto only = [](char c) { return is_digit(c) || is_wildcard(c); };
     if (!std::all_of(text.begin(), text.end(), only)) return stripped;
-    const auto without = [&](std::string_view prefix) -> std::optional<std::string_view> {
-        if (prefix.empty() || text.size() <= prefix.size() || !text.starts_with(prefix)) return std::nullopt;
-        return text.substr(prefix.size());
+    // The longest prefix counts: 0011 of Australia, not 00.
+    std::size_t longest = 0;
+    const auto try_prefix = [&](std::string_view prefix) {
+        if (text.size() > prefix.size() && text.starts_with(prefix)) longest = std::max(longest, prefix.size());
     };
     const auto plus = [](std::string_view country, std::string_view area, std::string_view rest) {
         return std::string("+").append(country).append(area).append(rest);
     };
-    if (const auto rest = without("00")) return plus("", "", *rest);
-    if (home == nullptr) return stripped;
-    for (const auto& prefix : home->international_prefixes) {
-        if (const auto rest = without(prefix)) return plus("", "", *rest);
-    }
-    if (home->country.empty()) return stripped;
-    for (const auto& prefix : home->national_prefixes) {
-        if (const auto rest = without(prefix)) return plus(home->country, "", *rest);
-    }
+    try_prefix("00");
+    if (home != nullptr)
+        std::for_each(home->international_prefixes.begin(), home->international_prefixes.end(), try_prefix);
+    if (longest > 0) return plus("", "", text.substr(longest));
+    if (home == nullptr || home->country.empty()) return stripped;
+    std::for_each(home->national_prefixes.begin(), home->national_prefixes.end(), try_prefix);
+    if (longest > 0) return plus(home->country, "", text.substr(longest));
     if (is_internal(text, home->internal_length)) return stripped;
     // Where the area comes behind a prefix, what has no prefix has no area; but for North America, by its length.
     const bool is_behind_prefix =
         home->country != "1" && home->dial_area() == DialArea::yes && !home->national_prefix().empty();
-    const bool has_area = !is_behind_prefix && home->has_area(text.find('*') == text.npos ? text : std::string_view());
+    const auto star = text.find('*');
+    const bool has_area =
+        !is_behind_prefix && home->has_area(text.substr(0, star), star == text.npos ? Length::known : Length::open);
     return plus(home->country, has_area ? std::string_view() : std::string_view(home->area), text);
 }
 

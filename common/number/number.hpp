@@ -60,6 +60,9 @@ enum class DialArea {
     bare,  ///< area and subscriber number, without the national prefix: the ten digits of North America
 };
 
+/// Whether there may be more digits than are seen, as in a pattern.
+enum class Length { known, open };
+
 /// The numbering of a place. Empty strings and lists mean "there is none".
 struct Numbering {
     std::string country;                     ///< digits
@@ -90,8 +93,8 @@ struct Numbering {
     std::string_view outside_line() const noexcept;
     /// `always_dial_area`; `yes` also where the country has no other way: Italy, and where there are no areas.
     DialArea dial_area() const noexcept;
-    /// Whether a number that is dialled without any prefix has its area in it.
-    bool has_area(std::string_view digits) const noexcept;
+    /// Whether a number that is dialled without any prefix has its area in it, or needs none.
+    bool has_area(std::string_view digits, Length length = Length::known) const noexcept;
     bool operator==(const Numbering&) const = default;
 };
 
@@ -107,6 +110,9 @@ std::optional<Habits> habits_of(std::string_view country) noexcept;
 
 /// Whether the 0 of an area belongs to the number, and is dialled from everywhere: Italy, San Marino, the Vatican.
 bool keeps_zero(std::string_view country) noexcept;
+
+/// Whether a national number belongs to no area and is dialled without prefix: 1300, 1800, 1900 and 13 in Australia.
+bool is_of_whole_country(std::string_view country, std::string_view national) noexcept;
 
 /// Whether a country, or several, has this code.
 bool is_country(std::string_view country) noexcept;

@@ -26,7 +26,7 @@ struct Cell {
 using Row = std::vector<Cell>;
 
 char separator_of(std::string_view csv) {
-    const auto first = csv.substr(0, csv.find('\n'));
+    const auto first = csv.substr(0, csv.find_first_of("\r\n"));
     char best = ',';
     std::ptrdiff_t most = 0;
     for (const char candidate : {',', ';', '\t'}) {
@@ -66,8 +66,10 @@ std::vector<Row> rows_of(std::string_view csv) {
                 }
                 ++at;
             }
-            while (at < csv.size() && csv[at] != separator && csv[at] != '\n') cell.text += csv[at++];
+            while (at < csv.size() && csv[at] != separator && csv[at] != '\n' && csv[at] != '\r')
+                cell.text += csv[at++];
             more = at < csv.size() && csv[at] == separator;
+            if (csv.substr(at).starts_with("\r\n")) ++at;  // old Macs end lines with the first of them
             if (at < csv.size()) ++at;
             cell.text = text::trim(cell.text);
             row.push_back(std::move(cell));
@@ -468,19 +470,14 @@ std::string from_utf16(std::string_view csv) {
 Imported import_sites(std::string_view csv) {
     Imported imported;
     std::string converted;
-    if (is_utf16(csv)) {
-        csv = converted = from_utf16(csv);
-    } else if (csv.find('\0') != std::string_view::npos) {
-        throw Error(Fault::unusable, "the file has bytes that are 0, as UTF-16 without its mark; save it as UTF-8");
-    } else if (!text::is_utf8(csv)) {
+    if (is_utf16(csv)) csv = converted = from_utf16(csv);
+    if (csv.find('\0') != std::string_view::npos) {
+        throw Error(Fault::unusable,
+                    "the file has characters that are 0, as UTF-16 without its mark, or UTF-32; save it as UTF-8");
+    }
+    if (!text::is_utf8(csv)) {
         imported.warnings.emplace_back("the file is no UTF-8; it is read as Latin-1");
         csv = converted = text::from_latin1(csv);
-    }
-    // Lines of old Macs end so.
-    if (csv.find('\n') == std::string_view::npos && csv.find('\r') != std::string_view::npos) {
-        std::string lines(csv);
-        std::replace(lines.begin(), lines.end(), '\r', '\n');
-        csv = converted = std::move(lines);
     }
     auto rows = rows_of(csv);
     if (rows.empty()) throw Error(Fault::unusable, "the file is empty");

@@ -210,7 +210,7 @@ TEST_CASE("what is dialled within the country only is not dialled behind the cou
     auto site = berlin();
     CHECK(outgoing(site, {}, "+49 0431 2200") == "004312200");
     CHECK(outgoing(site, {}, "+49 030 1234") == "01234");
-    CHECK(outgoing(site, {}, "+49 0") == "000");
+    CHECK(outgoing(site, {}, "+49 0") == "000490");
     CHECK(outgoing(site, {}, "+43 01 1234") == "00043011234");
     CHECK(steps_of(site, "+49 0431 2200").find("national prefix '0' behind the country removed") != std::string::npos);
     site.blocked = {"+49900*"};
@@ -229,7 +229,9 @@ TEST_CASE("no blocked number is dialled by way of the area") {
     CHECK(outgoing(site, {}, "+49 30 0900 123") == "00300900123");
     CHECK(outgoing(site, {}, "+49 30 00882 123") == "003000882123");
     CHECK(outgoing(site, {}, "+49 30 900 123") == "0900123");
-    CHECK(steps_of(site, "+49 30 0900 123").find("0900123 not dialled so: the site blocks that") != std::string::npos);
+    CHECK(
+        steps_of(site, "+49 30 0900 123").find("0900123 not dialled so: with this beginning somebody else is called") !=
+        std::string::npos);
     site.always_dial_area = DialArea::yes;
     site.area = "";
     CHECK(outgoing(site, {}, "+49 901") == "00901");
@@ -639,6 +641,79 @@ TEST_CASE("ordinary numbers behind the outside line are none of the emergency nu
     CHECK(dials("852", "", "9", "+852 9912 3456") == "999123456");
     CHECK(dials("65", "", "9", "9512 3456") == "995123456");
     CHECK(dials("7", "495", "0", "+7 495 234 56 78") == "02345678");
+}
+
+TEST_CASE("no form is dialled that begins with a prefix that is not meant") {
+    const auto dials = [](const char* country, const char* area, const char* national, const char* abroad,
+                          const char* wanted) {
+        Numbering site;
+        site.country = country;
+        site.area = area;
+        site.national_prefixes = {national};
+        site.international_prefixes = {abroad};
+        site.outside_lines = {"9"};
+        return outgoing(site, {}, wanted);
+    };
+    CHECK(dials("49", "89", "0", "00", "+49 89 0043 1 5330") ==
+          "908900431"
+          "5330");
+    CHECK(dials("49", "89", "0", "00", "+49 89 0431 5330") == "908904315330");
+    CHECK(dials("34", "", "", "00", "+34 00 43 1 5330") ==
+          "9003400431"
+          "5330");
+    CHECK(dials("1", "212", "1", "011", "+1 212 011 43 1") == "91212011431");
+    CHECK(dials("7", "495", "8", "810", "+7 10 43 1 5330") == "98107104315330");
+    CHECK(dials("7", "495", "8", "810", "+7 495 810 4311") == "984958104311");
+    CHECK(dials("61", "2", "0", "0011", "+61 1300 123456") == "91300123456");
+    CHECK(dials("61", "2", "0", "0011", "+61 3 123456") == "903123456");
+    // The pattern 900* means both in North America; here what it is read as without its star.
+    Numbering sydney;
+    sydney.country = "61";
+    sydney.area = "2";
+    sydney.international_prefixes = {"0011"};
+    sydney.blocked = {normalise_pattern("1900*", &sydney), "+49*"};
+    CHECK(refusal(sydney, "1900 123456").has_value());
+    CHECK(refusal(sydney, "+61 1900 123456").has_value());
+    CHECK(refusal(sydney, "0011 49 89 1").has_value());
+    CHECK(normalise("0011 49 89 1", &sydney) == "+49891");
+    CHECK(normalise("00 49 89 1", &sydney) == "+49891");
+    Numbering minsk;
+    minsk.country = "375";
+    minsk.national_prefixes = {"8", "80"};
+    CHECK(normalise("80 902 1", &minsk) == "+3759021");
+    // One reading for routes, what is blocked, and another site that sends.
+    Numbering zurich;
+    zurich.country = "41";
+    zurich.area = "44";
+    zurich.always_dial_area = DialArea::yes;
+    CHECK(normalise("1234567", &zurich) == "+41441234567");
+    CHECK(elsewhere(zurich, {}, "1234567") == "+41441234567");
+}
+
+TEST_CASE("of the short numbers that fit, the longest counts") {
+    Numbering addis;
+    addis.country = "251";
+    addis.area = "11";
+    addis.outside_lines = {"9"};
+    CHECK(outgoing(addis, {}, "+251 11 111 2345") == "90111112345");
+    CHECK_THAT(refused_because(addis, "111 2345"), Catch::Contains("begins like the short number '911'"));
+    Numbering munich;
+    munich.country = "49";
+    munich.area = "89";
+    munich.outside_lines = {"1"};
+    munich.short_numbers = std::vector<std::string>{"11", "112"};
+    CHECK(outgoing(munich, {}, "+49 89 1234567") == "10891234567");
+    // Behind any of several lines, once a rule has changed it, or where nothing stands before it.
+    munich.short_numbers.reset();
+    munich.outside_lines = {"0", "9"};
+    CHECK(outgoing(munich, {parse_conversion("O;D=077;D=9[4]")}, "+49 89 77112") == "008977112");
+    CHECK_THAT(refused_because(munich, "77112", {parse_conversion("O;D=077;D=9[4]")}),
+               Catch::Contains("short number '112'"));
+    munich.outside_lines = {"9"};
+    munich.internal_length = 5;
+    CHECK_THAT(refused_because(munich, "12", {parse_conversion("O;D=12;D=9112")}), Catch::Contains("'112'"));
+    munich.outside_lines = {"0", "01"};
+    CHECK_THAT(refused_because(munich, "0112"), Catch::Contains("'112'"));
 }
 
 TEST_CASE("more than one 0 behind the country is no number") {

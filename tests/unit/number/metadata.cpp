@@ -21,7 +21,8 @@ namespace {
 
 // The prefix 01 of Mexico went in 2019, and Monaco's with the French plan of 1996; the metadata still have them. The Vatican
 // has no region there; of Hong Kong's ways abroad, one for each carrier, they name another one.
-const std::set<std::string> not_compared{"52", "377", "379", "852"};
+// In Belarus they name the 8, and not the 0 that always follows.
+const std::set<std::string> not_compared{"52", "375", "377", "379", "852"};
 
 // How the metadata dial out of a country; empty where they name several ways, or none.
 std::string international_prefix_of(const std::string& region, const std::string& country) {
@@ -54,7 +55,7 @@ TEST_CASE("the prefixes of countries are those of libphonenumber", "[number][met
         }
         ++compared;
     }
-    REQUIRE(compared == 107);
+    REQUIRE(compared == 106);
 }
 
 TEST_CASE("no emergency number that libphonenumber knows is missing", "[number][metadata]") {

@@ -109,8 +109,10 @@ TEST_CASE("odd files are read and told of") {
         "\xff\xfeN\0a\0m\0e\0\t\0A\0r\0e\0a\0 \0C\0o\0d\0e\0\r\0\n\0\xfc\0b\0\t\0008\0009\0\r\0\n\0", 48);
     CHECK_THAT(import_sites(utf16).yaml, Catch::Contains("area: '89'"));
     CHECK_THROWS_WITH(import_sites(utf16.substr(0, 47)), "the file begins as UTF-16, but is not all of it");
-    CHECK_THROWS_WITH(import_sites(utf16.substr(2)), Catch::Contains("bytes that are 0"));
+    CHECK_THROWS_WITH(import_sites(utf16.substr(2)), Catch::Contains("characters that are 0"));
     CHECK_THAT(import_sites("Name;Area Code\ra;89\r").yaml, Catch::Contains("area: '89'"));
+    CHECK_THAT(import_sites("Name;Area Code\ra;\"8\n9\"\r\nb;30").yaml, Catch::Contains("area: '30'"));
+    CHECK_THROWS_WITH(import_sites(std::string("\xff\xfe\0\0a\0\0\0", 8)), Catch::Contains("characters that are 0"));
     std::string turned = utf16;
     for (std::size_t i = 0; i + 1 < turned.size(); i += 2) std::swap(turned[i], turned[i + 1]);
     CHECK(import_sites(turned).yaml == import_sites(utf16).yaml);
