@@ -148,8 +148,9 @@ class Sitemap(Case):
         for i, caller in enumerate(callers):
             write(os.path.join(world.kernel_in("k1", "Z"), f"{i}.tmp"), message(i, ["991"]).replace(b"sales@example.com", caller.encode()))
         world.run("ums-fetch")
+        os.makedirs(world.kernel_out("k1"), exist_ok=True)
         told, killed_between = [], 0
-        for pause in [0.01 * k for k in range(4, 60, 2)] + [None]:
+        for pause in [0.01 * k for k in range(4, 60, 2)] + [0.8, 1.2, 2, None]:
             with world.start("ums-sitemap", stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
                 if pause is not None:
                     time.sleep(pause)
