@@ -233,7 +233,14 @@ void read_blocked(Section& section, Numbering& out) {
     if (const Node* node = section.find("blocked"); node != nullptr && read_flag(*node) == false) return;
     for (const Node* node : section.texts("blocked")) {
         if (number::is_number_pattern(node->text)) {
-            out.blocked.push_back(number::normalise_pattern(node->text, &out));
+            // With more digits behind it, it is no internal number.
+            auto place = out;
+            if (node->text.find('*') != std::string::npos) place.internal_length = 0;
+            out.blocked.push_back(number::normalise_pattern(node->text, &place));
+            if (out.blocked.back() == "+" + out.country + "*") {
+                section.report().warning(*node, "'blocked': " + text::quote(node->text) +
+                                                    " are all numbers of the country, those of the own area too");
+            }
             // In North America 900* are the numbers of a place, and those of an area.
             const auto stripped = number::strip(node->text);
             const bool may_be_area = out.country == "1" && stripped.find('*') != std::string::npos &&
@@ -267,6 +274,10 @@ void check_habits(Section& section, const Numbering& numbering) {
         report.warning(*country,
                        "no country has the code " + text::quote(numbering.country) +
                            ": of its emergency numbers only 112 is known; 'short-numbers' says which there are");
+    }
+    if (area && !section.find("always-dial-area") && number::always_dials_area(numbering.country)) {
+        report.warning(*area, "with country " + numbering.country +
+                                  " the area is dialled within it, too: say always-dial-area: yes");
     }
     if (!country || !habits) return;
     const std::string name(habits->name);

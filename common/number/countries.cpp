@@ -371,6 +371,10 @@ std::vector<std::string_view> emergency_numbers(std::string_view country) {
 
 bool keeps_zero(std::string_view country) noexcept { return country == "39" || country == "378" || country == "379"; }
 
+bool always_dials_area(std::string_view country) noexcept {
+    return country == "32" || country == "33" || country == "27" || country == "41";
+}
+
 bool is_of_whole_country(std::string_view country, std::string_view national) noexcept {
     return country == "61" && national.starts_with('1');
 }

@@ -210,10 +210,15 @@ class Forming {
         note(steps_, what, formed.number);
     }
 
-    // A person dials no extension that begins like a prefix; a PBX signals what it has.
+    // Numbers up to so many digits are those of extensions.
+    unsigned most_internal() const {
+        if (kind_ == Kind::destination) return most_extension_digits(site_);
+        if (site_.internal_length > 0) return site_.internal_length;
+        return site_.extension_digits ? site_.extension_digits->most : 0;
+    }
+
     bool is_extension(std::string_view number, std::string_view behind_prefix) const {
-        return kind_ == Kind::destination && !site_.subscribers.empty() &&
-               may_be_extension(number, behind_prefix, most_extension_digits(site_));
+        return !site_.subscribers.empty() && may_be_extension(number, behind_prefix, most_internal());
     }
 
     void mend(Formed& formed) {
@@ -263,14 +268,12 @@ class Forming {
     }
 
     void caller(Formed& formed) {
-        if (const auto rest = behind_prefix(site_.national_prefixes, formed.number)) {
+        if (const auto rest = behind_prefix(site_.national_prefixes, formed.number);
+            rest && !is_extension(formed.number, *rest)) {
             set(formed, written_national(site_, *rest), "national prefix: country of the site in front");
             return;
         }
-        const unsigned internal = site_.internal_length > 0 ? site_.internal_length
-                                  : site_.extension_digits  ? site_.extension_digits->most
-                                                            : 0;
-        if (formed.number.size() <= internal) {
+        if (formed.number.size() <= most_internal()) {
             in_front(formed, "an extension of the site: country, area and subscriber in front");
         } else if (site_.has_area(formed.number)) {
             set(formed, written_national(site_, formed.number), "a number with its area: country of the site in front");
@@ -335,8 +338,9 @@ struct Dialled {
 
 // The pattern that blocks a normalised number, if any does.
 const std::string* blocked_by(const Numbering& site, const std::string& normalised) {
+    const bool is_own_country = !site.country.empty() && normalised.starts_with("+" + site.country);
     const auto found = std::find_if(site.blocked.begin(), site.blocked.end(), [&](const std::string& pattern) {
-        return text::matches_wildcard(pattern, normalised);
+        return text::matches_wildcard(pattern, normalised) && !(is_own_country && pattern == "+*");
     });
     return found == site.blocked.end() ? nullptr : &*found;
 }

@@ -10,8 +10,8 @@
 //     five digits stand behind the prefix; what its type says is more than an extension is completed by what is missing:
 //     subscriber, country and area; national, country;
 //  3. of type unknown, or none: a destination gets the place's country, area and main number in front, always, unless it is
-//     the full number already; an originator or redirector is read as a person there would dial it: with the national
-//     prefix it is national, up to `internal_length` digits (else `extension_digits`) it is an extension of the place, else
+//     the full number already; an originator or redirector is read as a person there would dial it: up to
+//     `internal_length` digits (else `extension_digits`) it is an extension of the place, with the national prefix national, else
 //     a number of its area, or one with its area where that is always dialled.
 //
 // The trap: a PBX that signals the full number of a subscriber, of which 3 would make `+49 30 456987456987123`. It is seen

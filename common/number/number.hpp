@@ -84,7 +84,8 @@ struct Numbering {
     TypeOfNumber redirector_type = TypeOfNumber::unknown;
     /// Emergency and service numbers that no other number may reach; nothing: those of the country.
     std::optional<std::vector<std::string>> short_numbers;
-    /// Patterns as normalise_pattern() leaves them: numbers that are not dialled, premium ones for instance.
+    /// Patterns as normalise_pattern() leaves them: numbers that are not dialled, premium ones for instance. `+*` are those of
+    /// other countries.
     std::vector<std::string> blocked;
 
     /// The prefixes that are dialled; empty where there is none.
@@ -110,6 +111,10 @@ std::optional<Habits> habits_of(std::string_view country) noexcept;
 
 /// Whether the 0 of an area belongs to the number, and is dialled from everywhere: Italy, San Marino, the Vatican.
 bool keeps_zero(std::string_view country) noexcept;
+
+/// Where the area is dialled within it, behind the national prefix: Belgium, France, South Africa, Switzerland. A place must
+/// say so itself, see DialArea.
+bool always_dials_area(std::string_view country) noexcept;
 
 /// Whether a national number belongs to no area and is dialled without prefix: 1300, 1800, 1900 and 13 in Australia.
 bool is_of_whole_country(std::string_view country, std::string_view national) noexcept;

@@ -161,7 +161,7 @@ TEST_CASE("callers are read as people there dial them") {
     CHECK(caller("0089 123456") == "+49 89123456");
     CHECK(caller("000431 5330") == "+4315330");
     CHECK(caller("0123456") == "+49 30 123456");
-    CHECK(caller("012") == "+49 12");  // too short to have an outside line in it
+    CHECK(caller("012") == "+49 30 456987012");  // too short to have an outside line in it, or a prefix
     CHECK(formed(site, "0123456", {}, Kind::destination) == "+49 30 4569870123456");
     CHECK(formed(site, "012", {}, Kind::destination) == "+49 30 456987012");
     Numbering milan;
@@ -178,7 +178,19 @@ TEST_CASE("an extension may begin like an international prefix") {
     CHECK(formed(site, "001") == "+49 30 456987001");
     CHECK(formed(site, "000") == "+49 30 456987000");
     CHECK(formed(site, "0043 1 1") == "+4311");
-    CHECK(formed(site, "001", TypeOfNumber::unknown, Kind::originator) == "+1");
+    CHECK(formed(site, "001", TypeOfNumber::unknown, Kind::originator) == "+49 30 456987001");
+    Numbering dallas;
+    dallas.country = "1";
+    dallas.area = "212";
+    dallas.subscribers = {{"555"}};
+    dallas.extension_digits = Digits(4);
+    dallas.national_prefixes = {"1"};
+    dallas.international_prefixes = {"011"};
+    CHECK(formed(dallas, "1234", {}, Kind::originator) == "+1 212 5551234");
+    CHECK(formed(dallas, "1100", {}, Kind::redirector) == "+1 212 5551100");
+    CHECK(formed(dallas, "12125551234", {}, Kind::originator) == "+1 212 5551234");
+    dallas.extension_digits.reset();
+    CHECK(formed(dallas, "1234", {}, Kind::originator) == "+1 234");  // it says nothing of extensions
     CHECK(own_digits(site, "001") == 0);
     site.extension_digits = Digits(7);
     CHECK(formed(site, "004312") == "+49 30 456987004312");
@@ -468,6 +480,11 @@ TEST_CASE("blocked numbers are not dialled, however they are written") {
     CHECK_THAT(refused_because(site, "+43 900 1"), Catch::Contains("'+43900?'"));
     CHECK(outgoing(site, {}, "+43 900 12") == "0004390012");
     CHECK(refusal(site, "+49 89 1") == std::nullopt);
+    // What begins with the international prefix is of other countries, and not all that is.
+    site.blocked = {normalise_pattern("00*", &site)};
+    CHECK(refusal(site, "0043 1 5330").has_value());
+    CHECK(refusal(site, "+43 1 5330").has_value());
+    for (const char* own : {"+49 89 1", "089 1", "4711"}) CHECK_FALSE(refusal(site, own).has_value());
     site.e164_only = true;
     CHECK_THAT(refusal(site, "089 1").value_or(""), Catch::Contains("only numbers with '+'"));
 }
