@@ -199,7 +199,7 @@ class Sitemap(Case):
         world = self.world()
         self.assertEqual(self.number(world, "munich", "--outgoing", "+49 89 4799-123"), "04799123")
         self.assertEqual(self.number(world, "munich", "--incoming", "456987", "--type", "subscriber"), "+49 89 456987")
-        self.assertEqual(self.number(world, "munich", "--incoming", "0301", "--kind", "originator"), "+49 301")
+        self.assertEqual(self.number(world, "munich", "--incoming", "03012345", "--kind", "originator"), "+49 3012345")
         self.assertEqual(self.number(world, "munich", "--incoming", "2", "--type=2"), "+49 2")
         done = self.run_clean(world, "ums-sitemap", "number", "--site", "munich", "--outgoing", "+49 89 112345").stdout.decode()
         self.assertIn("not dialled so: it begins like the short number '112'", done)
@@ -258,7 +258,7 @@ class Sitemap(Case):
   - {site: munich, number: '+49 89 4799-123', direction: outgoing, expected: 04799123}
   - {name: the trap, site: berlin, number: 456987123, direction: incoming, expected: '+49 30 456987 123'}
   - {site: munich, number: 0900 1, direction: outgoing, expected: refused}
-  - {site: munich, number: 0301, kind: originator, direction: incoming, expected: +49301}
+  - {site: munich, number: 03012345, kind: originator, direction: incoming, expected: +493012345}
 """)
         done = self.run_clean(world, "ums-sitemap", "--test", path).stdout.decode().splitlines()
         self.assertEqual(done[-1], "4 cases, 0 failed")
