@@ -111,13 +111,9 @@ class Prefixes {
     std::map<std::string, const Owner*> owners_;
 };
 
-const number::Numbering* home_of(const Config& config) {
-    return config.mds.numbering ? &*config.mds.numbering : nullptr;
-}
-
 // Without a country nobody knows what number `1234` is elsewhere.
 void check_fallback(const Config& config, const Site& site, Report& report) {
-    if (site.numbering ? !site.numbering->country.empty() : home_of(config) != nullptr) return;
+    if (site.numbering ? !site.numbering->country.empty() : config.numbering_of(nullptr) != nullptr) return;
     for (const auto& name : site.fallback) {
         const auto* fallback = config.site(name);
         if (fallback == nullptr) continue;
@@ -185,7 +181,7 @@ void check_numbers(const Config& config, Report& report) {
     Prefixes<Connector> prefixes;
     for (const auto& connector : config.connectors) {
         for (const auto& pattern : connector.numbers) {
-            const auto prefix = prefix_of(pattern, home_of(config));
+            const auto prefix = prefix_of(pattern, config.numbering_of(nullptr));
             if (!prefix) continue;
             const Connector* wider = prefixes.covering(*prefix);
             if (wider && wider != &connector) {
@@ -318,7 +314,7 @@ void check_reach(const Config& config, Report& report) {
                                            [&](const Site& site) { return site.connectors.names(connector.name); });
         if (of_a_site || connector.numbers.empty()) continue;
         const bool reached = std::any_of(connector.numbers.begin(), connector.numbers.end(), [&](const auto& pattern) {
-            const auto prefix = prefix_of(pattern, home_of(config));
+            const auto prefix = prefix_of(pattern, config.numbering_of(nullptr));
             if (!prefix || !prefix->number.starts_with('+')) return true;
             return std::any_of(blocks.begin(), blocks.end(), [&](const Block& block) {
                 return can_match(prefix->number + (prefix->open ? "*" : ""), block);

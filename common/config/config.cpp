@@ -129,6 +129,11 @@ const Kernel* Config::kernel(std::string_view name) const noexcept { return find
 const Connector* Config::connector(std::string_view name) const noexcept { return find_by_name(connectors, name); }
 const Site* Config::site(std::string_view name) const noexcept { return find_by_name(sites, name); }
 
+const number::Numbering* Config::numbering_of(const Site* site) const noexcept {
+    if (site != nullptr && site->numbering) return &*site->numbering;
+    return mds.numbering ? &*mds.numbering : nullptr;
+}
+
 std::string to_string(const Diagnostic& diagnostic) {
     std::string out = text::escape(diagnostic.place.file);
     if (diagnostic.place.line > 0) {

@@ -360,6 +360,8 @@ struct Config {
     const Kernel* kernel(std::string_view name) const noexcept;
     const Connector* connector(std::string_view name) const noexcept;
     const Site* site(std::string_view name) const noexcept;
+    /// What completes numbers at `site`: its own numbering, else that of the MDS; null if there is none.
+    const number::Numbering* numbering_of(const Site* site) const noexcept;
     /// How long a delivered message is kept: `keep-sent`, and at least a day where a kernel may have to give it back.
     Duration sent_is_kept() const noexcept;
 };

@@ -233,20 +233,13 @@ void read_blocked(Section& section, Numbering& out) {
     if (const Node* node = section.find("blocked"); node != nullptr && read_flag(*node) == false) return;
     for (const Node* node : section.texts("blocked")) {
         if (number::is_number_pattern(node->text)) {
-            // With more digits behind it, it is no internal number.
-            auto place = out;
-            if (node->text.find('*') != std::string::npos) place.internal_length = 0;
-            out.blocked.push_back(number::normalise_pattern(node->text, &place));
-            if (out.blocked.back() == "+" + out.country + "*") {
-                section.report().warning(*node, "'blocked': " + text::quote(node->text) +
-                                                    " are all numbers of the country, those of the own area too");
+            for (auto& pattern : number::blocking_patterns(node->text, out)) {
+                if (pattern == "+" + out.country + "*") {
+                    section.report().warning(*node, "'blocked': " + text::quote(node->text) +
+                                                        " are all numbers of the country, those of the own area too");
+                }
+                out.blocked.push_back(std::move(pattern));
             }
-            // In North America 900* are the numbers of a place, and those of an area.
-            const auto stripped = number::strip(node->text);
-            const bool may_be_area = out.country == "1" && stripped.find('*') != std::string::npos &&
-                                     !stripped.starts_with('+') && !stripped.starts_with(out.national_prefix());
-            if (may_be_area && stripped.front() != '*' && stripped.front() != '?')
-                out.blocked.push_back("+1" + stripped);
         } else {
             report_wrong(*node, "blocked", "no, or a pattern of numbers such as '0900*'", section.report());
         }

@@ -7,17 +7,21 @@ namespace ums::delivery {
 
 namespace attribute = spool::attribute;
 
+std::string_view own_site(const spool::EntryName& name) noexcept {
+    const auto home = name.get(attribute::home);
+    return home.empty() ? name.get(attribute::site) : home;
+}
+
 spool::EntryName assigned(const spool::EntryName& name, const std::string& to) {
-    const std::string known(name.get(attribute::home));
-    const std::string home = known.empty() ? std::string(name.get(attribute::site)) : known;
-    return name.with(attribute::site, to).with(attribute::home, home == to ? "" : home);
+    const auto home = own_site(name);
+    return name.with(attribute::site, to).with(attribute::home, home == to ? std::string_view() : home);
 }
 
 site::Home home_of(const config::Config& config, const spool::EntryName& name) {
     const auto home = name.get(attribute::home);
     if (home.empty()) return {};
     const auto* site = config.site(home);
-    return {site, site::numbering_of(config, site)};
+    return {site, config.numbering_of(site)};
 }
 
 bool still_goes_there(const config::Config& config, const spool::Queue& queue, const spool::EntryName& name) {

@@ -10,14 +10,17 @@
 
 namespace ums::delivery {
 
+/// The site that the rules chose; empty if there is none.
+std::string_view own_site(const spool::EntryName& name) noexcept;
+
 /// The name of a message that is given to a kernel of the site `to`.
 spool::EntryName assigned(const spool::EntryName& name, const std::string& to);
 
 /// Where its numbers were meant; nothing if that is the site as which it leaves.
 site::Home home_of(const config::Config& config, const spool::EntryName& name);
 
-/// Whether what is queued for a kernel or connector still leaves from there: the configuration knows its sites, one
-/// still falls back to the other, and the kernel is one of its site's. What has no site does. If it does not, it must be decided about anew.
+/// Whether what is queued for a kernel or connector still leaves from there: the configuration knows its sites, one still
+/// falls back to the other, and the kernel is one of its site's. What has no site does. If not, it is decided about anew.
 bool still_goes_there(const config::Config& config, const spool::Queue& queue, const spool::EntryName& name);
 
 }  // namespace ums::delivery

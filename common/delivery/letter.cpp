@@ -197,7 +197,7 @@ Letter Postmark::letter(io::Disk& disk, const io::Fd& file, const std::string& p
     const auto block =
         edit.changes_nothing() ? header.block : message::HeaderBlock::parse(message::apply(header.block, edit));
 
-    const auto* home = site::numbering_of(config_, site);
+    const auto* home = config_.numbering_of(site);
     Letter letter;
     auto service = message::Service::fax;
     for (const auto& one : block.recipients()) {

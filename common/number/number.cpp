@@ -187,6 +187,18 @@ std::string normalise_pattern(std::string_view pattern, const Numbering* home) {
     return complete(strip(pattern), home);
 }
 
+std::vector<std::string> blocking_patterns(std::string_view pattern, const Numbering& place) {
+    const auto stripped = strip(pattern);
+    const bool is_open = stripped.find('*') != std::string::npos;
+    auto outside = place;
+    if (is_open) outside.internal_length = 0;
+    std::vector<std::string> patterns{normalise_pattern(pattern, &outside)};
+    const bool may_be_area =
+        place.country == "1" && is_open && !stripped.starts_with(place.national_prefix()) && is_digit(stripped.front());
+    if (may_be_area) patterns.push_back("+1" + stripped);
+    return patterns;
+}
+
 bool is_number_pattern(std::string_view pattern) noexcept {
     static constexpr std::string_view parts = "0123456789+*? \t-/.()";
     return pattern.find_first_of("0123456789+") != std::string_view::npos &&

@@ -150,6 +150,10 @@ std::string normalise(std::string_view spelling, const Numbering* home = nullptr
 /// of a number.
 std::string normalise_pattern(std::string_view pattern, const Numbering* home = nullptr);
 
+/// What `pattern` is for Numbering::blocked: normalise_pattern(), but for one with `*`, which is no internal number; in North
+/// America `900*` is an exchange of the own area, and an area.
+std::vector<std::string> blocking_patterns(std::string_view pattern, const Numbering& place);
+
 /// True if `pattern` is made of what numbers are made of, `*` and `?`, with at least one digit or `+`.
 bool is_number_pattern(std::string_view pattern) noexcept;
 

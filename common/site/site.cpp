@@ -106,11 +106,6 @@ std::optional<Chosen> site_of_number(const Candidates& candidates, const message
 
 }  // namespace
 
-const number::Numbering* numbering_of(const config::Config& config, const config::Site* site) noexcept {
-    if (site != nullptr && site->numbering) return &*site->numbering;
-    return config.mds.numbering ? &*config.mds.numbering : nullptr;
-}
-
 Sites::Sites(const config::Config& config, std::string_view kernel, const message::HeaderBlock& block) : block_(block) {
     for (const auto& site : config.sites) {
         if (std::find(site.kernels.begin(), site.kernels.end(), kernel) != site.kernels.end())
@@ -223,15 +218,6 @@ std::optional<message::Recipient> away_from(const Home& home, const message::Rec
     return away;
 }
 
-std::string known_at_home(const Home& home, const message::Recipient& recipient) {
-    return text::quote(recipient.address) + " can be dialled only at its own site" +
-           (home.site == nullptr ? "" : " " + text::quote(home.site->name));
-}
-
-}  // namespace
-
-namespace {
-
 // What the site does not send whoever dials it: what it blocks, and numbers without `+` where it takes no others.
 std::optional<std::string> not_wanted(const config::Site& site, const std::string& address) {
     if (!site.numbering) return std::nullopt;
@@ -244,18 +230,26 @@ std::optional<std::string> not_wanted(const config::Site& site, const std::strin
     return number::refusal(*site.numbering, digits);
 }
 
+// The recipient as the site sends to it, whoever dials. Throws Error{unusable} if it does not.
+message::Recipient sent_as(const config::Site& site, const message::Recipient& recipient, const Home& home) {
+    if (home.site != nullptr) {
+        if (const auto why = not_wanted(*home.site, recipient.address)) throw Error(Fault::unusable, *why);
+    }
+    auto away = away_from(home, recipient);
+    if (!away) {
+        throw Error(Fault::unusable, text::quote(recipient.address) + " can be dialled only at its own site" +
+                                         (home.site == nullptr ? "" : " " + text::quote(home.site->name)));
+    }
+    if (const auto why = not_wanted(site, away->address)) throw Error(Fault::unusable, *why);
+    return *std::move(away);
+}
+
 }  // namespace
 
 std::optional<std::string> refusal(const config::Site& site, const message::Recipient& recipient, const Home& home) {
-    if (home.site != nullptr) {
-        if (auto why = not_wanted(*home.site, recipient.address)) return why;
-    }
-    const auto away = away_from(home, recipient);
-    if (!away) return known_at_home(home, recipient);
-    if (auto why = not_wanted(site, away->address)) return why;
-    if (site.dial == config::Dial::off || !site.numbering || !number::is_number(away->address)) return std::nullopt;
     try {
-        number::outgoing(*site.numbering, site.conversions, away->address);
+        const auto away = sent_as(site, recipient, home);
+        if (site.dial != config::Dial::off) outgoing_number(site, away);
     } catch (const Error& error) {
         if (error.fault() != Fault::unusable) throw;
         return error.what();
@@ -349,7 +343,7 @@ void add_identity(const config::Site& site, const message::HeaderBlock& block, m
 
 bool edits_outgoing(const config::Site& site, const Home& home) {
     const auto& n = site.numbering;
-    return home.site != nullptr || home.numbering != nullptr || site.dial != config::Dial::off || !site.mark.empty() ||
+    return home.numbering != nullptr || site.dial != config::Dial::off || !site.mark.empty() ||
            !identity_of(site).empty() || (n && (n->e164_only || !n->blocked.empty())) ||
            converts(site, Conversion::Direction::outgoing, Conversion::Kind::originator);
 }
@@ -359,15 +353,7 @@ message::Edit outgoing_edit(const config::Site& site, const message::HeaderBlock
     const bool dials = site.numbering && site.dial != config::Dial::off;
     if (edits_outgoing(site, home)) {
         for (const auto& meant : block.recipients()) {
-            if (home.site != nullptr) {
-                if (const auto why = not_wanted(*home.site, meant.address)) throw Error(Fault::unusable, *why);
-            }
-            const auto away = away_from(home, meant);
-            if (!away) throw Error(Fault::unusable, known_at_home(home, meant));
-            const auto& recipient = *away;
-            if (!dials || !number::is_number(recipient.address)) {
-                if (const auto why = not_wanted(site, recipient.address)) throw Error(Fault::unusable, *why);
-            }
+            const auto recipient = sent_as(site, meant, home);
             const auto dial = dials ? outgoing_number(site, recipient) : std::nullopt;
             const auto& number = dial ? *dial : recipient.address;
             if (dials && site.dial == config::Dial::header) {
@@ -397,7 +383,7 @@ bool covers(std::string_view pattern, const std::string& number, std::string_vie
 
 Choice choose_connectors(const config::Config& config, const config::Site* site, std::string_view number,
                          std::string_view service) {
-    const auto* home = numbering_of(config, site);
+    const auto* home = config.numbering_of(site);
     const std::string normalised = number::is_number(number) ? number::normalise(number, home) : std::string(number);
     for (const auto& connector : config.connectors) {
         for (const auto& pattern : connector.numbers) {

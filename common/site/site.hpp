@@ -59,9 +59,6 @@ Received receive(const config::Site& site, std::string_view number, std::optiona
 /// Nothing if it goes its way.
 std::optional<std::string> parked(const config::Site& site, const Received& received);
 
-/// The numbering that completes numbers at `site`: its own, else that of the MDS; null if there is none.
-const number::Numbering* numbering_of(const config::Config& config, const config::Site* site) noexcept;
-
 /// Where the numbers of a message were meant, if not at the site that sends it (`fallback`): one without `+` is another
 /// number elsewhere.
 struct Home {

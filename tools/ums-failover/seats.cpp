@@ -181,8 +181,7 @@ health::Memory& Seats::memory_of(const std::string& site) {
 }
 
 const config::Site* Seats::site_of(const spool::EntryName& name) const noexcept {
-    const auto home = name.get(spool::attribute::home);
-    return config_.site(home.empty() ? name.get(spool::attribute::site) : home);
+    return config_.site(delivery::own_site(name));
 }
 
 std::optional<Seats::Choice> Seats::choose_another(const Entry& entry, std::string_view not_this) {
@@ -206,9 +205,8 @@ std::optional<Seats::Choice> Seats::choose(const config::Site& site, const Entry
 
 /// Whether a fallback site sends the message: it may block its number, or not know what the number is.
 bool Seats::sends(const config::Site& fallback, const config::Site& site, const Entry& entry) const {
-    const auto home = delivery::home_of(
-        config_, delivery::assigned(entry.name.with(spool::attribute::site, site.name), fallback.name));
-    if (!site::edits_outgoing(fallback, home)) return true;
+    const site::Home home{&site, config_.numbering_of(&site)};
+    if (home.numbering == nullptr && !fallback.numbering) return true;
     try {
         const auto file = spool_.open(entry);
         if (!file) return true;

@@ -33,7 +33,7 @@ std::vector<rules::Table::Group> by_fallback(const config::Config& config, rules
     if (group.recipients.empty()) return out;
     const auto* site = group.site ? config.site(*group.site) : nullptr;
     if (site == nullptr || site->fallback.empty() || group.recipients.size() == 1) return {std::move(group)};
-    const site::Home home{site, site::numbering_of(config, site)};
+    const site::Home home{site, config.numbering_of(site)};
     std::map<std::string, std::vector<std::size_t>> parts;  // by who sends to them
     for (const auto index : group.recipients) {
         std::string who;

@@ -733,6 +733,30 @@ TEST_CASE("of the short numbers that fit, the longest counts") {
     CHECK_THAT(refused_because(munich, "0112"), Catch::Contains("'112'"));
 }
 
+TEST_CASE("patterns that block are read as numbers are") {
+    using Patterns = std::vector<std::string>;
+    Numbering york;
+    york.country = "1";
+    york.area = "212";
+    york.national_prefixes = {"1"};
+    york.international_prefixes = {"011"};
+    york.internal_length = 3;
+    CHECK(blocking_patterns("900*", york) == Patterns{"+1212900*", "+1900*"});
+    CHECK(blocking_patterns("1900*", york) == Patterns{"+1900*"});
+    CHECK(blocking_patterns("+1900*", york) == Patterns{"+1900*"});
+    CHECK(blocking_patterns("*900*", york) == Patterns{"*900*"});
+    CHECK(blocking_patterns("900???????", york) == Patterns{"+1900???????"});
+    CHECK(blocking_patterns("011*", york) == Patterns{"+*"});
+    CHECK(blocking_patterns("911", york) == Patterns{"911"});
+    Numbering milan;
+    milan.country = "39";
+    milan.area = "02";
+    milan.national_prefixes = {};
+    milan.internal_length = 3;
+    CHECK(blocking_patterns("899*", milan) == Patterns{"+39899*"});
+    CHECK(blocking_patterns("89?", milan) == Patterns{"89?"});
+}
+
 TEST_CASE("more than one 0 behind the country is no number") {
     const auto site = berlin();
     CHECK(outgoing(site, {}, "+49 0431 1") == "004311");
