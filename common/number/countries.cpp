@@ -340,6 +340,21 @@ constexpr std::array<Emergency, 202> emergencies{{{"1", "911 112"},
                                                   {"996", "101 102 103"},
                                                   {"998", "01 02 03"}}};
 
+struct WholeNumbers {
+    std::string_view code;
+    std::size_t digits;
+};
+
+// Where the numbers of an area are shorter than all that have their area in them.
+constexpr std::array<WholeNumbers, 55> whole_numbers{
+    {{"1", 10},  {"7", 10},  {"27", 9},  {"31", 9},  {"32", 8},  {"33", 9},  {"36", 8},  {"40", 9},
+     {"41", 9},  {"44", 9},  {"51", 8},  {"54", 10}, {"55", 10}, {"57", 10}, {"58", 10}, {"61", 9},
+     {"64", 8},  {"81", 9},  {"82", 9},  {"86", 9},  {"90", 10}, {"91", 10}, {"93", 9},  {"94", 9},
+     {"218", 9}, {"232", 8}, {"233", 9}, {"251", 9}, {"256", 9}, {"260", 9}, {"261", 9}, {"291", 7},
+     {"353", 8}, {"355", 8}, {"374", 8}, {"375", 9}, {"380", 9}, {"382", 8}, {"385", 8}, {"386", 8},
+     {"387", 8}, {"389", 8}, {"421", 9}, {"591", 8}, {"593", 8}, {"598", 8}, {"856", 8}, {"966", 9},
+     {"970", 8}, {"971", 8}, {"972", 8}, {"977", 8}, {"994", 9}, {"995", 9}, {"996", 9}}};
+
 // Codes in the order of the tables.
 bool comes_before(std::string_view a, std::string_view b) noexcept {
     return a.size() != b.size() ? a.size() < b.size() : a < b;
@@ -376,7 +391,16 @@ bool always_dials_area(std::string_view country) noexcept {
 }
 
 bool is_of_whole_country(std::string_view country, std::string_view national) noexcept {
-    return country == "61" && national.starts_with('1');
+    constexpr std::size_t longest = 6;
+    if (country == "61") return national.starts_with('1');
+    if (country == "49") return national.size() <= longest && national.starts_with("11");
+    return national.size() == longest && national.starts_with("116") &&
+           (country.starts_with('3') || country.starts_with('4'));
+}
+
+std::size_t least_whole_digits(std::string_view country) noexcept {
+    const auto* row = row_of(whole_numbers, country);
+    return row == nullptr ? 0 : row->digits;
 }
 
 DialArea Numbering::dial_area() const noexcept {
@@ -386,12 +410,16 @@ DialArea Numbering::dial_area() const noexcept {
     return is_whole ? DialArea::yes : DialArea::no;
 }
 
-bool Numbering::has_area(std::string_view digits, Length length) const noexcept {
-    constexpr std::size_t north_american = 10;
-    constexpr std::size_t without_area = 7;
-    if (country == "1" && length == Length::known && digits.size() == north_american) return true;
-    if (country == "1" && length == Length::known && digits.size() == without_area) return false;
+bool Numbering::is_whole(std::string_view digits, Length length) const noexcept {
     if (is_of_whole_country(country, digits)) return true;
+    const auto least = least_whole_digits(country);
+    return least > 0 && length == Length::known && digits.size() >= least;
+}
+
+bool Numbering::has_area(std::string_view digits, Length length) const noexcept {
+    constexpr std::size_t north_american = 7;
+    if (is_whole(digits, length)) return true;
+    if (country == "1" && length == Length::known && digits.size() == north_american) return false;
     return dial_area() != DialArea::no;
 }
 

@@ -102,28 +102,27 @@ std::string complete(std::string stripped, const Numbering* home) {
     if (text.empty() || text[0] == '+' || is_wildcard(text[0])) return stripped;
     const auto only = [](char c) { return is_digit(c) || is_wildcard(c); };
     if (!std::all_of(text.begin(), text.end(), only)) return stripped;
-    // The longest prefix counts: 0011 of Australia, not 00.
-    std::size_t longest = 0;
-    const auto try_prefix = [&](std::string_view prefix) {
-        if (text.size() > prefix.size() && text.starts_with(prefix)) longest = std::max(longest, prefix.size());
-    };
     const auto plus = [](std::string_view country, std::string_view area, std::string_view rest) {
         return std::string("+").append(country).append(area).append(rest);
     };
-    try_prefix("00");
-    if (home != nullptr)
-        std::for_each(home->international_prefixes.begin(), home->international_prefixes.end(), try_prefix);
-    if (longest > 0) return plus("", "", text.substr(longest));
+    // The longest prefix counts: 0011 of Australia, not 00.
+    static const std::vector<std::string> usual{"00"};
+    auto rest = behind_prefix(usual, text);
+    if (home != nullptr) {
+        const auto own = behind_prefix(home->international_prefixes, text);
+        if (own && (!rest || own->size() < rest->size())) rest = own;
+    }
+    if (rest) return plus("", "", *rest);
     if (home == nullptr || home->country.empty()) return stripped;
-    std::for_each(home->national_prefixes.begin(), home->national_prefixes.end(), try_prefix);
-    if (longest > 0) return plus(home->country, "", text.substr(longest));
+    const auto star = text.find('*');
+    const auto length = star == text.npos ? Length::known : Length::open;
+    if (const auto national = home->behind_national_prefix(text, length)) return plus(home->country, "", *national);
     if (is_internal(text, home->internal_length)) return stripped;
-    // Where the area comes behind a prefix, what has no prefix has no area; but for North America, by its length.
+    const auto digits = text.substr(0, star);
+    // Where the area comes behind a prefix, what has no prefix has no area, unless its length tells.
     const bool is_behind_prefix =
         home->country != "1" && home->dial_area() == DialArea::yes && !home->national_prefix().empty();
-    const auto star = text.find('*');
-    const bool has_area =
-        !is_behind_prefix && home->has_area(text.substr(0, star), star == text.npos ? Length::known : Length::open);
+    const bool has_area = is_behind_prefix ? home->is_whole(digits, length) : home->has_area(digits, length);
     return plus(home->country, has_area ? std::string_view() : std::string_view(home->area), text);
 }
 
@@ -132,6 +131,23 @@ std::string complete(std::string stripped, const Numbering* home) {
 bool MainNumber::takes(std::string_view extension) const noexcept {
     return extensions.empty() || std::any_of(extensions.begin(), extensions.end(),
                                              [&](const Extensions& one) { return one.contains(extension); });
+}
+
+std::optional<std::string_view> behind_prefix(const std::vector<std::string>& prefixes,
+                                              std::string_view digits) noexcept {
+    std::size_t longest = 0;
+    for (const auto& one : prefixes) {
+        if (one.size() > longest && digits.size() > one.size() && digits.starts_with(one)) longest = one.size();
+    }
+    return longest == 0 ? std::nullopt : std::optional(digits.substr(longest));
+}
+
+std::optional<std::string_view> Numbering::behind_national_prefix(std::string_view digits,
+                                                                  Length length) const noexcept {
+    const auto rest = behind_prefix(national_prefixes, digits);
+    // No number of an area begins with 0.
+    const bool may_be_area = !digits.starts_with('0') && length == Length::known;
+    return rest && may_be_area && rest->size() < least_whole_digits(country) ? std::nullopt : rest;
 }
 
 std::string_view Numbering::national_prefix() const noexcept { return first_of(national_prefixes); }
@@ -193,9 +209,9 @@ std::vector<std::string> blocking_patterns(std::string_view pattern, const Numbe
     auto outside = place;
     if (is_open) outside.internal_length = 0;
     std::vector<std::string> patterns{normalise_pattern(pattern, &outside)};
-    const bool may_be_area =
-        place.country == "1" && is_open && !stripped.starts_with(place.national_prefix()) && is_digit(stripped.front());
-    if (may_be_area) patterns.push_back("+1" + stripped);
+    // So it was taken for numbers of the own area.
+    if (place.country == "1" && is_open && patterns.front() == "+1" + place.area + stripped)
+        patterns.push_back("+1" + stripped);
     return patterns;
 }
 

@@ -96,8 +96,18 @@ struct Numbering {
     DialArea dial_area() const noexcept;
     /// Whether a number that is dialled without any prefix has its area in it, or needs none.
     bool has_area(std::string_view digits, Length length = Length::known) const noexcept;
+    /// The same wherever the area is dialled otherwise, by what the number itself tells.
+    bool is_whole(std::string_view digits, Length length = Length::known) const noexcept;
+    /// What stands behind the longest national prefix that `digits` begins with; nothing if with none, or if only a whole number
+    /// may follow and this is none: 8122345678 in Russia is a number of Saint Petersburg.
+    std::optional<std::string_view> behind_national_prefix(std::string_view digits,
+                                                           Length length = Length::known) const noexcept;
     bool operator==(const Numbering&) const = default;
 };
+
+/// What stands behind the longest of the prefixes that `digits` begins with and is more than.
+std::optional<std::string_view> behind_prefix(const std::vector<std::string>& prefixes,
+                                              std::string_view digits) noexcept;
 
 /// Where a country does not dial as most do, `0` and `00`: its prefixes, as its places would configure them. Nothing
 /// for the others. A test compares them with the metadata of libphonenumber.
@@ -116,8 +126,13 @@ bool keeps_zero(std::string_view country) noexcept;
 /// say so itself, see DialArea.
 bool always_dials_area(std::string_view country) noexcept;
 
-/// Whether a national number belongs to no area and is dialled without prefix: 1300, 1800, 1900 and 13 in Australia.
+/// Whether a national number belongs to no area and is dialled without prefix: 1300, 1800, 1900 and 13 in Australia, 115 and
+/// 118.. in Germany, 116... in Europe (2007/116/EC).
 bool is_of_whole_country(std::string_view country, std::string_view national) noexcept;
+
+/// With so many digits, a number that is dialled without any prefix has its area in it: those of an area are shorter. 0 where
+/// the length does not tell, as in Germany.
+std::size_t least_whole_digits(std::string_view country) noexcept;
 
 /// Whether a country, or several, has this code.
 bool is_country(std::string_view country) noexcept;
@@ -141,8 +156,8 @@ bool is_stripped_number(std::string_view stripped) noexcept;
 /// strip(), then in international form: `00...` (and an international prefix of `home`) becomes `+...`, and with a
 /// `home` that has a country a number with its national prefix becomes `+<country>...`, one without any prefix
 /// `+<country><area>...` if it is longer than `home.internal_length` (`+<country>...` where the national prefix is
-/// empty and the area always dialled: Italy). Without a home only `+` and `00` are understood; the rest stays as it is,
-/// and so does what is more than digits. Idempotent: normalise(normalise(x)) == normalise(x).
+/// empty and the area always dialled: Italy; and for one that is_whole()). Without a home only `+` and `00` are
+/// understood; the rest stays as it is, and so does what is more than digits. Idempotent: normalise(normalise(x)) == normalise(x).
 std::string normalise(std::string_view spelling, const Numbering* home = nullptr);
 
 /// The same for a pattern with `*` and `?`, which stay: `0049 8142-4838*` -> `+4981424838*`. `?` counts as a digit. A

@@ -190,7 +190,7 @@ TEST_CASE("an extension may begin like an international prefix") {
     CHECK(formed(dallas, "1100", {}, Kind::redirector) == "+1 212 5551100");
     CHECK(formed(dallas, "12125551234", {}, Kind::originator) == "+1 212 5551234");
     dallas.extension_digits.reset();
-    CHECK(formed(dallas, "1234", {}, Kind::originator) == "+1 234");  // it says nothing of extensions
+    CHECK(formed(dallas, "1234", {}, Kind::originator) == "+1 212 1234");  // it says nothing of extensions
     CHECK(own_digits(site, "001") == 0);
     site.extension_digits = Digits(7);
     CHECK(formed(site, "004312") == "+49 30 456987004312");
@@ -216,6 +216,44 @@ TEST_CASE("a caller of North America without his area has seven digits") {
     CHECK(formed(york, "9145551234", {}, Kind::originator) == "+1 9145551234");
     york.country = "39";
     CHECK(formed(york, "5551234", {}, Kind::originator) == "+39 5551234");
+}
+
+TEST_CASE("a caller's number with its area is known by its length") {
+    const auto caller = [](const char* country, const char* area, const char* prefix, const char* number) {
+        Numbering site;
+        site.country = country;
+        site.area = area;
+        site.national_prefixes = {prefix};
+        return strip(form(site, {}, Kind::originator, number).number);
+    };
+    CHECK(caller("7", "495", "8", "8122345678") == "+78122345678");
+    CHECK(caller("7", "495", "8", "2345678") == "+74952345678");
+    CHECK(caller("7", "495", "8", "8345678") == "+74958345678");
+    CHECK(caller("7", "495", "8", "88122345678") == "+78122345678");
+    CHECK(caller("44", "20", "0", "1212345678") == "+441212345678");
+    CHECK(caller("44", "20", "0", "169772345") == "+44169772345");
+    CHECK(caller("44", "20", "0", "79460958") == "+442079460958");
+    CHECK(caller("61", "2", "0", "398765432") == "+61398765432");
+    CHECK(caller("61", "2", "0", "98765432") == "+61298765432");
+    CHECK(caller("36", "1", "06", "301234567") == "+36301234567");
+    CHECK(caller("36", "1", "06", "2345678") == "+3612345678");
+    // In Germany and Austria the length does not tell.
+    CHECK(caller("49", "89", "0", "3012345678") == "+49893012345678");
+    CHECK(caller("43", "1", "0", "3161234567") == "+4313161234567");
+}
+
+TEST_CASE("numbers without an area are dialled without a national prefix") {
+    const auto site = berlin();
+    CHECK(outgoing(site, {}, "+49 115") == "0115");
+    CHECK(outgoing(site, {}, "+49 11833") == "011833");
+    CHECK(outgoing(site, {}, "+49 116117") == "0116117");
+    auto lyon = site;
+    lyon.country = "33";
+    lyon.area = "4";
+    CHECK(outgoing(lyon, {}, "+33 116000") == "0116000");
+    CHECK(outgoing(lyon, {}, "+33 1 16 00 00 00") == "00116000000");
+    lyon.country = "62";
+    CHECK(outgoing(lyon, {}, "+62 116000") == "00116000");
 }
 
 TEST_CASE("what is dialled within the country only is not dialled behind the country") {
@@ -593,6 +631,18 @@ TEST_CASE("what a number of a place is elsewhere") {
     site.always_dial_area = DialArea::no;
     CHECK(away("8085551234") == "+18085551234");
     CHECK(away("5551234") == "+12125551234");
+    // Services of a country, which no subscriber's number begins like.
+    site = Numbering();
+    site.country = "44";
+    site.area = "20";
+    CHECK(away("1471") == "unknown");
+    CHECK(away("118500") == "unknown");
+    CHECK(away("79460958") == "+442079460958");
+    CHECK(away("1212345678") == "+441212345678");
+    site.country = "61";
+    site.area = "2";
+    CHECK(away("131234") == "unknown");
+    CHECK(away("1300123456") == "+611300123456");
     // Where numbers are whole, or the area always dialled, nothing is put in front.
     for (const char* country : {"39", "48", "34"}) {
         site = Numbering();
@@ -697,7 +747,7 @@ TEST_CASE("no form is dialled that begins with a prefix that is not meant") {
     Numbering minsk;
     minsk.country = "375";
     minsk.national_prefixes = {"8", "80"};
-    CHECK(normalise("80 902 1", &minsk) == "+3759021");
+    CHECK(normalise("80 17 123 45 67", &minsk) == "+375171234567");
     // One reading for routes, what is blocked, and another site that sends.
     Numbering zurich;
     zurich.country = "41";

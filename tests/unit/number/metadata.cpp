@@ -58,6 +58,40 @@ TEST_CASE("the prefixes of countries are those of libphonenumber", "[number][met
     REQUIRE(compared == 106);
 }
 
+TEST_CASE("by how many digits a number has its area is what libphonenumber says", "[number][metadata]") {
+    const auto* util = PhoneNumberUtil::GetInstance();
+    int compared = 0;
+    for (int code = 1; code < 1000; ++code) {
+        const auto country = std::to_string(code);
+        const auto least = number::least_whole_digits(country);
+        std::string region;
+        util->GetRegionCodeForCountryCode(code, &region);
+        std::set<std::size_t> whole;
+        std::set<std::size_t> local;
+        for (std::size_t digits = 3; digits <= 15; ++digits) {
+            PhoneNumber probe;
+            probe.set_country_code(code);
+            probe.set_national_number(std::stoull(std::string(digits, '2')));
+            const auto is = util->IsPossibleNumberForTypeWithReason(probe, PhoneNumberUtil::FIXED_LINE);
+            if (is == PhoneNumberUtil::IS_POSSIBLE) whole.insert(digits);
+            if (is == PhoneNumberUtil::IS_POSSIBLE_LOCAL_ONLY) local.insert(digits);
+        }
+        std::string national;
+        if (region != "ZZ") util->GetNddPrefixForRegion(region, true, &national);
+        const auto habits = number::habits_of(country);
+        const bool must_tell = whole.size() == 1 && !local.empty() && *local.rbegin() < *whole.begin() &&
+                               !national.empty() && (!habits || habits->has_areas);
+        INFO(code << " " << region << " " << least);
+        if (must_tell) CHECK(least == *whole.begin());
+        if (least == 0) continue;
+        REQUIRE_FALSE(whole.empty());
+        CHECK(whole.contains(least));
+        if (!local.empty()) CHECK(*local.rbegin() < least);
+        ++compared;
+    }
+    REQUIRE(compared == 55);
+}
+
 TEST_CASE("no emergency number that libphonenumber knows is missing", "[number][metadata]") {
     const i18n::phonenumbers::ShortNumberInfo known;
     // They begin as calls within the country, or abroad, do.
