@@ -73,12 +73,7 @@ struct Prefix {
 std::optional<Prefix> prefix_of(std::string_view pattern, const number::Numbering* home) {
     Prefix out;
     std::string rest = text::lower(text::trim(pattern));
-    for (const std::string_view service : {"fax#", "sms#", "voc#", "mwi#", "tts#"}) {
-        if (!rest.starts_with(service)) continue;
-        out.service = service;
-        rest.erase(0, service.size());
-        break;
-    }
+    if (const auto service = take_service(rest); !service.empty()) out.service.append(service) += '#';
     if (number::is_number_pattern(rest)) rest = number::normalise_pattern(rest, home);
     if (rest.ends_with('*')) {
         out.open = true;
@@ -181,6 +176,7 @@ void check_numbers(const Config& config, Report& report) {
     Prefixes<Connector> prefixes;
     for (const auto& connector : config.connectors) {
         for (const auto& pattern : connector.numbers) {
+            check_service(pattern, connector.place, report);
             const auto prefix = prefix_of(pattern, config.numbering_of(nullptr));
             if (!prefix) continue;
             const Connector* wider = prefixes.covering(*prefix);

@@ -3,6 +3,7 @@
 // Private to config: the configuration while it is read, section by section, in whatever order the file has them.
 #pragma once
 
+#include <array>
 #include <functional>
 #include <optional>
 #include <string>
@@ -16,6 +17,14 @@
 namespace ums::config {
 
 class Section;
+
+/// What a recipient's number is for, `sms#+49...`.
+inline constexpr std::array<std::string_view, 5> services{"fax", "sms", "voc", "mwi", "tts"};
+
+/// The service before the # of a pattern in lower case, if it is one; both go from `pattern`. Else empty.
+std::string_view take_service(std::string& pattern);
+/// Warns of a pattern that names a service there is not, `voice#+49*`: it fits no number.
+void check_service(std::string_view pattern, const Place& place, Report& report);
 
 /// A name that must be one of a kernel, connector or site; looked up when all sections are read.
 struct Reference {

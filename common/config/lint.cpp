@@ -38,13 +38,7 @@ Shape shape_of(const Pattern& pattern, Field field, const number::Numbering* hom
     if (pattern.kind != Kind::text) return shape;
     std::string text = text::lower(text::trim(pattern.text));
     if (field == Field::recipient || field == Field::sender) {
-        for (const std::string_view service : {"fax", "sms", "voc", "mwi", "tts"}) {
-            if (text.starts_with(service) && text.size() > service.size() && text[service.size()] == '#') {
-                shape.service = service;
-                text = text::trim(std::string_view(text).substr(service.size() + 1));
-                break;
-            }
-        }
+        shape.service = take_service(text);
     }
     const bool numbers = field == Field::recipient || field == Field::sender || field == Field::header;
     if (numbers && number::is_number_pattern(text)) text = number::normalise_pattern(text, home);
@@ -246,6 +240,7 @@ void check_pattern(const Pattern& pattern, Field field, const number::Numbering*
         return;
     }
     if (pattern.kind != Kind::text || (field != Field::recipient && field != Field::sender)) return;
+    check_service(pattern.text, pattern.place, report);
     const auto shape = shape_of(pattern, field, home);
     const std::string_view text = shape.text;
     if (!text.starts_with('+')) return;
@@ -300,6 +295,28 @@ void spell(const Test& test, std::string& out) {
 }
 
 }  // namespace
+
+std::string_view take_service(std::string& pattern) {
+    for (const auto service : services) {
+        if (!pattern.starts_with(service) || pattern.size() <= service.size() || pattern[service.size()] != '#')
+            continue;
+        pattern = text::trim(std::string_view(pattern).substr(service.size() + 1));
+        return service;
+    }
+    return {};
+}
+
+void check_service(std::string_view pattern, const Place& place, Report& report) {
+    const auto word = text::lower(text::trim(pattern.substr(0, pattern.find('#'))));
+    const bool is_word = !word.empty() && word.find_first_not_of("abcdefghijklmnopqrstuvwxyz") == std::string::npos;
+    if (!is_word || pattern.find('#') == pattern.npos ||
+        std::find(services.begin(), services.end(), word) != services.end())
+        return;
+    const auto near = text::nearest(word, services);
+    report.warning(
+        place, text::quote(pattern) + " fits no number: there is no service " + text::quote(word) +
+                   (near ? "; did you mean " + text::quote(*near) + "?" : "; there are fax, sms, voc, mwi and tts"));
+}
 
 void check_rules(const Config& config, Report& report) {
     const number::Numbering* home = config.mds.numbering ? &*config.mds.numbering : nullptr;

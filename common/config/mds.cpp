@@ -73,8 +73,6 @@ void read_on_event(const Node& node, OnEvent& on_event, Report& report) {
     if (node.keys.empty()) report.error(node, "'on-event' needs 'command' or 'mail'");
 }
 
-constexpr std::array<std::string_view, 5> services{"fax", "sms", "voc", "mwi", "tts"};
-
 bool is_domain(std::string_view text) noexcept {
     if (text.starts_with("*.")) text.remove_prefix(2);
     return !text.empty() && text.find_first_of(" \t@*?#/<>\"(),;:") == std::string_view::npos;

@@ -233,12 +233,11 @@ void read_blocked(Section& section, Numbering& out) {
     if (const Node* node = section.find("blocked"); node != nullptr && read_flag(*node) == false) return;
     for (const Node* node : section.texts("blocked")) {
         if (number::is_number_pattern(node->text)) {
-            for (auto& pattern : number::blocking_patterns(node->text, out)) {
-                if (pattern == "+" + out.country + "*") {
-                    section.report().warning(*node, "'blocked': " + text::quote(node->text) +
-                                                        " are all numbers of the country, those of the own area too");
-                }
-                out.blocked.push_back(std::move(pattern));
+            const auto known = out.blocked.size();
+            number::block(out, node->text);
+            if (out.blocked[known] == "+" + out.country + "*") {
+                section.report().warning(*node, "'blocked': " + text::quote(node->text) +
+                                                    " are all numbers of the country, those of the own area too");
             }
         } else {
             report_wrong(*node, "blocked", "no, or a pattern of numbers such as '0900*'", section.report());
@@ -268,20 +267,33 @@ void check_habits(Section& section, const Numbering& numbering) {
                        "no country has the code " + text::quote(numbering.country) +
                            ": of its emergency numbers only 112 is known; 'short-numbers' says which there are");
     }
-    if (area && !section.find("always-dial-area") && number::always_dials_area(numbering.country)) {
-        report.warning(*area, "with country " + numbering.country +
-                                  " the area is dialled within it, too: say always-dial-area: yes");
+    if (area && !numbering.area.empty() && !section.find("always-dial-area")) {
+        if (number::always_dials_area(numbering.country)) {
+            report.warning(*area, "with country " + numbering.country +
+                                      " the area is dialled within it, too: say always-dial-area: yes");
+        } else if (numbering.country == "1") {
+            report.warning(*area,
+                           "in most of North America the area is dialled within it, too: say always-dial-area: bare, "
+                           "yes, or no if seven digits are enough");
+        }
     }
     if (!country || !habits) return;
     const std::string name(habits->name);
-    if (area && !habits->has_areas) {
+    if (area && !numbering.area.empty() && !habits->has_areas) {
         report.warning(*area, name + " has no areas: all numbers are dialled whole, and 'area' is put before none");
     }
-    if (!section.find("national-prefix") && habits->national_prefix != national) {
-        report.warning(*country, name + (habits->national_prefix.empty()
-                                             ? " has no national prefix: say national-prefix: ''"
-                                             : " has the national prefix " + std::string(habits->national_prefix) +
-                                                   ": say 'national-prefix'"));
+    const Node* prefix = section.find("national-prefix");
+    // 0 for 06, and what a country has given up; a prefix may also choose a carrier.
+    const bool is_wrong = prefix == nullptr
+                              ? habits->national_prefix != national
+                              : !national.empty() && habits->national_prefix != national &&
+                                    (habits->national_prefix.starts_with(national) || habits->national_prefix.empty());
+    if (is_wrong) {
+        report.warning(prefix == nullptr ? *country : *prefix,
+                       name + (habits->national_prefix.empty()
+                                   ? " has no national prefix: say national-prefix: ''"
+                                   : " has the national prefix " + std::string(habits->national_prefix) +
+                                         ": say 'national-prefix'"));
     }
     if (!section.find("international-prefix") && habits->international_prefix != numbering.international_prefix()) {
         report.warning(*country, name + " has the international prefix " + std::string(habits->international_prefix) +

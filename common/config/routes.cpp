@@ -24,8 +24,6 @@ namespace {
 using Field = Condition::Field;
 using Kind = Pattern::Kind;
 
-constexpr std::array<std::string_view, 5> services{"fax", "sms", "voc", "mwi", "tts"};
-
 constexpr std::array<std::string_view, 3> degrees{"high", "normal", "low"};
 
 bool has_wildcard(std::string_view text) noexcept { return text.find_first_of("*?") != std::string_view::npos; }

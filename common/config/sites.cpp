@@ -237,7 +237,7 @@ void read_site_connectors(Section& section, Site& site, Draft& draft) {
         return;
     }
     Section by_service(*node, "connector", keys::site_connectors, draft.report);
-    for (const std::string_view service : {"fax", "voc", "sms", "mwi", "tts"}) {
+    for (const auto service : services) {
         auto names = read_connector_names(by_service, service, draft);
         if (!names.empty()) site.connectors.by_service.emplace(service, std::move(names));
     }

@@ -340,20 +340,54 @@ constexpr std::array<Emergency, 202> emergencies{{{"1", "911 112"},
                                                   {"996", "101 102 103"},
                                                   {"998", "01 02 03"}}};
 
-struct WholeNumbers {
+struct Lengths {
     std::string_view code;
-    std::size_t digits;
+    std::size_t least;
+    std::size_t most;
 };
 
-// Where the numbers of an area are shorter than all that have their area in them.
-constexpr std::array<WholeNumbers, 55> whole_numbers{
-    {{"1", 10},  {"7", 10},  {"27", 9},  {"31", 9},  {"32", 8},  {"33", 9},  {"36", 8},  {"40", 9},
-     {"41", 9},  {"44", 9},  {"51", 8},  {"54", 10}, {"55", 10}, {"57", 10}, {"58", 10}, {"61", 9},
-     {"64", 8},  {"81", 9},  {"82", 9},  {"86", 9},  {"90", 10}, {"91", 10}, {"93", 9},  {"94", 9},
-     {"218", 9}, {"232", 8}, {"233", 9}, {"251", 9}, {"256", 9}, {"260", 9}, {"261", 9}, {"291", 7},
-     {"353", 8}, {"355", 8}, {"374", 8}, {"375", 9}, {"380", 9}, {"382", 8}, {"385", 8}, {"386", 8},
-     {"387", 8}, {"389", 8}, {"421", 9}, {"591", 8}, {"593", 8}, {"598", 8}, {"856", 8}, {"966", 9},
-     {"970", 8}, {"971", 8}, {"972", 8}, {"977", 8}, {"994", 9}, {"995", 9}, {"996", 9}}};
+// The digits of national numbers of subscribers, where the numbers of an area are shorter than all that have their area in
+// them, or there are no areas.
+constexpr std::array<Lengths, 75> lengths{
+    {{"1", 10, 10},  {"7", 10, 10},  {"27", 9, 9},   {"30", 10, 10}, {"31", 9, 9},   {"32", 8, 9},  {"33", 9, 9},
+     {"34", 9, 9},   {"36", 8, 9},   {"40", 9, 9},   {"41", 9, 9},   {"44", 9, 10},  {"45", 8, 8},  {"47", 8, 8},
+     {"48", 9, 9},   {"51", 8, 9},   {"52", 10, 10}, {"54", 10, 11}, {"55", 10, 11}, {"56", 9, 9},  {"57", 10, 10},
+     {"58", 10, 10}, {"61", 9, 9},   {"64", 8, 10},  {"65", 8, 8},   {"81", 9, 10},  {"82", 9, 10}, {"86", 9, 11},
+     {"90", 10, 10}, {"91", 10, 10}, {"93", 9, 9},   {"94", 9, 9},   {"216", 8, 8},  {"218", 9, 9}, {"232", 8, 8},
+     {"233", 9, 9},  {"251", 9, 9},  {"256", 9, 9},  {"260", 9, 9},  {"261", 9, 9},  {"291", 7, 7}, {"351", 9, 9},
+     {"353", 8, 9},  {"355", 8, 9},  {"356", 8, 8},  {"357", 8, 8},  {"371", 8, 8},  {"374", 8, 8}, {"375", 9, 9},
+     {"380", 9, 9},  {"382", 8, 8},  {"385", 8, 9},  {"386", 8, 8},  {"387", 8, 9},  {"389", 8, 8}, {"420", 9, 9},
+     {"421", 9, 9},  {"591", 8, 8},  {"593", 8, 9},  {"598", 8, 8},  {"852", 8, 8},  {"853", 8, 8}, {"856", 8, 10},
+     {"965", 8, 8},  {"966", 9, 9},  {"968", 8, 8},  {"970", 8, 9},  {"971", 8, 9},  {"972", 8, 9}, {"973", 8, 8},
+     {"974", 8, 8},  {"977", 8, 10}, {"994", 9, 9},  {"995", 9, 9},  {"996", 9, 9}}};
+
+struct Services {
+    std::string_view code;
+    std::string_view numbers;
+};
+
+// Numbers of a whole country, which are dialled without a national prefix.
+constexpr std::array<Services, 21> services{{{"20", "1????"},
+                                             {"31", "14??? 14???? 18??"},
+                                             {"32", "1???"},
+                                             {"33", "1??? 3??? 118???"},
+                                             {"36", "1???"},
+                                             {"41", "1???"},
+                                             {"43", "14?? 118???"},
+                                             {"44", "118???"},
+                                             {"46", "11??? 118???"},
+                                             {"49", "115 118?? 118???"},
+                                             {"60", "1300?????? 1600?????? 1700?????? 1800??????"},
+                                             {"61", "1*"},
+                                             {"66", "1???"},
+                                             {"82", "15?????? 16?????? 18??????"},
+                                             {"86", "400??????? 800??????? 95??? 96???"},
+                                             {"90", "444????"},
+                                             {"91", "1800?????? 1800??????? 1860?????? 1860???????"},
+                                             {"353", "1800?????? 1850?????? 1890?????? 15???????? 118??"},
+                                             {"966", "9200????? 800???????"},
+                                             {"971", "800* 600??????"},
+                                             {"972", "1??? 1?????????"}}};
 
 // Codes in the order of the tables.
 bool comes_before(std::string_view a, std::string_view b) noexcept {
@@ -387,20 +421,33 @@ std::vector<std::string_view> emergency_numbers(std::string_view country) {
 bool keeps_zero(std::string_view country) noexcept { return country == "39" || country == "378" || country == "379"; }
 
 bool always_dials_area(std::string_view country) noexcept {
-    return country == "32" || country == "33" || country == "27" || country == "41";
+    static constexpr std::array<std::string_view, 6> codes{"27", "32", "33", "40", "41", "66"};
+    return std::find(codes.begin(), codes.end(), country) != codes.end();
 }
 
-bool is_of_whole_country(std::string_view country, std::string_view national) noexcept {
-    constexpr std::size_t longest = 6;
-    if (country == "61") return national.starts_with('1');
-    if (country == "49") return national.size() <= longest && national.starts_with("11");
-    return national.size() == longest && national.starts_with("116") &&
-           (country.starts_with('3') || country.starts_with('4'));
+std::vector<std::string_view> numbers_of_whole_country(std::string_view country) {
+    // 116000 and its like are dialled so in all Europe (2007/116/EC).
+    constexpr std::string_view harmonised = "116???";
+    std::vector<std::string_view> out;
+    if (const auto* row = row_of(services, country)) out = text::split(row->numbers, ' ');
+    if (country.starts_with('3') || country.starts_with('4')) out.push_back(harmonised);
+    return out;
+}
+
+bool is_of_whole_country(std::string_view country, std::string_view national) {
+    const auto numbers = numbers_of_whole_country(country);
+    return std::any_of(numbers.begin(), numbers.end(),
+                       [&](auto pattern) { return text::matches_wildcard(pattern, national); });
 }
 
 std::size_t least_whole_digits(std::string_view country) noexcept {
-    const auto* row = row_of(whole_numbers, country);
-    return row == nullptr ? 0 : row->digits;
+    const auto* row = row_of(lengths, country);
+    return row == nullptr ? 0 : row->least;
+}
+
+std::size_t most_whole_digits(std::string_view country) noexcept {
+    const auto* row = row_of(lengths, country);
+    return row == nullptr ? 0 : row->most;
 }
 
 DialArea Numbering::dial_area() const noexcept {
@@ -410,13 +457,19 @@ DialArea Numbering::dial_area() const noexcept {
     return is_whole ? DialArea::yes : DialArea::no;
 }
 
-bool Numbering::is_whole(std::string_view digits, Length length) const noexcept {
+bool Numbering::is_whole(std::string_view digits, Length length) const {
     if (is_of_whole_country(country, digits)) return true;
     const auto least = least_whole_digits(country);
     return least > 0 && length == Length::known && digits.size() >= least;
 }
 
-bool Numbering::has_area(std::string_view digits, Length length) const noexcept {
+bool Numbering::has_country(std::string_view digits) const noexcept {
+    const auto most = most_whole_digits(country);
+    return most > 0 && digits.size() > most && digits.starts_with(country) && digits.size() <= country.size() + most &&
+           digits.size() >= country.size() + least_whole_digits(country);
+}
+
+bool Numbering::has_area(std::string_view digits, Length length) const {
     constexpr std::size_t north_american = 7;
     if (is_whole(digits, length)) return true;
     if (country == "1" && length == Length::known && digits.size() == north_american) return false;

@@ -20,15 +20,33 @@ bool all_digits(std::string_view text) noexcept {
     return text.find_first_not_of("0123456789") == std::string_view::npos;
 }
 
-// Trunk prefixes that were left in, `+49 0431 2200`: no national number begins with 0 where calls within the country do.
+// Prefixes that are dialled within the country only, as they are left in behind its code: those of the place, of the country,
+// and the 1 that mobiles in Mexico had until 2019. Not an 8, with which ordinary numbers begin.
+std::vector<std::string_view> trunk_prefixes(const Numbering& site) {
+    std::vector<std::string_view> out(site.national_prefixes.begin(), site.national_prefixes.end());
+    if (const auto habits = habits_of(site.country)) out.push_back(habits->national_prefix);
+    if (site.country == "52") out.emplace_back("1");
+    std::erase(out, "8");
+    std::sort(out.begin(), out.end(), [](auto a, auto b) { return a.size() > b.size(); });
+    return out;
+}
+
+// `+49 0431 2200`, `+1 1 212 5551234`: no national number begins with 0 where calls within the country do; where they begin
+// with another digit, the length tells.
 std::string without_trunk_prefix(const Numbering& site, std::string number, unsigned* count = nullptr) {
-    const auto prefix = site.national_prefix();
     const std::string own = "+" + site.country;
-    if (site.country.empty() || !prefix.starts_with('0') || !number.starts_with(own)) return number;
+    if (site.country.empty() || !number.starts_with(own)) return number;
+    const auto prefixes = trunk_prefixes(site);
+    const auto least = least_whole_digits(site.country);
     for (;;) {
         const auto national = std::string_view(number).substr(own.size());
-        if (national.size() <= prefix.size() || !national.starts_with(prefix)) return number;
-        number.erase(own.size(), prefix.size());
+        const auto found = std::find_if(prefixes.begin(), prefixes.end(), [&](std::string_view prefix) {
+            if (prefix.empty() || national.size() <= prefix.size() || !national.starts_with(prefix)) return false;
+            const bool dials_zero = site.national_prefix().starts_with('0') && prefix == site.national_prefix();
+            return dials_zero || (prefix.front() != '0' && least > 0 && national.size() - prefix.size() >= least);
+        });
+        if (found == prefixes.end()) return number;
+        number.erase(own.size(), found->size());
         if (count != nullptr) ++*count;
     }
 }
@@ -72,6 +90,13 @@ struct Dialled {
     bool calls_away = false;  // begins with a prefix that is not meant: somebody else would be called
 };
 
+const std::string* matching(const std::vector<std::string>& patterns, const std::string& number) {
+    const auto found = std::find_if(patterns.begin(), patterns.end(), [&](const std::string& pattern) {
+        return text::matches_wildcard(pattern, number);
+    });
+    return found == patterns.end() ? nullptr : &*found;
+}
+
 // The pattern that blocks a normalised number, if any does.
 const std::string* blocked_by(const Numbering& site, const std::string& normalised) {
     const bool is_own_country = !site.country.empty() && normalised.starts_with("+" + site.country);
@@ -96,8 +121,8 @@ std::vector<Dialled> forms_of(const Numbering& site, const std::string& number, 
     const std::string international(site.international_prefix());
     if (!site.country.empty() && digits.starts_with(site.country)) {
         const auto national = digits.substr(site.country.size());
-        const std::string prefix(is_of_whole_country(site.country, national) ? std::string_view()
-                                                                             : site.national_prefix());
+        const bool has_area = !is_of_whole_country(site.country, national);
+        const std::string prefix(has_area ? site.national_prefix() : std::string_view());
         // What begins with a prefix that is not meant calls somebody else, abroad perhaps: +49 89 0043 1 as 0043 1.
         const auto calls_away = [&](std::string_view dialled, std::string_view meant) {
             const auto begins_with = [&](const std::string& one) {
@@ -107,7 +132,7 @@ std::vector<Dialled> forms_of(const Numbering& site, const std::string& number, 
                    (meant.empty() && !prefix.empty() && dialled.starts_with(prefix));
         };
         const bool same_area =
-            !site.area.empty() && national.size() > site.area.size() && national.starts_with(site.area);
+            has_area && !site.area.empty() && national.size() > site.area.size() && national.starts_with(site.area);
         if (site.internal_calls && !site.subscribers.empty()) {
             const auto extension = behind_main(site, number);
             const unsigned most = site.internal_length > 0 ? site.internal_length : most_extension_digits(site);
@@ -159,15 +184,17 @@ std::optional<std::string> called_from_outside(const Numbering& place, const std
     return strip(written(place, main->number + extension));
 }
 
-// Numbers that each country has for itself: 411 and others of up to three digits, 116117 and 11833, and what is too short
-// where all numbers are whole. No subscriber's number is one.
+// Numbers that each country has for itself: 411 and others of up to three digits, 116117 and 11833, those with which only
+// services begin, and what is too short where all numbers are whole. No subscriber's number is one.
 bool is_service_number(const Numbering& place, const std::string& number) {
     constexpr std::size_t shortest = 4;
     constexpr std::size_t longest = 6;
-    if (number.size() < shortest || (number.starts_with("11") && number.size() <= longest)) return true;
-    // 131234 in Australia, 1471 in the United Kingdom, where no subscriber's number begins with 1.
-    if ((place.country == "61" || place.country == "44") && number.starts_with('1') && number.size() <= longest)
-        return true;
+    if (number.size() < shortest) return true;
+    if (number.size() <= longest) {
+        // No subscriber's number begins with 1 where numbers have fixed lengths: 1471, 131234, 1818.
+        const bool only_services = number.starts_with('1') && least_whole_digits(place.country) > 0;
+        if (only_services || number.starts_with("11") || is_of_whole_country(place.country, number)) return true;
+    }
     return number.size() <= shortest && place.dial_area() != DialArea::no;
 }
 
@@ -293,6 +320,9 @@ std::optional<std::string> refusal(const Numbering& site, std::string_view wante
         return text::quote(wanted) + " is not international: the site takes only numbers with '+'";
     }
     const auto* pattern = blocked_by(site, without_trunk_prefix(site, normalise(number, &site)));
+    if (pattern == nullptr && number.size() > site.internal_length) {
+        pattern = matching(site.blocked_as_written, number);
+    }
     if (pattern == nullptr) return std::nullopt;
     return text::quote(wanted) + " is not dialled: the site blocks " + text::quote(*pattern);
 }

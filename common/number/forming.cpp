@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "number/forming.hpp"
 
+#include <algorithm>
 #include <utility>
 
 #include "number/parts.hpp"
@@ -72,10 +73,45 @@ std::optional<std::string> mended(const Numbering& site, const std::string& inte
     return std::nullopt;
 }
 
+TypeOfNumber usual_type(const Numbering& site, Kind kind) {
+    switch (kind) {
+        case Kind::destination: return site.destination_type;
+        case Kind::originator: return site.originator_type;
+        case Kind::redirector: return site.redirector_type;
+    }
+    return TypeOfNumber::unknown;
+}
+
+// Of a place without a main number: the international form of a called number that is whole already, and so one of its area.
+// It has the area behind the national prefix, or by its length, or with a 0 that belongs to it (Italy); or the country too.
+std::optional<std::string> called_whole(const Numbering& site, std::string_view number) {
+    if (!site.subscribers.empty() || site.country.empty()) return std::nullopt;
+    const auto is_own = [&](std::string_view national) {
+        return national.size() > site.area.size() && national.starts_with(site.area);
+    };
+    if (site.has_country(number) && is_own(number.substr(site.country.size()))) return "+" + std::string(number);
+    const auto rest = site.behind_national_prefix(number);
+    const bool is_whole = rest || site.is_whole(number) || (keeps_zero(site.country) && site.area.starts_with('0'));
+    const auto national = rest.value_or(number);
+    const bool lacks_only_country = site.area.empty() && !rest;
+    if (!is_whole || lacks_only_country || !is_own(national)) return std::nullopt;
+    return "+" + site.country + std::string(national);
+}
+
+// written() of an international number of the place's country.
+std::string written_international(const Numbering& site, std::string_view international) {
+    return written_national(site, international.substr(1 + site.country.size()));
+}
+
 class Forming {
   public:
-    Forming(const Numbering& site, Kind kind, TypeOfNumber type, Steps* steps)
-        : site_(site), kind_(kind), type_(type), steps_(steps) {}
+    /// `type`: as the message says; nothing: as the site says.
+    Forming(const Numbering& site, Kind kind, std::optional<TypeOfNumber> type, Steps* steps)
+        : site_(site),
+          kind_(kind),
+          type_(type.value_or(usual_type(site, kind))),
+          is_told_(type.has_value()),
+          steps_(steps) {}
 
     Formed form(std::string number) {
         Formed formed;
@@ -86,9 +122,14 @@ class Forming {
             return formed;
         }
         if (kind_ != Kind::destination && site_.remove_outside_line) remove_outside_line(formed);
+        if (!is_told_ && type_ != TypeOfNumber::unknown && !site_.country.empty() && kind_ != Kind::destination &&
+            formed.number.size() <= most_internal()) {
+            extension(formed);
+            return formed;
+        }
         if (type_ == TypeOfNumber::international) return typed_international(std::move(formed));
         if (const auto rest = behind_prefix(site_.international_prefixes, formed.number);
-            rest && type_ == TypeOfNumber::unknown && !is_extension(formed.number, *rest)) {
+            rest && is_from_abroad(formed.number, *rest)) {
             const std::string was = formed.number.substr(0, formed.number.size() - rest->size());
             set(formed, "+" + std::string(*rest), "international prefix '" + was + "' is '+'");
             mend(formed);
@@ -98,17 +139,10 @@ class Forming {
             note(steps_, "the site has no country: the number stays", formed.number);
             return formed;
         }
-        if (type_ == TypeOfNumber::subscriber) {
-            set(formed, written(site_, formed.number), "type subscriber: country and area of the site in front");
-            mend(formed);
-        } else if (type_ == TypeOfNumber::national) {
-            auto national = site_.behind_national_prefix(formed.number).value_or(formed.number);
-            set(formed, written_national(site_, national), "type national: country of the site in front");
-            mend(formed);
-        } else if (kind_ == Kind::destination) {
-            destination(formed);
-        } else {
-            caller(formed);
+        switch (type_) {
+            case TypeOfNumber::subscriber: typed_subscriber(formed); break;
+            case TypeOfNumber::national: typed_national(formed); break;
+            default: kind_ == Kind::destination ? destination(formed) : caller(formed);
         }
         return formed;
     }
@@ -129,6 +163,13 @@ class Forming {
 
     bool is_extension(std::string_view number, std::string_view behind_prefix) const {
         return !site_.subscribers.empty() && may_be_extension(number, behind_prefix, most_internal());
+    }
+
+    // No national or subscriber's number begins with 0 and what abroad wants, whatever type a PBX says.
+    bool is_from_abroad(std::string_view number, std::string_view behind_prefix) const {
+        constexpr std::size_t shortest = 5;
+        if (type_ == TypeOfNumber::unknown) return !is_extension(number, behind_prefix);
+        return number.starts_with('0') && behind_prefix.size() >= shortest;
     }
 
     void mend(Formed& formed) {
@@ -153,6 +194,42 @@ class Forming {
         return formed;
     }
 
+    void typed_subscriber(Formed& formed) {
+        if (is_called_extension(formed.number)) {
+            extension(formed);
+            return;
+        }
+        constexpr std::size_t shortest = 5;
+        const auto rest = site_.behind_national_prefix(formed.number);
+        if (rest ? rest->size() >= shortest : site_.is_whole(formed.number)) {
+            set(formed, written_national(site_, rest.value_or(formed.number)),
+                "type subscriber, but with its area: country of the site in front");
+        } else {
+            set(formed, written(site_, formed.number), "type subscriber: country and area of the site in front");
+        }
+        mend(formed);
+    }
+
+    void typed_national(Formed& formed) {
+        const auto national = site_.behind_national_prefix(formed.number).value_or(formed.number);
+        set(formed, written_national(site_, national), "type national: country of the site in front");
+        mend(formed);
+    }
+
+    // A called number is one of the PBX: what has no more digits than an extension is one, unless the main number is in it.
+    bool is_called_extension(std::string_view number) const {
+        if (kind_ != Kind::destination || !site_.extension_digits || number.size() > most_extension_digits(site_))
+            return false;
+        const auto& all = site_.subscribers;
+        return !all.empty() && std::none_of(all.begin(), all.end(), [&](const MainNumber& one) {
+            return one.number.empty() || number.starts_with(one.number);
+        });
+    }
+
+    void extension(Formed& formed) {
+        in_front(formed, "an extension of the site: country, area and subscriber in front");
+    }
+
     void destination(Formed& formed) {
         const std::string& number = formed.number;
         if (!site_.subscribers.empty() && number.size() > most_extension_digits(site_)) {
@@ -163,6 +240,11 @@ class Forming {
                 mend(formed);
                 return;
             }
+        }
+        if (const auto whole = called_whole(site_, number)) {
+            formed.doubled = true;
+            set(formed, written_international(site_, *whole), "is the full number already: not doubled");
+            return;
         }
         in_front(formed, "country, area and subscriber of the site in front");
     }
@@ -183,7 +265,10 @@ class Forming {
             return;
         }
         if (formed.number.size() <= most_internal()) {
-            in_front(formed, "an extension of the site: country, area and subscriber in front");
+            extension(formed);
+        } else if (site_.has_country(formed.number)) {
+            set(formed, "+" + formed.number,
+                "a number with its country, too long for one of this country: '+' in front");
         } else if (site_.has_area(formed.number)) {
             set(formed, written_national(site_, formed.number), "a number with its area: country of the site in front");
         } else {
@@ -194,17 +279,9 @@ class Forming {
     const Numbering& site_;
     Kind kind_;
     TypeOfNumber type_;
+    bool is_told_;
     Steps* steps_;
 };
-
-TypeOfNumber usual_type(const Numbering& site, Kind kind) {
-    switch (kind) {
-        case Kind::destination: return site.destination_type;
-        case Kind::originator: return site.originator_type;
-        case Kind::redirector: return site.redirector_type;
-    }
-    return TypeOfNumber::unknown;
-}
 
 }  // namespace
 
@@ -216,7 +293,7 @@ Formed form(const Numbering& site, const std::vector<Conversion>& conversions, K
     }
     if (number.empty()) return {};
     const bool converted = apply_conversions(conversions, Conversion::Direction::incoming, kind, number, steps);
-    auto formed = Forming(site, kind, type.value_or(usual_type(site, kind)), steps).form(std::move(number));
+    auto formed = Forming(site, kind, type, steps).form(std::move(number));
     formed.changed = formed.changed || converted;
     if (kind == Kind::destination) formed.extension = extension_of(site, strip(formed.number));
     return formed;
@@ -251,12 +328,8 @@ std::size_t own_digits(const Numbering& site, std::string_view signalled, std::o
         const auto full = find_full(site, number);
         if (full && full->main->takes(std::string_view(number).substr(full->digits()))) return full->digits();
         // A number with its area tells the place, also where that has no main number.
-        for (const auto& prefix : site.national_prefixes) {
-            if (!prefix.empty() && !site.area.empty() && site.subscribers.empty() &&
-                number.starts_with(prefix + site.area)) {
-                return site.area.size();
-            }
-        }
+        const auto whole = site.area.empty() ? std::nullopt : called_whole(site, number);
+        if (const auto behind = whole ? behind_main(site, *whole) : std::nullopt) return number.size() - behind->size();
         return 0;
     }
     return of_international(strip(form(site, {}, Kind::destination, number, is).number));

@@ -7,8 +7,8 @@
 //
 //  1. conversion rules I;
 //  2. what begins with `+` or an international prefix is international, unless it is as short as an extension and fewer than
-//     five digits stand behind the prefix; what its type says is more than an extension is completed by what is missing:
-//     subscriber, country and area; national, country;
+//     five digits stand behind the prefix; else what its type says is completed by what is missing: subscriber, country and
+//     area (a called one as short as an extension is one); national, country;
 //  3. of type unknown, or none: a destination gets the place's country, area and main number in front, always, unless it is
 //     the full number already; an originator or redirector is read as a person there would dial it: up to
 //     `internal_length` digits (else `extension_digits`) it is an extension of the place, with the national prefix national, else
@@ -17,10 +17,11 @@
 // The trap: a PBX that signals the full number of a subscriber, of which 3 would make `+49 30 456987456987123`. It is seen
 // by its length: longer than an extension, and beginning with the main number (with area, or country and area, before it).
 // It is mended and told (Formed::doubled).
+// Without a main number the full number is seen by its area: behind the national prefix, or by its length.
 //
 // Outgoing, in this order:
 //
-//  1. only a literal `+` is shortened, without a `0` that is dialled within the country only (`+49 0431`): a number of the
+//  1. only a literal `+` is shortened, without a prefix that is dialled within the country only (`+49 0431`): a number of the
 //     place itself to its extension (if `internal_calls`), of its area to the subscriber number (see DialArea), of its
 //     country to the national form, all else to the international one; without `+`, up to `internal_length` digits are
 //     internal;

@@ -57,6 +57,13 @@ extern "C" __attribute__((visibility("default"))) int ums_number_metadata(const 
             std::snprintf(answer, size, "%s\ttoo short for any number", region.c_str());
             return 0;
         }
+        std::string understood;
+        util->Format(parsed, PhoneNumberUtil::E164, &understood);
+        if (understood != number) {
+            std::snprintf(answer, size, "%s\t%s: a prefix stands behind the country, which only calls within it have",
+                          region.c_str(), where.c_str());
+            return 0;
+        }
         const auto possible = util->IsPossibleNumberWithReason(parsed);
         const bool plausible =
             possible == PhoneNumberUtil::IS_POSSIBLE || possible == PhoneNumberUtil::IS_POSSIBLE_LOCAL_ONLY;

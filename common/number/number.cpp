@@ -34,21 +34,25 @@ char to_ascii(char32_t c) noexcept {
     return c == U'\uff0b' ? '+' : '\0';
 }
 
-// The length of a `(0)` at the start of `text`; 0 if there is none.
-std::size_t trunk_zero(std::string_view text) noexcept {
+// The length of a `(0)` at the start of `text`, or of another of the prefixes; 0 if there is none.
+std::size_t trunk_prefix(std::string_view text, std::string_view prefixes) noexcept {
     std::size_t i = 1;
-    bool zero = false;
+    bool found = false;
     for (; i < text.size() && text[i] != ')'; ++i) {
-        if (text[i] == '0' && !zero) {
-            zero = true;
+        if (prefixes.find(text[i]) != prefixes.npos && !found) {
+            found = true;
         } else if (text[i] != ' ') {
             return 0;
         }
     }
-    return zero && i < text.size() ? i + 1 : 0;
+    return found && i < text.size() ? i + 1 : 0;
 }
 
-bool keeps_trunk_zero(std::string_view so_far) noexcept { return so_far == "+39" || so_far == "0039"; }
+// The prefixes that people put behind a country code in brackets; none for Italy, where the 0 belongs to the number.
+std::string_view trunk_prefixes_behind(std::string_view country_code) noexcept {
+    if (country_code == "+39" || country_code == "0039") return "";
+    return country_code == "+7" || country_code == "007" ? "08" : "0";
+}
 
 std::string without_separators(std::string_view text) {
     std::string out;
@@ -59,8 +63,8 @@ std::string without_separators(std::string_view text) {
             text.remove_prefix(1);
             continue;
         }
-        if (text[0] == '(' && !out.empty() && !keeps_trunk_zero(out)) {
-            if (const auto length = trunk_zero(text); length > 0) {
+        if (text[0] == '(' && !out.empty()) {
+            if (const auto length = trunk_prefix(text, trunk_prefixes_behind(out)); length > 0) {
                 text.remove_prefix(length);
                 continue;
             }
@@ -78,13 +82,23 @@ std::string without_separators(std::string_view text) {
     return out;
 }
 
-bool drop_scheme(std::string_view& text) noexcept {
-    bool dropped = false;
-    while (text::starts_with_ignoring_case(text, "tel:")) {
-        text = text.substr(4, text.find(';') == std::string_view::npos ? text.npos : text.find(';') - 4);
-        dropped = true;
+// RFC 3966: `tel:1234;phone-context=+49-89` is +49891234; a context that is no number (a domain) is dropped, as all parameters.
+std::optional<std::string> without_scheme(std::string_view text) {
+    constexpr std::string_view scheme = "tel:";
+    constexpr std::string_view context = ";phone-context=";
+    if (!text::starts_with_ignoring_case(text, scheme)) return std::nullopt;
+    text.remove_prefix(scheme.size());
+    const auto number = text.substr(0, text.find(';'));
+    std::string out(number);
+    for (auto rest = text.substr(number.size()); !rest.empty();) {
+        const auto end = rest.find(';', 1);
+        if (text::starts_with_ignoring_case(rest, context) && !text::trim(number).starts_with('+')) {
+            const auto value = text::trim(rest.substr(0, end).substr(context.size()));
+            if (value.starts_with('+')) out = std::string(value) + out;
+        }
+        rest.remove_prefix(std::min(end, rest.size()));
     }
-    return dropped;
+    return out;
 }
 
 // Whether `text` has no more than `limit` digits before its first `*`.
@@ -177,11 +191,13 @@ std::optional<TypeOfNumber> parse_type_of_number(std::string_view text) noexcept
 }
 
 std::string strip(std::string_view spelling) {
-    spelling = text::trim(spelling);
-    drop_scheme(spelling);
-    std::string out = without_separators(spelling);
-    // `t el:` has become a scheme by now.
-    if (std::string_view rest = out; drop_scheme(rest)) return without_separators(rest);
+    std::string out(text::trim(spelling));
+    // `t el:` has become a scheme by the second time.
+    for (auto bare = std::optional(out); bare;) {
+        while (auto shorter = without_scheme(*bare)) bare = std::move(shorter);
+        out = without_separators(*bare);
+        bare = without_scheme(out);
+    }
     return out;
 }
 
@@ -203,16 +219,39 @@ std::string normalise_pattern(std::string_view pattern, const Numbering* home) {
     return complete(strip(pattern), home);
 }
 
-std::vector<std::string> blocking_patterns(std::string_view pattern, const Numbering& place) {
+void block(Numbering& place, std::string_view pattern) {
     const auto stripped = strip(pattern);
-    const bool is_open = stripped.find('*') != std::string::npos;
+    const auto star = stripped.find('*');
+    if (star == stripped.npos) {
+        place.blocked.push_back(normalise_pattern(pattern, &place));
+        return;
+    }
     auto outside = place;
-    if (is_open) outside.internal_length = 0;
-    std::vector<std::string> patterns{normalise_pattern(pattern, &outside)};
-    // So it was taken for numbers of the own area.
-    if (place.country == "1" && is_open && patterns.front() == "+1" + place.area + stripped)
-        patterns.push_back("+1" + stripped);
-    return patterns;
+    outside.internal_length = 0;
+    const auto whole = normalise_pattern(pattern, &outside);
+    place.blocked.push_back(whole);
+    if (!is_digit(stripped.front()) || whole == "+*") return;
+    place.blocked_as_written.push_back(stripped);
+    const auto own = "+" + place.country;
+    const bool has_no_prefix = whole == own + stripped || whole == own + place.area + stripped;
+    if (place.country.empty() || !has_no_prefix) return;
+    if (place.country == "1") {
+        for (const auto& other : {own + stripped, own + place.area + stripped}) {
+            if (other != whole) place.blocked.push_back(other);
+        }
+    }
+    const auto start = std::string_view(stripped).substr(0, star);
+    for (const auto service : numbers_of_whole_country(place.country)) {
+        const auto common = std::min(
+            start.size(), service.find_first_of("?*") == service.npos ? service.size() : service.find_first_of("?*"));
+        if (start.substr(0, common) != service.substr(0, common)) continue;
+        if (start.size() <= common) {
+            place.blocked.push_back(own + std::string(service));
+        } else if (service.ends_with('*') || start.size() <= service.size()) {
+            const auto rest = service.ends_with('*') ? std::string_view("*") : service.substr(start.size());
+            place.blocked.push_back(own + std::string(start) + std::string(rest));
+        }
+    }
 }
 
 bool is_number_pattern(std::string_view pattern) noexcept {

@@ -87,6 +87,8 @@ struct Numbering {
     /// Patterns as normalise_pattern() leaves them: numbers that are not dialled, premium ones for instance. `+*` are those of
     /// other countries.
     std::vector<std::string> blocked;
+    /// The same for what is written without `+`, but for internal numbers: patterns with `*` as they were written.
+    std::vector<std::string> blocked_as_written;
 
     /// The prefixes that are dialled; empty where there is none.
     std::string_view national_prefix() const noexcept;
@@ -95,9 +97,11 @@ struct Numbering {
     /// `always_dial_area`; `yes` also where the country has no other way: Italy, and where there are no areas.
     DialArea dial_area() const noexcept;
     /// Whether a number that is dialled without any prefix has its area in it, or needs none.
-    bool has_area(std::string_view digits, Length length = Length::known) const noexcept;
+    bool has_area(std::string_view digits, Length length = Length::known) const;
     /// The same wherever the area is dialled otherwise, by what the number itself tells.
-    bool is_whole(std::string_view digits, Length length = Length::known) const noexcept;
+    bool is_whole(std::string_view digits, Length length = Length::known) const;
+    /// Whether a number without any prefix has its country in it: it is too long for one of the country, 34612345678 in Spain.
+    bool has_country(std::string_view digits) const noexcept;
     /// What stands behind the longest national prefix that `digits` begins with; nothing if with none, or if only a whole number
     /// may follow and this is none: 8122345678 in Russia is a number of Saint Petersburg.
     std::optional<std::string_view> behind_national_prefix(std::string_view digits,
@@ -126,13 +130,16 @@ bool keeps_zero(std::string_view country) noexcept;
 /// say so itself, see DialArea.
 bool always_dials_area(std::string_view country) noexcept;
 
-/// Whether a national number belongs to no area and is dialled without prefix: 1300, 1800, 1900 and 13 in Australia, 115 and
-/// 118.. in Germany, 116... in Europe (2007/116/EC).
-bool is_of_whole_country(std::string_view country, std::string_view national) noexcept;
+/// Patterns of national numbers that belong to no area and are dialled without prefix: 1300, 1800, 1900 and 13 in Australia,
+/// 1800 in Ireland, 115 and 118.. in Germany, 116... in Europe.
+std::vector<std::string_view> numbers_of_whole_country(std::string_view country);
+bool is_of_whole_country(std::string_view country, std::string_view national);
 
 /// With so many digits, a number that is dialled without any prefix has its area in it: those of an area are shorter. 0 where
 /// the length does not tell, as in Germany.
 std::size_t least_whole_digits(std::string_view country) noexcept;
+/// No national number of a subscriber has more; 0 likewise.
+std::size_t most_whole_digits(std::string_view country) noexcept;
 
 /// Whether a country, or several, has this code.
 bool is_country(std::string_view country) noexcept;
@@ -165,9 +172,9 @@ std::string normalise(std::string_view spelling, const Numbering* home = nullptr
 /// of a number.
 std::string normalise_pattern(std::string_view pattern, const Numbering* home = nullptr);
 
-/// What `pattern` is for Numbering::blocked: normalise_pattern(), but for one with `*`, which is no internal number; in North
-/// America `900*` is an exchange of the own area, and an area.
-std::vector<std::string> blocking_patterns(std::string_view pattern, const Numbering& place);
+/// Adds `pattern` to what `place` blocks. With `*` it is no internal number; it covers numbers of the own area, those of the
+/// whole country that begin so, and in North America those of an area: `900*`.
+void block(Numbering& place, std::string_view pattern);
 
 /// True if `pattern` is made of what numbers are made of, `*` and `?`, with at least one digit or `+`.
 bool is_number_pattern(std::string_view pattern) noexcept;

@@ -115,7 +115,7 @@ TEST_CASE("the type of a number says what is missing") {
     CHECK(formed(site, "123", T::unknown) == "+49 30 456987123");
     CHECK(formed(site, "456987123", T::subscriber) == "+49 30 456987123");
     CHECK_FALSE(form(site, {}, Kind::destination, "456987123", T::subscriber).doubled);
-    CHECK(formed(site, "123", T::subscriber) == "+49 30 123");
+    CHECK(formed(site, "456123", T::subscriber) == "+49 30 456123");
     CHECK(formed(site, "00123", T::subscriber) == "+49 30 00123");
     CHECK(formed(site, "30 456987123", T::national) == "+49 30 456987123");
     CHECK(formed(site, "030 456987123", T::national) == "+49 30 456987123");
@@ -128,7 +128,7 @@ TEST_CASE("the type of a number says what is missing") {
     typed.destination_type = T::international;
     typed.originator_type = T::national;
     CHECK(formed(typed, "4930456987123") == "+4930456987123");
-    CHECK(formed(typed, "891", {}, Kind::originator) == "+49 891");
+    CHECK(formed(typed, "8912345", {}, Kind::originator) == "+49 8912345");
     CHECK(formed(typed, "123", T::unknown) == "+49 30 456987123");
     CHECK(formed(typed, "+43 1", T::subscriber) == "+431");
 }
@@ -551,7 +551,7 @@ TEST_CASE("a called number tells the site") {
     auto bare = site;
     bare.subscribers.clear();
     CHECK(own_digits(bare, "+49 30 456987123") == 4);
-    CHECK(own_digits(bare, "030456987123") == 2);
+    CHECK(own_digits(bare, "030456987123") == 3);
 }
 
 TEST_CASE("habits and emergency numbers of countries") {
@@ -637,6 +637,12 @@ TEST_CASE("what a number of a place is elsewhere") {
     site.area = "20";
     CHECK(away("1471") == "unknown");
     CHECK(away("118500") == "unknown");
+    site.country = "31";
+    CHECK(away("14 020") == "unknown");
+    CHECK(away("1888") == "unknown");
+    site.country = "36";
+    CHECK(away("1818") == "unknown");
+    site.country = "44";
     CHECK(away("79460958") == "+442079460958");
     CHECK(away("1212345678") == "+441212345678");
     site.country = "61";
@@ -785,26 +791,212 @@ TEST_CASE("of the short numbers that fit, the longest counts") {
 
 TEST_CASE("patterns that block are read as numbers are") {
     using Patterns = std::vector<std::string>;
+    const auto blocks = [](Numbering place, const char* pattern) {
+        block(place, pattern);
+        return place.blocked;
+    };
     Numbering york;
     york.country = "1";
     york.area = "212";
     york.national_prefixes = {"1"};
     york.international_prefixes = {"011"};
     york.internal_length = 3;
-    CHECK(blocking_patterns("900*", york) == Patterns{"+1212900*", "+1900*"});
-    CHECK(blocking_patterns("1900*", york) == Patterns{"+1900*"});
-    CHECK(blocking_patterns("+1900*", york) == Patterns{"+1900*"});
-    CHECK(blocking_patterns("*900*", york) == Patterns{"*900*"});
-    CHECK(blocking_patterns("900???????", york) == Patterns{"+1900???????"});
-    CHECK(blocking_patterns("011*", york) == Patterns{"+*"});
-    CHECK(blocking_patterns("911", york) == Patterns{"911"});
+    CHECK(blocks(york, "900*") == Patterns{"+1212900*", "+1900*"});
+    CHECK(blocks(york, "1900*") == Patterns{"+1900*"});
+    CHECK(blocks(york, "+1900*") == Patterns{"+1900*"});
+    CHECK(blocks(york, "*900*") == Patterns{"*900*"});
+    CHECK(blocks(york, "900???????") == Patterns{"+1900???????"});
+    CHECK(blocks(york, "011*") == Patterns{"+*"});
+    CHECK(blocks(york, "911") == Patterns{"911"});
+    york.always_dial_area = DialArea::bare;
+    CHECK(blocks(york, "976*") == Patterns{"+1976*", "+1212976*"});
     Numbering milan;
     milan.country = "39";
     milan.area = "02";
     milan.national_prefixes = {};
     milan.internal_length = 3;
-    CHECK(blocking_patterns("899*", milan) == Patterns{"+39899*"});
-    CHECK(blocking_patterns("89?", milan) == Patterns{"89?"});
+    CHECK(blocks(milan, "899*") == Patterns{"+39899*"});
+    CHECK(blocks(milan, "89?") == Patterns{"89?"});
+    Numbering dublin;
+    dublin.country = "353";
+    dublin.area = "1";
+    CHECK(blocks(dublin, "15*") == Patterns{"+353115*", "+35315????????"});
+    CHECK(blocks(dublin, "1550*") == Patterns{"+35311550*", "+3531550??????"});
+    CHECK(blocks(dublin, "1*") == Patterns{"+35311*", "+3531800??????", "+3531850??????", "+3531890??????",
+                                           "+35315????????", "+353118??", "+353116???"});
+    CHECK(blocks(dublin, "015*") == Patterns{"+35315*"});
+}
+
+TEST_CASE("what is written as its pattern is blocked") {
+    const auto refuses = [](Numbering place, const char* pattern, const char* number) {
+        block(place, pattern);
+        return refusal(place, number).has_value();
+    };
+    Numbering dublin;
+    dublin.country = "353";
+    dublin.area = "1";
+    for (const char* pattern : {"15*", "1550*"}) {
+        CHECK(refuses(dublin, pattern, "1550 123 456"));
+        CHECK(refuses(dublin, pattern, "+353 1550 123 456"));
+        CHECK_FALSE(refuses(dublin, pattern, "+353 1 550 1234"));
+    }
+    Numbering haifa;
+    haifa.country = "972";
+    haifa.area = "4";
+    CHECK(refuses(haifa, "1-900*", "1900 123 456"));
+    CHECK(refuses(haifa, "1900*", "+972 1 900 123 456"));
+    Numbering beijing;
+    beijing.country = "86";
+    beijing.area = "10";
+    CHECK(refuses(beijing, "400*", "+86 400 810 1234"));
+    Numbering rio;
+    rio.country = "55";
+    rio.area = "21";
+    rio.national_prefixes = {"015"};
+    CHECK(refuses(rio, "0900*", "0900 123 4567"));
+    Numbering london;
+    london.country = "44";
+    london.area = "20";
+    CHECK(refuses(london, "141*", "141 0906 1234567"));
+    london.internal_length = 4;
+    CHECK_FALSE(refuses(london, "141*", "1411"));  // internal
+    CHECK_FALSE(refuses(london, "00*", "0044 20 79460958"));
+    Numbering york;
+    york.country = "1";
+    york.area = "212";
+    york.national_prefixes = {"1"};
+    for (const auto area : {DialArea::no, DialArea::yes, DialArea::bare}) {
+        york.always_dial_area = area;
+        CHECK(refuses(york, "976*", "976-1234"));
+        CHECK(refuses(york, "976*", "+1 212 976 1234"));
+        CHECK(refuses(york, "900*", "+1 900 555 1234"));
+    }
+}
+
+TEST_CASE("services of a country are not cut to numbers of an area") {
+    auto site = berlin();
+    site.outside_lines = {"9"};
+    const auto dials = [&](const char* country, const char* area, const char* number) {
+        site.country = country;
+        site.area = area;
+        return outgoing(site, {}, number);
+    };
+    CHECK(dials("353", "1", "+353 1800 123 456") == "91800123456");
+    CHECK(dials("353", "1", "+353 1 800 1234") == "98001234");
+    CHECK(dials("43", "1", "+43 1450") == "91450");
+    CHECK(dials("43", "1", "+43 116117") == "9116117");
+    CHECK(dials("36", "1", "+36 116 000") == "9116000");
+    CHECK(dials("86", "10", "+86 400 810 1234") == "94008101234");
+    CHECK(dials("86", "10", "+86 95588") == "995588");
+    CHECK(dials("82", "2", "+82 1588-1234") == "915881234");
+    CHECK(dials("972", "3", "+972 1 800 123 456") == "91800123456");
+    CHECK(dials("971", "4", "+971 800 1234") == "98001234");
+    CHECK(dials("966", "11", "+966 9200 12345") == "9920012345");
+    CHECK(dials("90", "212", "+90 444 1 444") == "94441444");
+    CHECK(dials("60", "3", "+60 1 300 88 1234") == "91300881234");
+    CHECK(dials("60", "3", "+60 13 123 4567") == "90131234567");
+    CHECK(dials("31", "20", "+31 14 020") == "914020");
+    CHECK(dials("91", "22", "+91 1800 123 456") == "91800123456");
+}
+
+TEST_CASE("prefixes that are no 0 are known behind the country") {
+    auto site = berlin();
+    site.outside_lines = {"9"};
+    site.country = "7";
+    site.area = "495";
+    site.national_prefixes = {"8"};
+    site.international_prefixes = {"810"};
+    CHECK(outgoing(site, {}, "+7 (8) 495 123-45-67") == "91234567");
+    CHECK(outgoing(site, {}, "+7 (8) 800 555 35 35") == "988005553535");
+    CHECK(outgoing(site, {}, "+7 8 800 555 35 35") == "9888005553535");  // one digit is too many, who knows which
+    CHECK(outgoing(site, {}, "+7 812 345 67 89") == "988123456789");
+    site.country = "375";
+    site.area = "17";
+    site.national_prefixes = {"80"};
+    CHECK(outgoing(site, {}, "+375 8 029 123 45 67") == "980291234567");
+    CHECK(outgoing(site, {}, "+375 29 123 45 67") == "980291234567");
+    site.country = "52";
+    site.area.clear();
+    site.national_prefixes = {};
+    CHECK(outgoing(site, {}, "+52 1 55 1234 5678") == "95512345678");
+    CHECK(outgoing(site, {}, "+52 55 1234 5678") == "95512345678");
+    site.country = "1";
+    site.area = "212";
+    site.national_prefixes = {"1"};
+    CHECK(outgoing(site, {}, "+1 1 415 555 1234") == "914155551234");
+}
+
+TEST_CASE("a called number without a main number is not doubled either") {
+    Numbering site;
+    const auto called = [&](const char* country, const char* area, const char* prefix, const char* number) {
+        site.country = country;
+        site.area = area;
+        site.national_prefixes = {prefix};
+        const auto formed = form(site, {}, Kind::destination, number);
+        CHECK(formed.doubled == (strip(formed.number) != "+" + site.country + site.area + strip(number)));
+        return formed.number;
+    };
+    CHECK(called("39", "02", "", "0212345678") == "+39 02 12345678");
+    CHECK(called("39", "02", "", "12345678") == "+39 02 12345678");
+    CHECK(called("44", "20", "0", "02079461234") == "+44 20 79461234");
+    CHECK(called("44", "20", "0", "2079461234") == "+44 20 79461234");
+    CHECK(called("44", "20", "0", "79461234") == "+44 20 79461234");
+    CHECK(called("41", "44", "0", "0445551234") == "+41 44 5551234");
+    CHECK(called("41", "44", "0", "41445551234") == "+41 44 5551234");
+    CHECK(own_digits(site, "0445551234") == 3);
+    CHECK(own_digits(site, "41445551234") == 4);
+    CHECK(own_digits(site, "0435551234") == 0);
+    CHECK(called("49", "8142", "0", "08142123456") == "+49 8142 123456");
+    CHECK(called("49", "8142", "0", "8142123456") == "+49 8142 8142123456");  // who knows
+    CHECK(called("1", "212", "1", "2125551234") == "+1 212 5551234");
+    CHECK(called("33", "", "0", "0144556612") == "+33 144556612");
+    CHECK(called("34", "", "", "34914561234") == "+34 914561234");
+    CHECK(called("34", "", "", "914561234") == "+34 914561234");
+}
+
+TEST_CASE("a caller's number that is too long for his country has the country") {
+    Numbering site;
+    const auto caller = [&](const char* country, const char* area, const char* number) {
+        site.country = country;
+        site.area = area;
+        return strip(form(site, {}, Kind::originator, number).number);
+    };
+    CHECK(caller("34", "", "34612345678") == "+34612345678");
+    CHECK(caller("33", "1", "33612345678") == "+33612345678");
+    CHECK(caller("41", "44", "41791234567") == "+41791234567");
+    CHECK(caller("44", "20", "447912345678") == "+447912345678");
+    CHECK(caller("7", "495", "74951234567") == "+74951234567");
+    CHECK(caller("86", "10", "8613812345678") == "+8613812345678");
+    // These are numbers of the country, or nobody knows.
+    CHECK(caller("33", "1", "331234567") == "+33331234567");
+    CHECK(caller("34", "", "346123456789") == "+34346123456789");
+    CHECK(caller("49", "89", "4930123456") == "+49894930123456");
+}
+
+TEST_CASE("of every type, what comes from abroad and what is internal is told") {
+    auto site = berlin();
+    site.internal_length = 3;
+    for (const auto type : {TypeOfNumber::subscriber, TypeOfNumber::national, TypeOfNumber::international}) {
+        site.originator_type = type;
+        CHECK(formed(site, "004412345678", {}, Kind::originator) == "+4412345678");
+        CHECK(formed(site, "123", {}, Kind::originator) == "+49 30 456987123");
+        CHECK(formed(site, "00441234567", type) == "+441234567");
+    }
+    CHECK(formed(site, "123", TypeOfNumber::national, Kind::originator) == "+49 123");  // the PBX says so
+    CHECK(formed(site, "01711234567", TypeOfNumber::subscriber, Kind::originator) == "+49 1711234567");
+    Numbering york;
+    york.country = "1";
+    york.area = "212";
+    york.subscribers = {{"555"}};
+    york.extension_digits = Digits(4);
+    york.national_prefixes = {"1"};
+    york.international_prefixes = {"011"};
+    CHECK(formed(york, "0123", TypeOfNumber::subscriber) == "+1 212 5550123");
+    CHECK(formed(york, "5551234", TypeOfNumber::subscriber) == "+1 212 5551234");
+    CHECK(formed(york, "2125551234", TypeOfNumber::subscriber, Kind::originator) == "+1 212 5551234");
+    CHECK(formed(york, "3105551234", TypeOfNumber::subscriber, Kind::originator) == "+1 3105551234");
+    york.originator_type = TypeOfNumber::national;
+    CHECK(formed(york, "0114989123456", {}, Kind::originator) == "+4989123456");
 }
 
 TEST_CASE("more than one 0 behind the country is no number") {

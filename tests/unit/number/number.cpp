@@ -48,6 +48,13 @@ TEST_CASE("strip leaves digits and a leading plus") {
     CHECK(strip("(0)89 123") == "089123");
     CHECK(strip("(089) 123") == "089123");
     CHECK(strip("tel:+49-89-4799;ext=1") == "+49894799");
+    CHECK(strip("+7 (8) 495 1234567") == "+74951234567");
+    CHECK(strip("+7 (0) 495 1234567") == "+74951234567");
+    CHECK(strip("+49 (8) 495") == "+498495");
+    CHECK(strip("tel:1234567;phone-context=+49-30") == "+49301234567");
+    CHECK(strip("TEL:650-1234;ext=2;Phone-Context=+1-212;x=1") == "+12126501234");
+    CHECK(strip("tel:+49-89;phone-context=+1") == "+4989");
+    CHECK(strip("tel:1234;phone-context=example.com") == "1234");
     CHECK(strip("TEL:+49(89)4799") == "+49894799");
     CHECK(strip("") == "");
     CHECK(strip(" -/ ") == "");
