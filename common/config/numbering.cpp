@@ -235,7 +235,7 @@ void read_blocked(Section& section, Numbering& out) {
         if (number::is_number_pattern(node->text)) {
             const auto known = out.blocked.size();
             number::block(out, node->text);
-            if (out.blocked[known] == "+" + out.country + "*") {
+            if (out.blocked.size() > known && out.blocked[known] == "+" + out.country + "*") {
                 section.report().warning(*node, "'blocked': " + text::quote(node->text) +
                                                     " are all numbers of the country, those of the own area too");
             }

@@ -20,33 +20,49 @@ bool all_digits(std::string_view text) noexcept {
     return text.find_first_not_of("0123456789") == std::string_view::npos;
 }
 
-// Prefixes that are dialled within the country only, as they are left in behind its code: those of the place, of the country,
-// and the 1 that mobiles in Mexico had until 2019. Not an 8, with which ordinary numbers begin.
-std::vector<std::string_view> trunk_prefixes(const Numbering& site) {
-    std::vector<std::string_view> out(site.national_prefixes.begin(), site.national_prefixes.end());
-    if (const auto habits = habits_of(site.country)) out.push_back(habits->national_prefix);
-    if (site.country == "52") out.emplace_back("1");
-    std::erase(out, "8");
-    std::sort(out.begin(), out.end(), [](auto a, auto b) { return a.size() > b.size(); });
+// The code of the country of an international number; empty if nobody has it.
+std::string_view country_of(const Numbering& site, std::string_view international) {
+    constexpr std::size_t longest = 3;
+    const auto digits = international.substr(1);
+    if (!site.country.empty() && digits.starts_with(site.country)) return site.country;
+    for (std::size_t length = 1; length <= std::min(longest, digits.size()); ++length) {
+        if (is_country(digits.substr(0, length))) return digits.substr(0, length);
+    }
+    return {};
+}
+
+// Prefixes that are dialled within a country only, as they are left in behind its code. No 8, with which ordinary numbers
+// begin; of Mexico those that went in 2019.
+std::vector<std::string_view> trunk_prefixes(const Numbering& site, std::string_view country) {
+    const auto habits = habits_of(country);
+    std::vector<std::string_view> out;
+    if (country == site.country) {
+        out.push_back(site.national_prefix());
+        if (habits && !habits->national_prefix.starts_with('0')) out.push_back(habits->national_prefix);
+    } else {
+        out.push_back(habits ? habits->national_prefix : "0");
+    }
+    if (country == "52") out.insert(out.end(), {"01", "1"});
+    std::erase_if(out, [](std::string_view prefix) { return prefix.empty() || prefix == "8"; });
     return out;
 }
 
 // `+49 0431 2200`, `+1 1 212 5551234`: no national number begins with 0 where calls within the country do; where they begin
 // with another digit, the length tells.
 std::string without_trunk_prefix(const Numbering& site, std::string number, unsigned* count = nullptr) {
-    const std::string own = "+" + site.country;
-    if (site.country.empty() || !number.starts_with(own)) return number;
-    const auto prefixes = trunk_prefixes(site);
-    const auto least = least_whole_digits(site.country);
+    if (!number.starts_with('+')) return number;
+    const std::string country(country_of(site, number));
+    if (country.empty()) return number;
+    const auto prefixes = trunk_prefixes(site, country);
+    const auto least = least_whole_digits(country);
     for (;;) {
-        const auto national = std::string_view(number).substr(own.size());
+        const auto national = std::string_view(number).substr(1 + country.size());
         const auto found = std::find_if(prefixes.begin(), prefixes.end(), [&](std::string_view prefix) {
-            if (prefix.empty() || national.size() <= prefix.size() || !national.starts_with(prefix)) return false;
-            const bool dials_zero = site.national_prefix().starts_with('0') && prefix == site.national_prefix();
-            return dials_zero || (prefix.front() != '0' && least > 0 && national.size() - prefix.size() >= least);
+            if (national.size() <= prefix.size() || !national.starts_with(prefix)) return false;
+            return prefix.front() == '0' || (least > 0 && national.size() - prefix.size() >= least);
         });
         if (found == prefixes.end()) return number;
-        number.erase(own.size(), found->size());
+        number.erase(1 + country.size(), found->size());
         if (count != nullptr) ++*count;
     }
 }
@@ -108,7 +124,7 @@ const std::string* blocked_by(const Numbering& site, const std::string& normalis
 
 // Whether what is dialled is another number to who is called than to who wanted it: +49 89 0900 1 within the area.
 bool is_blocked(const Numbering& site, const std::string& dialled) {
-    return !site.blocked.empty() && blocked_by(site, without_trunk_prefix(site, normalise(dialled, &site))) != nullptr;
+    return site.blocks() && blocked_by(site, without_trunk_prefix(site, normalise(dialled, &site))) != nullptr;
 }
 
 // The forms of an international number, the shortest first.
@@ -216,11 +232,10 @@ std::string outgoing(const Numbering& site, const std::vector<Conversion>& conve
     if (auto plain = without_trunk_prefix(site, stripped, &prefixes); plain != stripped) {
         if (prefixes > 1) {
             throw Error(Fault::unusable,
-                        text::quote(wanted) + " cannot be dialled: no number begins so behind +" + site.country);
+                        text::quote(wanted) + " cannot be dialled: no number begins so behind the country");
         }
         stripped = std::move(plain);
-        note(steps, "national prefix '" + std::string(site.national_prefix()) + "' behind the country removed",
-             stripped);
+        note(steps, "a prefix behind the country removed, which only calls within it have", stripped);
     }
     // Who writes a short number means it: this one, whatever stands behind it, and no other; alone, it is dialled in any case.
     const std::string meant(shorts.hit(stripped));
@@ -313,7 +328,7 @@ std::optional<std::string> elsewhere(const Numbering& place, const std::vector<C
 }
 
 std::optional<std::string> refusal(const Numbering& site, std::string_view wanted) {
-    if (!site.e164_only && site.blocked.empty()) return std::nullopt;
+    if (!site.e164_only && !site.blocks()) return std::nullopt;
     const auto number = strip(wanted);
     if (number.empty()) return std::nullopt;
     if (site.e164_only && !number.starts_with('+')) {

@@ -199,6 +199,7 @@ class Forming {
             extension(formed);
             return;
         }
+        if (kind_ == Kind::destination && is_full(formed)) return;
         constexpr std::size_t shortest = 5;
         const auto rest = site_.behind_national_prefix(formed.number);
         if (rest ? rest->size() >= shortest : site_.is_whole(formed.number)) {
@@ -208,6 +209,27 @@ class Forming {
             set(formed, written(site_, formed.number), "type subscriber: country and area of the site in front");
         }
         mend(formed);
+    }
+
+    // Whether the called number is the full one already, and so is not completed.
+    bool is_full(Formed& formed) {
+        const std::string& number = formed.number;
+        if (!site_.subscribers.empty() && number.size() > most_extension_digits(site_)) {
+            const auto full = find_full(site_, number);
+            // A subscriber's number is what the type says.
+            if (full && (full->before > 0 || type_ != TypeOfNumber::subscriber)) {
+                formed.doubled = true;
+                set(formed, written(site_, number.substr(full->before)),
+                    "is the full " + std::string(full->what) + " already: not doubled");
+                mend(formed);
+                return true;
+            }
+        }
+        const auto whole = called_whole(site_, number);
+        if (!whole) return false;
+        formed.doubled = true;
+        set(formed, written_international(site_, *whole), "is the full number already: not doubled");
+        return true;
     }
 
     void typed_national(Formed& formed) {
@@ -231,22 +253,7 @@ class Forming {
     }
 
     void destination(Formed& formed) {
-        const std::string& number = formed.number;
-        if (!site_.subscribers.empty() && number.size() > most_extension_digits(site_)) {
-            if (const auto full = find_full(site_, number)) {
-                formed.doubled = true;
-                set(formed, written(site_, number.substr(full->before)),
-                    "is the full " + std::string(full->what) + " already: not doubled");
-                mend(formed);
-                return;
-            }
-        }
-        if (const auto whole = called_whole(site_, number)) {
-            formed.doubled = true;
-            set(formed, written_international(site_, *whole), "is the full number already: not doubled");
-            return;
-        }
-        in_front(formed, "country, area and subscriber of the site in front");
+        if (!is_full(formed)) in_front(formed, "country, area and subscriber of the site in front");
     }
 
     void in_front(Formed& formed, std::string what) {

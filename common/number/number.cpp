@@ -134,9 +134,7 @@ std::string complete(std::string stripped, const Numbering* home) {
     if (is_internal(text, home->internal_length)) return stripped;
     const auto digits = text.substr(0, star);
     // Where the area comes behind a prefix, what has no prefix has no area, unless its length tells.
-    const bool is_behind_prefix =
-        home->country != "1" && home->dial_area() == DialArea::yes && !home->national_prefix().empty();
-    const bool has_area = is_behind_prefix ? home->is_whole(digits, length) : home->has_area(digits, length);
+    const bool has_area = home->has_no_local_form() ? home->is_whole(digits, length) : home->has_area(digits, length);
     return plus(home->country, has_area ? std::string_view() : std::string_view(home->area), text);
 }
 
@@ -165,6 +163,9 @@ std::optional<std::string_view> Numbering::behind_national_prefix(std::string_vi
 }
 
 std::string_view Numbering::national_prefix() const noexcept { return first_of(national_prefixes); }
+bool Numbering::has_no_local_form() const noexcept {
+    return country != "1" && dial_area() == DialArea::yes && !national_prefix().empty();
+}
 std::string_view Numbering::international_prefix() const noexcept { return first_of(international_prefixes); }
 std::string_view Numbering::outside_line() const noexcept { return first_of(outside_lines); }
 
@@ -229,12 +230,13 @@ void block(Numbering& place, std::string_view pattern) {
     auto outside = place;
     outside.internal_length = 0;
     const auto whole = normalise_pattern(pattern, &outside);
-    place.blocked.push_back(whole);
+    const auto own = "+" + place.country;
+    const bool has_no_prefix =
+        !place.country.empty() && (whole == own + stripped || whole == own + place.area + stripped);
+    if (!has_no_prefix || !place.has_no_local_form()) place.blocked.push_back(whole);
     if (!is_digit(stripped.front()) || whole == "+*") return;
     place.blocked_as_written.push_back(stripped);
-    const auto own = "+" + place.country;
-    const bool has_no_prefix = whole == own + stripped || whole == own + place.area + stripped;
-    if (place.country.empty() || !has_no_prefix) return;
+    if (!has_no_prefix) return;
     if (place.country == "1") {
         for (const auto& other : {own + stripped, own + place.area + stripped}) {
             if (other != whole) place.blocked.push_back(other);

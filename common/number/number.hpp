@@ -90,6 +90,10 @@ struct Numbering {
     /// The same for what is written without `+`, but for internal numbers: patterns with `*` as they were written.
     std::vector<std::string> blocked_as_written;
 
+    bool blocks() const noexcept { return !blocked.empty() || !blocked_as_written.empty(); }
+    /// Whether no number is dialled without a prefix, those of the own area neither: Belgium, France.
+    bool has_no_local_form() const noexcept;
+
     /// The prefixes that are dialled; empty where there is none.
     std::string_view national_prefix() const noexcept;
     std::string_view international_prefix() const noexcept;
@@ -172,8 +176,8 @@ std::string normalise(std::string_view spelling, const Numbering* home = nullptr
 /// of a number.
 std::string normalise_pattern(std::string_view pattern, const Numbering* home = nullptr);
 
-/// Adds `pattern` to what `place` blocks. With `*` it is no internal number; it covers numbers of the own area, those of the
-/// whole country that begin so, and in North America those of an area: `900*`.
+/// Adds `pattern` to what `place` blocks. With `*` it is no internal number; it covers numbers of the own area where they are
+/// dialled without a prefix, those of the whole country that begin so, and in North America those of an area: `900*`.
 void block(Numbering& place, std::string_view pattern);
 
 /// True if `pattern` is made of what numbers are made of, `*` and `?`, with at least one digit or `+`.

@@ -344,7 +344,7 @@ void add_identity(const config::Site& site, const message::HeaderBlock& block, m
 bool edits_outgoing(const config::Site& site, const Home& home) {
     const auto& n = site.numbering;
     return home.numbering != nullptr || site.dial != config::Dial::off || !site.mark.empty() ||
-           !identity_of(site).empty() || (n && (n->e164_only || !n->blocked.empty())) ||
+           !identity_of(site).empty() || (n && (n->e164_only || n->blocks())) ||
            converts(site, Conversion::Direction::outgoing, Conversion::Kind::originator);
 }
 

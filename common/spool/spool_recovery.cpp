@@ -161,7 +161,7 @@ void Spool::sweep_first_runs() {
     for (const auto& [directory, prefix] :
          {std::pair(root_, std::string("VERSION.")), std::pair(root_ + "/state", std::string("uuid."))}) {
         std::vector<std::string> leftovers;
-        disk_.list(directory, [&](std::string_view name) {
+        disk_.list(directory, [&leftovers, &prefix = prefix](std::string_view name) {
             if (name.starts_with(prefix)) leftovers.emplace_back(name);
             return true;
         });

@@ -3,6 +3,7 @@
 // Any text is a number to somebody, whatever the place: nothing crashes, normalising twice is normalising once, what was
 // formed is formed, and no number is dialled that begins like a short one and was not written so. The first bytes make
 // the place.
+#include <array>
 #include <cstdint>
 #include <cstdlib>
 #include <string>
@@ -40,7 +41,8 @@ class Choices {
 
 number::Numbering place(Choices& choices) {
     number::Numbering n;
-    n.country = choices.of(4) == 0 ? choices.digits(3) : "49";
+    static constexpr std::array countries{"49", "1", "7", "39", "34", "353", "86", "52", "61", "43", "375", "971"};
+    n.country = choices.of(4) == 0 ? choices.digits(3) : countries[choices.of(countries.size())];
     n.area = choices.digits(4);
     for (unsigned i = choices.of(4); i > 0; --i) {
         number::MainNumber main{choices.digits(6)};
@@ -57,8 +59,18 @@ number::Numbering place(Choices& choices) {
     n.always_dial_area = static_cast<number::DialArea>(choices.of(3));
     n.destination_type = static_cast<number::TypeOfNumber>(choices.of(4));
     n.originator_type = static_cast<number::TypeOfNumber>(choices.of(4));
-    if (choices.of(3) == 0) n.blocked = {"+49900*"};
+    if (choices.of(3) == 0) number::block(n, choices.digits(5) + "*");
     return n;
+}
+
+// What is written as its pattern is not dialled, but for internal numbers, and `00*`, which is other countries.
+void check_blocked(number::Numbering site, const std::string& text) {
+    const auto written = number::strip(text);
+    number::block(site, written + "*");
+    must(!site.blocked.empty());
+    const bool is_all = site.blocked.back() == "+*" || written == "+";
+    if (is_all || written.size() <= site.internal_length) return;
+    must(number::refusal(site, text).has_value());
 }
 
 void check_elsewhere(const number::Numbering& site, const std::string& text) {
@@ -123,6 +135,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     number::own_digits(home, text);
     number::parse_type_of_number(text);
     if (number::is_number(text)) check_dialled(home, text);
+    if (number::is_number(text)) check_blocked(home, text);
     if (number::is_number(text)) check_elsewhere(home, text);
     return 0;
 }

@@ -261,8 +261,13 @@ TEST_CASE("what is dialled within the country only is not dialled behind the cou
     CHECK(outgoing(site, {}, "+49 0431 2200") == "004312200");
     CHECK(outgoing(site, {}, "+49 030 1234") == "01234");
     CHECK(outgoing(site, {}, "+49 0") == "000490");
-    CHECK(outgoing(site, {}, "+43 01 1234") == "00043011234");
-    CHECK(steps_of(site, "+49 0431 2200").find("national prefix '0' behind the country removed") != std::string::npos);
+    CHECK(outgoing(site, {}, "+43 01 1234") == "0004311234");
+    CHECK(outgoing(site, {}, "+44 (020) 7946 0123") == "000442079460123");
+    CHECK(outgoing(site, {}, "+36 (06) 1 411 1234") == "0003614111234");
+    CHECK(outgoing(site, {}, "+39 02 1234567") == "00039021234567");
+    CHECK(outgoing(site, {}, "+225 07 12 34 56 78") == "0002250712345678");
+    CHECK(outgoing(site, {}, "+999 0 1234") == "00099901234");
+    CHECK(steps_of(site, "+49 0431 2200").find("a prefix behind the country removed") != std::string::npos);
     site.blocked = {"+49900*"};
     CHECK(refused_because(site, "+49 0900 1").find("blocks") != std::string::npos);
     site.national_prefixes = {};
@@ -642,6 +647,8 @@ TEST_CASE("what a number of a place is elsewhere") {
     CHECK(away("1888") == "unknown");
     site.country = "36";
     CHECK(away("1818") == "unknown");
+    site.country = "86";
+    CHECK(away("95588") == "unknown");
     site.country = "44";
     CHECK(away("79460958") == "+442079460958");
     CHECK(away("1212345678") == "+441212345678");
@@ -849,6 +856,20 @@ TEST_CASE("what is written as its pattern is blocked") {
     beijing.country = "86";
     beijing.area = "10";
     CHECK(refuses(beijing, "400*", "+86 400 810 1234"));
+    // Where no number of the area is dialled without a prefix, a pattern without one means none.
+    Numbering paris;
+    paris.country = "33";
+    paris.area = "1";
+    paris.always_dial_area = DialArea::yes;
+    CHECK(refuses(paris, "3*", "3612"));
+    CHECK(refuses(paris, "3*", "+33 3612"));
+    CHECK_FALSE(refuses(paris, "3*", "+33 1 30 12 34 56"));
+    CHECK_FALSE(refuses(paris, "3*", "01 30 12 34 56"));
+    CHECK(refuses(paris, "089*", "+33 89 12 34 56 7"));
+    Numbering hanoi;
+    hanoi.country = "84";
+    hanoi.area = "24";
+    CHECK(refuses(hanoi, "1900*", "+84 1900 1234"));
     Numbering rio;
     rio.country = "55";
     rio.area = "21";
@@ -897,6 +918,13 @@ TEST_CASE("services of a country are not cut to numbers of an area") {
     CHECK(dials("60", "3", "+60 13 123 4567") == "90131234567");
     CHECK(dials("31", "20", "+31 14 020") == "914020");
     CHECK(dials("91", "22", "+91 1800 123 456") == "91800123456");
+    CHECK(dials("66", "2", "+66 1800 123 456") == "91800123456");
+    CHECK(dials("84", "24", "+84 1900 1234") == "919001234");
+    CHECK(dials("63", "2", "+63 1800 10 123 4567") == "91800101234567");
+    CHECK(dials("593", "2", "+593 1800 123456") == "91800123456");
+    CHECK(dials("62", "21", "+62 14045") == "914045");
+    CHECK(dials("86", "21", "+86 10086") == "910086");
+    CHECK(dials("86", "10", "+86 10 8612 3456") == "986123456");
 }
 
 TEST_CASE("prefixes that are no 0 are known behind the country") {
@@ -920,6 +948,7 @@ TEST_CASE("prefixes that are no 0 are known behind the country") {
     site.national_prefixes = {};
     CHECK(outgoing(site, {}, "+52 1 55 1234 5678") == "95512345678");
     CHECK(outgoing(site, {}, "+52 55 1234 5678") == "95512345678");
+    CHECK(outgoing(site, {}, "+52 (01) 55 1234 5678") == "95512345678");
     site.country = "1";
     site.area = "212";
     site.national_prefixes = {"1"};
@@ -967,8 +996,16 @@ TEST_CASE("a caller's number that is too long for his country has the country") 
     CHECK(caller("44", "20", "447912345678") == "+447912345678");
     CHECK(caller("7", "495", "74951234567") == "+74951234567");
     CHECK(caller("86", "10", "8613812345678") == "+8613812345678");
+    CHECK(caller("20", "2", "201012345678") == "+201012345678");
+    CHECK(caller("358", "9", "358401234567") == "+358401234567");
+    CHECK(caller("46", "8", "46701234567") == "+46701234567");
+    CHECK(caller("39", "02", "393471234567") == "+393471234567");
+    CHECK(caller("84", "24", "84901234567") == "+84901234567");
+    CHECK(caller("46", "8", "46701234") == "+46846701234");
     // These are numbers of the country, or nobody knows.
     CHECK(caller("33", "1", "331234567") == "+33331234567");
+    CHECK(caller("86", "10", "86137123456") == "+8686137123456");
+    CHECK(caller("353", "1", "3531234567") == "+3533531234567");
     CHECK(caller("34", "", "346123456789") == "+34346123456789");
     CHECK(caller("49", "89", "4930123456") == "+49894930123456");
 }
@@ -993,6 +1030,16 @@ TEST_CASE("of every type, what comes from abroad and what is internal is told") 
     york.international_prefixes = {"011"};
     CHECK(formed(york, "0123", TypeOfNumber::subscriber) == "+1 212 5550123");
     CHECK(formed(york, "5551234", TypeOfNumber::subscriber) == "+1 212 5551234");
+    site.destination_type = TypeOfNumber::subscriber;
+    CHECK(formed(site, "30456987123") == "+49 30 456987123");
+    CHECK(formed(site, "4930456987123") == "+49 30 456987123");
+    CHECK_FALSE(form(site, {}, Kind::destination, "456987123").doubled);
+    auto small = site;
+    small.subscribers = {{"12"}};
+    small.extension_digits = Digits(4);
+    CHECK(formed(small, "1234") == "+49 30 1234");
+    CHECK(formed(small, "3412") == "+49 30 123412");
+    CHECK(formed(york, "0123", TypeOfNumber::subscriber, Kind::originator) == "+1 212 0123");
     CHECK(formed(york, "2125551234", TypeOfNumber::subscriber, Kind::originator) == "+1 212 5551234");
     CHECK(formed(york, "3105551234", TypeOfNumber::subscriber, Kind::originator) == "+1 3105551234");
     york.originator_type = TypeOfNumber::national;
@@ -1002,7 +1049,7 @@ TEST_CASE("of every type, what comes from abroad and what is internal is told") 
 TEST_CASE("more than one 0 behind the country is no number") {
     const auto site = berlin();
     CHECK(outgoing(site, {}, "+49 0431 1") == "004311");
-    CHECK_THAT(refused_because(site, "+49 00 43 1 5330"), Catch::Contains("no number begins so behind +49"));
+    CHECK_THAT(refused_because(site, "+49 00 43 1 5330"), Catch::Contains("no number begins so behind the country"));
     CHECK_THAT(refused_because(site, "+49 (0)0043 1 5330"), Catch::Contains("no number begins so"));
     auto careful = site;
     careful.blocked = {"+49900*"};
