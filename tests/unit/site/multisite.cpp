@@ -108,8 +108,8 @@ TEST_CASE("originator and redirector are formed, and kept") {
           "MAIL FROM:a@example.com\r\nRCPT TO:+49891\r\n\r\n");
     // By type.
     CHECK_THAT(
-        incoming_of(site, "MAIL FROM:8142 1\r\nX-UMS-Originator-Type: 2\r\nX-UMS-Type-Of-Number: 4\r\nRCPT TO:77\r\n"),
-        Catch::StartsWith("MAIL FROM:+49 81421\r\n") && Catch::Contains("RCPT TO:+49 89 77\r\n"));
+        incoming_of(site, "MAIL FROM:8142 1\r\nX-UMS-Originator-Type: 2\r\nX-UMS-Type-Of-Number: 4\r\nRCPT TO:771234\r\n"),
+        Catch::StartsWith("MAIL FROM:+49 81421\r\n") && Catch::Contains("RCPT TO:+49 89 771234\r\n"));
     site.fields.redirector = "X-Was";
     CHECK_THAT(incoming_of(site, "RCPT TO:1\r\nX-Was: 2\r\nX-UMS-Redirector: 3\r\n"),
                Catch::Contains("X-Was: +49 89 47992\r\n") && Catch::Contains("X-UMS-Redirector: 3\r\n"));
