@@ -67,8 +67,8 @@ number::Numbering place(Choices& choices) {
 void check_blocked(number::Numbering site, const std::string& text) {
     const auto written = number::strip(text);
     number::block(site, written + "*");
-    must(!site.blocked.empty());
-    const bool is_all = site.blocked.back() == "+*" || written == "+";
+    must(site.blocks());
+    const bool is_all = (!site.blocked.empty() && site.blocked.back() == "+*") || written == "+";
     if (is_all || written.size() <= site.internal_length) return;
     must(number::refusal(site, text).has_value());
 }
