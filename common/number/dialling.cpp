@@ -334,7 +334,9 @@ std::optional<std::string> refusal(const Numbering& site, std::string_view wante
     if (site.e164_only && !number.starts_with('+')) {
         return text::quote(wanted) + " is not international: the site takes only numbers with '+'";
     }
-    const auto* pattern = blocked_by(site, without_trunk_prefix(site, normalise(number, &site)));
+    const auto normalised = normalise(number, &site);
+    const auto* pattern = blocked_by(site, normalised);
+    if (pattern == nullptr) pattern = blocked_by(site, without_trunk_prefix(site, normalised));
     if (pattern == nullptr && number.size() > site.internal_length) {
         pattern = matching(site.blocked_as_written, number);
     }

@@ -891,6 +891,7 @@ TEST_CASE("what is written as its pattern is blocked") {
         CHECK(refuses(york, "976*", "976-1234"));
         CHECK(refuses(york, "976*", "+1 212 976 1234"));
         CHECK(refuses(york, "900*", "+1 900 555 1234"));
+        CHECK(refuses(york, "+11900*", "+1 1 900 555 1234"));
     }
 }
 
