@@ -353,7 +353,7 @@ constexpr std::array<Lengths, 85> lengths{
      {"33", 9, 9},   {"34", 9, 9},   {"36", 8, 9},   {"39", 0, 11},  {"40", 9, 9},   {"41", 9, 9},   {"44", 9, 10},
      {"45", 8, 8},   {"46", 0, 9},   {"47", 8, 8},   {"48", 9, 9},   {"51", 8, 9},   {"52", 10, 10}, {"54", 10, 11},
      {"55", 10, 11}, {"56", 9, 9},   {"57", 10, 10}, {"58", 10, 10}, {"60", 9, 10},  {"61", 9, 9},   {"63", 9, 10},
-     {"64", 8, 10},  {"65", 8, 8},   {"66", 8, 9},   {"81", 9, 10},  {"82", 9, 10},  {"84", 9, 10}, {"86", 9, 11},
+     {"64", 8, 10},  {"65", 8, 8},   {"66", 8, 9},   {"81", 9, 10},  {"82", 9, 10},  {"84", 9, 10},  {"86", 9, 11},
      {"90", 10, 10}, {"91", 10, 10}, {"93", 9, 9},   {"94", 9, 9},   {"216", 8, 8},  {"218", 9, 9},  {"232", 8, 8},
      {"233", 9, 9},  {"251", 9, 9},  {"256", 9, 9},  {"260", 9, 9},  {"261", 9, 9},  {"291", 7, 7},  {"351", 9, 9},
      {"353", 8, 9},  {"355", 8, 9},  {"356", 8, 8},  {"357", 8, 8},  {"358", 0, 10}, {"359", 0, 9},  {"371", 8, 8},
@@ -479,9 +479,9 @@ bool Numbering::has_country(std::string_view digits) const noexcept {
 }
 
 bool Numbering::has_area(std::string_view digits, Length length) const {
-    constexpr std::size_t north_american = 7;
+    constexpr std::size_t without_area = 7;
     if (is_whole(digits, length)) return true;
-    if (country == "1" && length == Length::known && digits.size() == north_american) return false;
+    if (country == "1" && length == Length::known && digits.size() == without_area) return false;
     return dial_area() != DialArea::no;
 }
 

@@ -106,9 +106,10 @@ struct Dialled {
     bool calls_away = false;  // begins with a prefix that is not meant: somebody else would be called
 };
 
-const std::string* matching(const std::vector<std::string>& patterns, const std::string& number) {
+const std::string* matching(const std::vector<std::string>& patterns, const std::string& number,
+                            std::string_view not_this = {}) {
     const auto found = std::find_if(patterns.begin(), patterns.end(), [&](const std::string& pattern) {
-        return text::matches_wildcard(pattern, number);
+        return pattern != not_this && text::matches_wildcard(pattern, number);
     });
     return found == patterns.end() ? nullptr : &*found;
 }
@@ -116,10 +117,7 @@ const std::string* matching(const std::vector<std::string>& patterns, const std:
 // The pattern that blocks a normalised number, if any does.
 const std::string* blocked_by(const Numbering& site, const std::string& normalised) {
     const bool is_own_country = !site.country.empty() && normalised.starts_with("+" + site.country);
-    const auto found = std::find_if(site.blocked.begin(), site.blocked.end(), [&](const std::string& pattern) {
-        return text::matches_wildcard(pattern, normalised) && !(is_own_country && pattern == "+*");
-    });
-    return found == site.blocked.end() ? nullptr : &*found;
+    return matching(site.blocked, normalised, is_own_country ? "+*" : "");
 }
 
 // Whether what is dialled is another number to who is called than to who wanted it: +49 89 0900 1 within the area.

@@ -20,10 +20,12 @@ std::string written_national(const Numbering& site, std::string_view national) {
     return "+" + site.country + " " + std::string(national);
 }
 
+// Fewer digits behind a prefix are no number.
+constexpr std::size_t shortest_number = 5;
+
 // Whether the digits behind a prefix are too few for a number: then all of them are an extension like any
 // other. A PBX that numbers its extensions from 000 has some that begin with 00.
 bool may_be_extension(std::string_view number, std::string_view behind_prefix, unsigned most) {
-    constexpr std::size_t shortest_number = 5;
     return number.size() <= most && behind_prefix.size() < shortest_number;
 }
 
@@ -80,6 +82,15 @@ TypeOfNumber usual_type(const Numbering& site, Kind kind) {
         case Kind::redirector: return site.redirector_type;
     }
     return TypeOfNumber::unknown;
+}
+
+// Of type subscriber: a called number is one of the PBX, so what has no more digits than an extension is one, unless the main
+// number is in it.
+bool is_called_extension(const Numbering& site, std::string_view number) {
+    const auto& all = site.subscribers;
+    return site.extension_digits && number.size() <= most_extension_digits(site) && !all.empty() &&
+           std::none_of(all.begin(), all.end(),
+                        [&](const MainNumber& one) { return one.number.empty() || number.starts_with(one.number); });
 }
 
 // Of a place without a main number: the international form of a called number that is whole already, and so one of its area.
@@ -167,9 +178,8 @@ class Forming {
 
     // No national or subscriber's number begins with 0 and what abroad wants, whatever type a PBX says.
     bool is_from_abroad(std::string_view number, std::string_view behind_prefix) const {
-        constexpr std::size_t shortest = 5;
         if (type_ == TypeOfNumber::unknown) return !is_extension(number, behind_prefix);
-        return number.starts_with('0') && behind_prefix.size() >= shortest;
+        return number.starts_with('0') && behind_prefix.size() >= shortest_number;
     }
 
     void mend(Formed& formed) {
@@ -195,14 +205,12 @@ class Forming {
     }
 
     void typed_subscriber(Formed& formed) {
-        if (is_called_extension(formed.number)) {
-            extension(formed);
-            return;
+        if (kind_ == Kind::destination) {
+            if (is_called_extension(site_, formed.number)) return extension(formed);
+            if (is_full(formed)) return;
         }
-        if (kind_ == Kind::destination && is_full(formed)) return;
-        constexpr std::size_t shortest = 5;
         const auto rest = site_.behind_national_prefix(formed.number);
-        if (rest ? rest->size() >= shortest : site_.is_whole(formed.number)) {
+        if (rest ? rest->size() >= shortest_number : site_.is_whole(formed.number)) {
             set(formed, written_national(site_, rest.value_or(formed.number)),
                 "type subscriber, but with its area: country of the site in front");
         } else {
@@ -236,16 +244,6 @@ class Forming {
         const auto national = site_.behind_national_prefix(formed.number).value_or(formed.number);
         set(formed, written_national(site_, national), "type national: country of the site in front");
         mend(formed);
-    }
-
-    // A called number is one of the PBX: what has no more digits than an extension is one, unless the main number is in it.
-    bool is_called_extension(std::string_view number) const {
-        if (kind_ != Kind::destination || !site_.extension_digits || number.size() > most_extension_digits(site_))
-            return false;
-        const auto& all = site_.subscribers;
-        return !all.empty() && std::none_of(all.begin(), all.end(), [&](const MainNumber& one) {
-            return one.number.empty() || number.starts_with(one.number);
-        });
     }
 
     void extension(Formed& formed) {
@@ -326,6 +324,7 @@ std::size_t own_digits(const Numbering& site, std::string_view signalled, std::o
     };
     if (number.starts_with('+')) return of_international(number);
     const auto is = type.value_or(site.destination_type);
+    if (is == TypeOfNumber::subscriber && is_called_extension(site, number)) return 0;
     if (is == TypeOfNumber::unknown) {
         if (const auto rest = behind_prefix(site.international_prefixes, number);
             rest && (site.subscribers.empty() || !may_be_extension(number, *rest, most_extension_digits(site)))) {

@@ -244,8 +244,7 @@ void block(Numbering& place, std::string_view pattern) {
     }
     const auto start = std::string_view(stripped).substr(0, star);
     for (const auto service : numbers_of_whole_country(place.country)) {
-        const auto common = std::min(
-            start.size(), service.find_first_of("?*") == service.npos ? service.size() : service.find_first_of("?*"));
+        const auto common = std::min({start.size(), service.size(), service.find_first_of("?*")});
         if (start.substr(0, common) != service.substr(0, common)) continue;
         if (start.size() <= common) {
             place.blocked.push_back(own + std::string(service));

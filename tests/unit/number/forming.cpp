@@ -1040,6 +1040,10 @@ TEST_CASE("of every type, what comes from abroad and what is internal is told") 
     small.extension_digits = Digits(4);
     CHECK(formed(small, "1234") == "+49 30 1234");
     CHECK(formed(small, "3412") == "+49 30 123412");
+    // An extension alone does not tell the site.
+    CHECK(own_digits(small, "3412") == 0);
+    CHECK(own_digits(small, "3412", TypeOfNumber::subscriber) == 0);
+    CHECK(own_digits(small, "123412", TypeOfNumber::subscriber) > 0);
     CHECK(formed(york, "0123", TypeOfNumber::subscriber, Kind::originator) == "+1 212 0123");
     CHECK(formed(york, "2125551234", TypeOfNumber::subscriber, Kind::originator) == "+1 212 5551234");
     CHECK(formed(york, "3105551234", TypeOfNumber::subscriber, Kind::originator) == "+1 3105551234");
